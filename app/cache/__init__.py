@@ -1,0 +1,1 @@
+"""The cache: what may be kept, under which key, and where."""

@@ -1,0 +1,37 @@
+"""Reading the stack's configuration from the file that `serve run` takes."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from app.config.errors import ConfigError
+from app.config.stack import StackConfig, default_home
+
+PROJECT = Path(__file__).resolve().parents[2]
+"""The folder that holds app/, deployments/, jobs/, prompts/ and evals/."""
+
+
+def load_stack(path: Path | None = None) -> StackConfig:
+    """The `args` of a Serve config file, validated.
+
+    Without a path: the configuration that `make serve` runs with (`<home>/run/serve.yaml`), else
+    `deployments/laptop.yaml`. Raises ConfigError when there is no such file or it is wrong.
+    """
+    if path is None:
+        running = default_home() / "run" / "serve.yaml"
+        path = running if running.is_file() else PROJECT / "deployments" / "laptop.yaml"
+    return StackConfig.model_validate(read_serve_file(path)["applications"][0].get("args", {}))
+
+
+def read_serve_file(path: Path) -> dict[str, Any]:
+    """The whole Serve config file. Raises ConfigError."""
+    try:
+        content = yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        raise ConfigError([f"no configuration at {path}"]) from None
+    except yaml.YAMLError as error:
+        raise ConfigError([f"{path} is not YAML: {error}"]) from None
+    if not isinstance(content, dict) or not content.get("applications"):
+        raise ConfigError([f"{path}: needs `applications:` with one application in it"])
+    return content

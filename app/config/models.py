@@ -1,0 +1,125 @@
+"""Which models are served, on what hardware, and under which names clients ask for them."""
+
+from typing import Any, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from app.config.settings import Count, Seconds, Settings
+
+# Engine arguments that other settings own; given twice they could disagree.
+OWNED_ENGINE_ARGUMENTS = {
+    "model": "models[].source",
+    "served_model_name": "models[].id",
+    "tokenizer": "models[].tokenizer",
+    "enable_lora": "models[].lora",
+    "tool_call_parser": "models[].tool_parser",
+    "enable_auto_tool_choice": "models[].tool_parser",
+    "chat_template": "models[].chat_template",
+}
+
+
+class ReplicasConfig(Settings):
+    """How many copies run. min = max turns autoscaling off; min 0 lets an idle model go away."""
+
+    min: int = Field(1, ge=0, le=1000, description="Fewest replicas; 0 scales an idle model away.")
+    max: int = Field(1, ge=1, le=1000, description="Most replicas.")
+    target_ongoing_requests: Count = Field(
+        16, description="Requests in progress per replica that autoscaling aims at."
+    )
+    max_ongoing_requests: Count = Field(
+        64, description="Requests in progress that one replica takes before others queue."
+    )
+    max_queued_requests: Count = Field(
+        256, description="Requests that may wait per caller; past that the answer is 503 with retry-after."
+    )
+    upscale_delay_s: Seconds = Field(10, description="How long load must last before a replica is added.")
+    downscale_delay_s: Seconds = Field(300, description="How long idleness must last before one is removed.")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.min > self.max:
+            raise ValueError(f"min ({self.min}) is above max ({self.max}); set max to at least {self.min}")
+        return self
+
+
+class LoraSettings(Settings):
+    """LoRA adapters, loaded on demand; a client asks for `<model id>:<adapter>`."""
+
+    path: str = Field(description="Where the adapters lie: an s3://, gs://, abfss:// or azure:// prefix.")
+    max_adapters_per_replica: Count = Field(16, description="Adapters one replica keeps loaded.")
+
+    @field_validator("path")
+    @classmethod
+    def _remote(cls, path: str) -> str:
+        if not path.startswith(("s3://", "gs://", "abfss://", "azure://")):
+            raise ValueError("must start with s3://, gs://, abfss:// or azure:// (Ray Serve LLM loads adapters)")
+        return path
+
+
+class PlacementSettings(Settings):
+    """Ray placement group of one replica, for engines that span several workers."""
+
+    bundles: tuple[dict[str, float], ...] = Field(
+        description="Resources of each worker, such as `[{GPU: 1, CPU: 2}]`."
+    )
+    strategy: Literal["PACK", "STRICT_PACK", "SPREAD", "STRICT_SPREAD"] = Field(
+        "PACK", description="How Ray spreads the bundles over nodes."
+    )
+
+
+class ModelConfig(Settings):
+    """One model: a vLLM deployment of its own."""
+
+    id: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$", description="The name that clients put into `model`."
+    )
+    source: str = Field(description="A Hugging Face id, or a directory (relative ones lie in `home`).")
+    tokenizer: str | None = Field(None, description="Another tokenizer's id; by default the model's own.")
+    device: Literal["cpu", "gpu"] = Field("gpu", description="What the engine runs on.")
+    accelerator_type: str | None = Field(
+        None, description="Ray's name of the GPU to ask for (L4, A10G, A100, H100); any GPU when absent."
+    )
+    cpus: float = Field(
+        1, ge=0, le=1024, description="Logical CPUs a replica reserves, where `placement` does not say."
+    )
+    replicas: ReplicasConfig = Field(default_factory=ReplicasConfig, description="Autoscaling bounds.")
+    engine: dict[str, Any] = Field(
+        default_factory=dict,
+        description="vLLM engine arguments, handed on as they are (max_model_len, dtype, quantization, ...).",
+    )
+    environment: dict[str, str] = Field(default_factory=dict, description="Environment of the engine's processes.")
+    tool_parser: str | None = Field(
+        None,
+        description="vLLM's tool-call parser (hermes, llama3_json, mistral, ...); turns automatic tools on.",
+    )
+    chat_template: str | None = Field(None, description="A Jinja file; by default the tokenizer's template.")
+    lora: LoraSettings | None = Field(None, description="Adapters served beside the base model.")
+    placement: PlacementSettings | None = Field(None, description="Workers of one replica.")
+    stream_batching_interval_ms: float = Field(
+        0,
+        ge=0,
+        le=1000,
+        description="Tokens are handed on in batches of this length; 0 hands on each at once (lowest latency).",
+    )
+
+    @field_validator("engine")
+    @classmethod
+    def _not_owned(cls, engine: dict[str, Any]) -> dict[str, Any]:
+        for name in engine:
+            if name in OWNED_ENGINE_ARGUMENTS:
+                raise ValueError(f"{name} is set by {OWNED_ENGINE_ARGUMENTS[name]}; remove it here")
+        return engine
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.device == "cpu" and self.accelerator_type:
+            raise ValueError(f"accelerator_type {self.accelerator_type} needs device: gpu; remove one of the two")
+        return self
+
+
+class AliasConfig(Settings):
+    """A name for a model together with what is done around it."""
+
+    model: str = Field(description="The id of the model that answers.")
+    retrieval: bool = Field(False, description="Answer from the knowledge base, with citations.")
+    prompt: str | None = Field(None, description="System prompt: the name of a file in `prompts.directory`.")

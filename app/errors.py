@@ -1,0 +1,121 @@
+"""Every error that a client can see, and the one shape it is seen in.
+
+    SextantError
+    ├── InvalidRequest            400  the request is wrong; `param` names the field
+    │   └── ContextTooLong        400  prompt and answer do not fit the model's context
+    ├── Unauthenticated           401  no key, or not a key of ours
+    ├── PermissionDenied          403  the key may not do this
+    ├── NotFound                  404  no such route or thing
+    │   └── ModelNotFound         404  no model or alias of that name
+    ├── MethodNotAllowed          405
+    ├── PayloadTooLarge           413  body over gateway.max_body_bytes
+    ├── UnsupportedMediaType      415  the body is not JSON
+    ├── ClientClosedRequest       499  nobody is there to read this
+    ├── InternalError             500  a bug; the request id finds it in the log
+    ├── UpstreamFailed            502  a model answered with an error of its own
+    ├── Unavailable               503  a dependency is down or full; `retry_after_s`
+    └── DeadlineExceeded          504  past gateway.request_timeout_s
+
+The wire shape is OpenAI's: `{"error": {"message", "type", "param", "code"}}`. Messages are ours: no
+traceback, path or text of another library's exception gets into them.
+"""
+
+from typing import Any, ClassVar
+
+
+class SextantError(Exception):
+    """Base of the tree. `str(error)` is the sentence that the client reads."""
+
+    status: ClassVar[int] = 500
+    type: ClassVar[str] = "server_error"
+    code: ClassVar[str] = "internal_error"
+
+    def __init__(self, message: str, *, param: str | None = None, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self.retry_after_s = retry_after_s
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Errors cross process borders by pickle; keyword arguments would be lost."""
+        return _rebuild, (type(self), self.message, self.param, self.retry_after_s)
+
+    def to_wire(self) -> dict[str, Any]:
+        """The body of an error answer, and the data of an SSE error event."""
+        return {
+            "error": {
+                "message": self.message,
+                "type": self.type,
+                "param": self.param,
+                "code": self.code,
+            }
+        }
+
+    def headers(self) -> dict[str, str]:
+        """Headers that go with it."""
+        if self.retry_after_s is None:
+            return {}
+        return {"retry-after": str(max(1, round(self.retry_after_s)))}
+
+
+def _rebuild(kind: type[SextantError], message: str, param: str | None, retry_after_s: float | None) -> SextantError:
+    return kind(message, param=param, retry_after_s=retry_after_s)
+
+
+class InvalidRequest(SextantError):
+    status, type, code = 400, "invalid_request_error", "invalid_request"
+
+
+class ContextTooLong(InvalidRequest):
+    code = "context_length_exceeded"
+
+
+class Unauthenticated(SextantError):
+    status, type, code = 401, "authentication_error", "invalid_api_key"
+
+    def headers(self) -> dict[str, str]:
+        return {"www-authenticate": "Bearer"}
+
+
+class PermissionDenied(SextantError):
+    status, type, code = 403, "permission_error", "permission_denied"
+
+
+class NotFound(SextantError):
+    status, type, code = 404, "invalid_request_error", "not_found"
+
+
+class ModelNotFound(NotFound):
+    code = "model_not_found"
+
+
+class MethodNotAllowed(SextantError):
+    status, type, code = 405, "invalid_request_error", "method_not_allowed"
+
+
+class PayloadTooLarge(SextantError):
+    status, type, code = 413, "invalid_request_error", "payload_too_large"
+
+
+class UnsupportedMediaType(SextantError):
+    status, type, code = 415, "invalid_request_error", "unsupported_media_type"
+
+
+class ClientClosedRequest(SextantError):
+    status, type, code = 499, "client_closed_request", "client_closed_request"
+
+
+class InternalError(SextantError):
+    """A bug of ours, or a foreign error that no boundary translated."""
+
+
+class UpstreamFailed(SextantError):
+    status, type, code = 502, "server_error", "upstream_failed"
+
+
+class Unavailable(SextantError):
+    status, type, code = 503, "server_error", "unavailable"
+
+
+class DeadlineExceeded(SextantError):
+    status, type, code = 504, "server_error", "deadline_exceeded"

@@ -1,0 +1,54 @@
+"""Reading a request's body within its bounds, and noticing a client that leaves."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from starlette.requests import ClientDisconnect, Request
+
+from app.errors import ClientClosedRequest, PayloadTooLarge, UnsupportedMediaType
+
+T = TypeVar("T")
+
+
+async def read_json_body(request: Request, limit: int) -> bytes:
+    """The body. Raises UnsupportedMediaType, PayloadTooLarge, ClientClosedRequest."""
+    media_type = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    if media_type != "application/json" and not media_type.endswith("+json"):
+        raise UnsupportedMediaType(f"The body must be application/json, not {media_type[:100]!r}.")
+    too_large = PayloadTooLarge(f"The body is larger than {limit:,} bytes.")
+    declared = request.headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > limit:
+        raise too_large
+    body = bytearray()
+    try:
+        async for piece in request.stream():
+            body += piece
+            if len(body) > limit:
+                raise too_large
+    except ClientDisconnect:
+        raise ClientClosedRequest("The client went away.") from None
+    return bytes(body)
+
+
+async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """Do the work as long as the client is there. Raises ClientClosedRequest when it leaves."""
+    task = asyncio.ensure_future(work)
+    leaving = asyncio.ensure_future(_disconnected(request))
+    try:
+        await asyncio.wait({task, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            return task.result()
+        raise ClientClosedRequest("The client went away.")
+    finally:
+        leaving.cancel()
+        if not task.done():
+            task.cancel()
+            # Let it clean up: the generation ends in the engine before this request is over.
+            await asyncio.wait({task})
+
+
+async def _disconnected(request: Request) -> None:
+    """Return once the client has gone; the body must have been read before."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,52 @@
+"""The outermost layer: request id in and out, and the one place where exceptions become answers."""
+
+import logging
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.errors import ClientClosedRequest
+from app.gateway.responses import error_response
+from app.pipeline.flight import as_sextant_error, request_id
+
+logger = logging.getLogger(__name__)
+
+
+class Envelope:
+    """ASGI middleware. `scope["state"]["request_id"]` is the id below it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        offered = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"x-request-id"), None)
+        scope.setdefault("state", {})["request_id"] = identifier = request_id(offered)
+        started = False
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                headers = MutableHeaders(scope=message)
+                headers["x-request-id"] = identifier
+                headers["x-content-type-options"] = "nosniff"
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_id)
+        except Exception as raised:
+            error = as_sextant_error(raised)
+            if error is not raised:
+                # The message may hold user text; the traceback's frames do not.
+                logger.error("request %s failed: %s", identifier, type(raised).__name__, exc_info=_without_text(raised))
+            if started or isinstance(error, ClientClosedRequest):
+                return
+            await error_response(error)(scope, receive, send_with_id)
+
+
+def _without_text(error: BaseException) -> BaseException:
+    """The exception's place without its words."""
+    return type("Redacted", (Exception,), {})(type(error).__name__).with_traceback(error.__traceback__)

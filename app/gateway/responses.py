@@ -1,0 +1,79 @@
+"""Answers on the wire: JSON, event streams, and errors in the one shape."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Protocol
+
+import orjson
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from app.errors import SextantError
+from app.pipeline.flight import as_sextant_error
+from app.wire.sse import DONE, event
+
+logger = logging.getLogger(__name__)
+
+
+class ClosableChunks(Protocol):
+    def __aiter__(self) -> AsyncIterator[dict[str, Any]]: ...
+
+    async def aclose(self) -> None: ...
+
+
+def json_response(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """A JSON answer."""
+    return Response(orjson.dumps(body), status, headers, media_type="application/json")
+
+
+def error_response(error: SextantError) -> Response:
+    """An error answer."""
+    return json_response(error.to_wire(), error.status, error.headers())
+
+
+class EventStream(Response):
+    """Chunks as server-sent events, ended by `[DONE]`, or by an error event if they fail.
+
+    When the client leaves, the chunks are closed at once, which ends the generation.
+    """
+
+    media_type = "text/event-stream"
+
+    def __init__(self, chunks: ClosableChunks, headers: Mapping[str, str]) -> None:
+        # Proxies must neither keep the stream nor hold it back.
+        super().__init__(None, 200, {**headers, "cache-control": "no-cache", "x-accel-buffering": "no"})
+        del self.headers["content-length"]
+        self._chunks = chunks
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        sending = asyncio.ensure_future(self._send(send))
+        leaving = asyncio.ensure_future(_disconnected(receive))
+        try:
+            await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            if sending.done():
+                sending.result()
+        finally:
+            leaving.cancel()
+            if not sending.done():
+                sending.cancel()
+                await asyncio.wait({sending})
+            await self._chunks.aclose()
+
+    async def _send(self, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        try:
+            async for chunk in self._chunks:
+                await send({"type": "http.response.body", "body": event(chunk), "more_body": True})
+            last = DONE
+        except Exception as raised:
+            error = as_sextant_error(raised)
+            if error is not raised:
+                logger.exception("a stream failed")
+            last = event(error.to_wire())
+        await send({"type": "http.response.body", "body": last, "more_body": False})
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

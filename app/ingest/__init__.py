@@ -1,0 +1,1 @@
+"""From files on disk to passages in the knowledge base: discover, plan, parse, chunk, embed, store."""

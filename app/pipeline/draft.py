@@ -1,0 +1,105 @@
+"""A request on its way to an engine: the body that changes hands between the stages."""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from app.pipeline.ports import Task
+from app.wire.chat import ChatRequest, Message
+from app.wire.completions import CompletionRequest
+
+# Ours, or without a meaning for an engine.
+NOT_FOR_ENGINES = {"sextant", "metadata", "store", "service_tier", "user"}
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """The body as the engine will get it, plain values throughout."""
+
+    task: Task
+    body: dict[str, Any]
+
+    @classmethod
+    def of(cls, request: ChatRequest | CompletionRequest) -> "Draft":
+        """From a validated request: set fields only, message content as one string."""
+        body = request.model_dump(by_alias=True, exclude_unset=True, exclude=NOT_FOR_ENGINES)
+        if isinstance(request, CompletionRequest):
+            return cls("completions", body)
+        body["messages"] = cls.messages_of(request.messages)
+        return cls("chat", body)
+
+    @staticmethod
+    def messages_of(messages: Sequence[Message]) -> list[dict[str, Any]]:
+        """Messages as an engine takes them."""
+        plain = []
+        for wire in messages:
+            message = wire.model_dump(exclude_unset=True)
+            if wire.content is not None:
+                message["content"] = wire.text
+            if wire.role != "tool":
+                # No template needs a speaker's name, and the guard does not read it.
+                message.pop("name", None)
+            plain.append(message)
+        return plain
+
+    @property
+    def texts(self) -> list[str]:
+        """Everything a person wrote, in order: what the guard reads."""
+        return [holder[field] for holder, field in _slots(self.body)]
+
+    def with_texts(self, texts: Sequence[str]) -> "Draft":
+        """The same draft with other texts, in the order of `texts`."""
+        body = copy.deepcopy(self.body)
+        for (holder, field), text in zip(_slots(body), texts, strict=True):
+            holder[field] = text
+        return Draft(self.task, body)
+
+    @property
+    def question(self) -> str | None:
+        """The last user turn; None where there is none."""
+        if self.task != "chat":
+            return None
+        turn = _last_user_turn(self.body)
+        return turn["content"] if turn else None
+
+    def asking(self, question: str) -> "Draft":
+        """The same draft with another last user turn."""
+        body = copy.deepcopy(self.body)
+        turn = _last_user_turn(body)
+        if turn is None:
+            raise ValueError("a draft without a user turn asks nothing")
+        turn["content"] = question
+        return Draft(self.task, body)
+
+    def instructed(self, system: str) -> "Draft":
+        """The same draft with a system prompt in front. It stands before the client's own, so that
+        the beginning of all prompts of an alias is the same and the engine can reuse it."""
+        messages = list(self.body["messages"])
+        if messages and messages[0]["role"] in ("system", "developer"):
+            first = messages.pop(0)
+            system = f"{system}\n\n{first['content']}"
+        return Draft(self.task, {**self.body, "messages": [{"role": "system", "content": system}, *messages]})
+
+    def for_engine(self, model: str) -> dict[str, Any]:
+        """The body to send: the engine's model name, and usage always counted."""
+        body = {**self.body, "model": model}
+        if body.get("stream"):
+            body["stream_options"] = {"include_usage": True}
+        return body
+
+
+def _last_user_turn(body: dict[str, Any]) -> dict[str, Any] | None:
+    return next((m for m in reversed(body["messages"]) if m["role"] == "user"), None)
+
+
+def _slots(body: dict[str, Any]) -> list[tuple[Any, Any]]:
+    """Where texts stand in a body: (container, key)."""
+    if "messages" not in body:
+        prompt = body["prompt"]
+        return [(body, "prompt")] if isinstance(prompt, str) else [(prompt, i) for i in range(len(prompt))]
+    slots: list[tuple[Any, Any]] = []
+    for message in body["messages"]:
+        slots += [(message, field) for field in ("content", "refusal") if message.get(field)]
+        slots += [(call["function"], "arguments") for call in message.get("tool_calls") or ()]
+    return slots

@@ -1,0 +1,50 @@
+"""`POST /v1/embeddings`: served by the embedder that retrieval uses."""
+
+from typing import Any
+
+import numpy as np
+
+from app.config import EmbedderConfig
+from app.errors import InvalidRequest, ModelNotFound
+from app.pipeline.flight import Flight
+from app.pipeline.ports import EmbedPort
+from app.telemetry.events import Usage
+from app.wire.embeddings import EmbeddingRequest, embedding_answer
+
+
+class EmbeddingPipeline:
+    """Answers embedding requests. Nothing is kept, and the texts leave no trace."""
+
+    def __init__(self, config: EmbedderConfig, embedder: EmbedPort) -> None:
+        self._config = config
+        self._embedder = embedder
+
+    async def answer(self, request: EmbeddingRequest, flight: Flight) -> dict[str, Any]:
+        """OpenAI's answer. Raises SextantError; settled in any case."""
+        flight.requested_model, flight.model = request.model, self._config.id
+        try:
+            answer = await flight.before_deadline(self._answer(request, flight))
+        except BaseException as error:
+            flight.settle(error)
+            raise
+        flight.settle()
+        return answer
+
+    async def _answer(self, request: EmbeddingRequest, flight: Flight) -> dict[str, Any]:
+        if request.model != self._config.id:
+            raise ModelNotFound(
+                f"The model {request.model!r} does not exist or does not embed; use {self._config.id!r}.",
+                param="model",
+            )
+        if len(request.inputs) > self._config.max_inputs:
+            raise InvalidRequest(f"'input': at most {self._config.max_inputs} texts a request.", param="input")
+        with flight.timeline.stage("embed"):
+            vectors = np.stack(await self._embedder.embed(request.inputs))
+            tokens = sum(await self._embedder.count_tokens(request.inputs))
+        if request.dimensions is not None and request.dimensions != vectors.shape[1]:
+            raise InvalidRequest(
+                f"'dimensions': {self._config.id} has {vectors.shape[1]} and cannot be shortened.",
+                param="dimensions",
+            )
+        flight.transcript.usage = Usage(prompt_tokens=tokens)
+        return embedding_answer(vectors, tokens, self._config.id, request.encoding_format)

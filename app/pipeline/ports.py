@@ -1,0 +1,57 @@
+"""What the pipeline needs from outside. Serve handles stand behind these in production."""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Literal, Protocol
+
+from app.guard.types import Screened
+from app.retrieval.types import Passage, Vector
+
+Task = Literal["chat", "completions"]
+
+
+class Pingable(Protocol):
+    async def ping(self) -> bool:
+        """Whether it answers. Raises SextantError when it cannot be reached."""
+        ...
+
+
+class GuardPort(Pingable, Protocol):
+    async def screen(self, texts: Sequence[str]) -> Screened:
+        """Mask the texts. Raises Unavailable or DeadlineExceeded when the rail fails."""
+        ...
+
+
+class EmbedPort(Pingable, Protocol):
+    async def embed(self, texts: Sequence[str]) -> list[Vector]:
+        """One unit vector for each text."""
+        ...
+
+    async def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text, by the embedding model's tokenizer."""
+        ...
+
+
+class SearchPort(Pingable, Protocol):
+    async def search(self, tenant: str, vector: Vector, limit: int) -> list[Passage]:
+        """The tenant's nearest passages, best first."""
+        ...
+
+
+class VersionPort(Protocol):
+    async def knowledge_base(self, tenant: str) -> str | None:
+        """Version of the tenant's knowledge base; None when it cannot be told right now."""
+        ...
+
+
+class ModelPort(Pingable, Protocol):
+    def stream(self, task: Task, body: dict[str, Any], request_id: str) -> AsyncIterator[dict[str, Any]]:
+        """Chunks of a streamed answer. Closing the iterator ends the generation."""
+        ...
+
+    async def complete(self, task: Task, body: dict[str, Any], request_id: str) -> dict[str, Any]:
+        """A whole answer. Cancelling the call ends the generation."""
+        ...
+
+    async def tokenize(self, body: dict[str, Any]) -> dict[str, Any]:
+        """vLLM's tokenize answer: count, max_model_len, tokens."""
+        ...

@@ -1,0 +1,32 @@
+"""What a model's answers depend on besides the request: its weights and how they are run."""
+
+import hashlib
+import json
+from pathlib import Path
+
+from app.config import ModelConfig, StackConfig
+
+
+def model_revisions(config: StackConfig) -> dict[str, str]:
+    """A digest for each model id. It changes with the weights, the tokenizer and the engine's arguments."""
+    return {model.id: _revision(config, model) for model in config.models}
+
+
+def _revision(config: StackConfig, model: ModelConfig) -> str:
+    directory = config.path(model.source)
+    identity = {
+        "source": _files(directory) if directory.is_dir() else model.source,
+        "tokenizer": model.tokenizer,
+        "engine": model.engine,
+        "chat_template": model.chat_template,
+    }
+    return hashlib.blake2b(json.dumps(identity, sort_keys=True, default=str).encode(), digest_size=8).hexdigest()
+
+
+def _files(directory: Path) -> list[tuple[str, int, int]]:
+    """Name, size and time of a checkpoint's files: hashing gigabytes at every start would cost minutes."""
+    return sorted(
+        (str(path.relative_to(directory)), path.stat().st_size, path.stat().st_mtime_ns)
+        for path in directory.rglob("*")
+        if path.is_file()
+    )

@@ -1,0 +1,57 @@
+"""From passages to a prompt, and to the citations that the answer carries."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from app.retrieval.types import Passage
+
+# English WordPiece and byte-pair tokenizers make a token of 3 to 5 characters; 3 errs on the safe side.
+CHARACTERS_PER_TOKEN = 3
+
+
+def pack(passages: Sequence[Passage], min_score: float, max_tokens: int) -> list[Passage]:
+    """The relevant passages that fit, best first. At least one, when any is relevant and fits."""
+    packed: list[Passage] = []
+    budget = max_tokens * CHARACTERS_PER_TOKEN
+    for passage in passages:
+        cost = len(passage.chunk.text) + len(_source(passage))
+        if passage.score < min_score or cost > budget:
+            continue
+        packed.append(passage)
+        budget -= cost
+    return packed
+
+
+def quote(passages: Sequence[Passage]) -> str:
+    """Passages as the model reads them, numbered from 1."""
+    if not passages:
+        return "(no passage was found)"
+    return "\n\n".join(
+        f"[{number}] {_source(passage)}\n{passage.chunk.text}" for number, passage in enumerate(passages, start=1)
+    )
+
+
+def citations(passages: Sequence[Passage]) -> list[dict[str, Any]]:
+    """The `sextant.citations` field: one object for each passage that the model was given."""
+    return [
+        {
+            "index": number,
+            "document": passage.chunk.document,
+            "chunk": passage.chunk.ordinal,
+            "title": passage.chunk.title,
+            "heading": passage.chunk.heading,
+            "page": passage.chunk.page,
+            "score": round(passage.score, 4),
+            "start": passage.chunk.start,
+            "end": passage.chunk.end,
+            "text": passage.chunk.text,
+        }
+        for number, passage in enumerate(passages, start=1)
+    ]
+
+
+def _source(passage: Passage) -> str:
+    chunk = passage.chunk
+    place = chunk.heading or chunk.title
+    page = f", page {chunk.page}" if chunk.page is not None else ""
+    return f"{chunk.document}{f' ({place}{page})' if place or page else ''}"

@@ -1,0 +1,1 @@
+"""What listens to a request's events: traces today, metrics and the ledger beside them."""

@@ -1,0 +1,157 @@
+"""Request events as OpenTelemetry spans, sent to MLflow over OTLP.
+
+Spans are made after the fact from a request's events, so the request never waits for them. They
+are queued and sent in batches by a thread; when MLflow is away they are dropped and counted.
+Attribute names follow OpenTelemetry's GenAI conventions (opentelemetry.io/docs/specs/semconv/gen-ai).
+"""
+
+import logging
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import httpx
+import orjson
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.trace import SpanKind, Status, StatusCode, set_span_in_context
+
+from app.config import ObservabilityConfig
+from app.telemetry.events import RequestFinished, StageFinished
+
+logger = logging.getLogger(__name__)
+
+# What MLflow's trace view calls the stages (mlflow.entities.SpanType).
+SPAN_TYPES = {
+    "guard": "GUARDRAIL",
+    "embed": "EMBEDDING",
+    "retrieve": "RETRIEVER",
+    "generate": "CHAT_MODEL",
+    "cache": "TOOL",
+}
+
+
+class MlflowExporter(SpanExporter):
+    """OTLP to MLflow, which wants the experiment's id in a header. The id is looked up (the
+    experiment made where it is missing) when the first batch goes out, in the exporting thread."""
+
+    def __init__(self, url: str, experiment: str) -> None:
+        self._url = url.rstrip("/")
+        self._experiment = experiment
+        self._exporter: OTLPSpanExporter | None = None
+        self.dropped = 0
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        try:
+            if self._exporter is None:
+                self._exporter = OTLPSpanExporter(
+                    endpoint=f"{self._url}/v1/traces",
+                    headers={"x-mlflow-experiment-id": self._experiment_id()},
+                    timeout=10,
+                )
+            result = self._exporter.export(spans)
+        except Exception as error:  # a tracing failure must never reach a request
+            logger.debug("trace export failed: %s", type(error).__name__)
+            result = SpanExportResult.FAILURE
+        if result is not SpanExportResult.SUCCESS:
+            self.dropped += len(spans)
+            logger.warning("%d spans dropped so far: no answer from MLflow", self.dropped)
+        return result
+
+    def _experiment_id(self) -> str:
+        api = f"{self._url}/api/2.0/mlflow/experiments"
+        with httpx.Client(timeout=5) as client:
+            found = client.get(f"{api}/get-by-name", params={"experiment_name": self._experiment})
+            if found.status_code == httpx.codes.OK:
+                return str(found.json()["experiment"]["experiment_id"])
+            made = client.post(f"{api}/create", json={"name": self._experiment})
+            made.raise_for_status()
+            return str(made.json()["experiment_id"])
+
+    def shutdown(self) -> None:
+        if self._exporter is not None:
+            self._exporter.shutdown()  # type: ignore[no-untyped-call]
+
+
+class Tracing:
+    """A listener that turns each finished request into a trace."""
+
+    def __init__(self, config: ObservabilityConfig, exporter: SpanExporter | None = None) -> None:
+        if exporter is None:
+            if config.mlflow_url is None:
+                raise ValueError("tracing needs observability.mlflow_url")
+            exporter = MlflowExporter(config.mlflow_url, config.experiment)
+        self._provider = TracerProvider(resource=Resource.create({"service.name": "sextant"}), shutdown_on_exit=False)
+        self._provider.add_span_processor(
+            BatchSpanProcessor(
+                exporter,
+                max_queue_size=config.max_queued_spans,
+                schedule_delay_millis=1000,
+                max_export_batch_size=min(512, config.max_queued_spans),
+            )
+        )
+        self._tracer = self._provider.get_tracer("sextant")
+
+    def request_finished(self, event: RequestFinished) -> None:
+        root = self._tracer.start_span(
+            f"{event.operation} {event.requested_model}",
+            kind=SpanKind.SERVER,
+            start_time=event.start_ns,
+            attributes=_request_attributes(event),
+        )
+        context = set_span_in_context(root)
+        for stage in event.stages:
+            span = self._tracer.start_span(
+                stage.name, context=context, start_time=stage.start_ns, attributes=_stage_attributes(stage)
+            )
+            if stage.error:
+                span.set_status(Status(StatusCode.ERROR, stage.error))
+            span.end(stage.end_ns)
+        if event.error:
+            root.set_status(Status(StatusCode.ERROR, event.error))
+        root.end(event.end_ns)
+
+    def close(self, timeout_s: float = 5) -> None:
+        """Send what is queued, for at most `timeout_s`."""
+        worker = threading.Thread(target=self._provider.shutdown, daemon=True)
+        worker.start()
+        worker.join(timeout_s)
+
+
+def _request_attributes(event: RequestFinished) -> dict[str, Any]:
+    attributes: dict[str, Any] = {
+        "gen_ai.operation.name": event.operation,
+        "gen_ai.provider.name": "sextant",
+        "gen_ai.request.model": event.requested_model,
+        "gen_ai.response.model": event.model,
+        "gen_ai.response.id": event.request_id,
+        "gen_ai.response.finish_reasons": list(event.finish_reasons),
+        "gen_ai.usage.input_tokens": event.usage.prompt_tokens,
+        "gen_ai.usage.output_tokens": event.usage.completion_tokens,
+        "http.response.status_code": event.status,
+        "sextant.tenant": event.tenant,
+        "sextant.cache": event.cache,
+        "sextant.cached_prompt_tokens": event.usage.cached_tokens,
+        "mlflow.spanType": _json("CHAIN"),
+        # Without captured text MLflow's list would show nothing that tells requests apart.
+        "mlflow.spanInputs": _json({"request_id": event.request_id, "model": event.requested_model}),
+        "mlflow.spanOutputs": _json({"finish_reasons": list(event.finish_reasons), "cache": event.cache}),
+        **event.attributes,
+    }
+    if event.first_token_ns is not None:
+        attributes["sextant.time_to_first_token_ms"] = (event.first_token_ns - event.start_ns) / 1e6
+    if event.content is not None:
+        attributes["mlflow.spanInputs"] = _json(event.content.get("input", ""))
+        attributes["mlflow.spanOutputs"] = _json(event.content.get("output", ""))
+    return attributes
+
+
+def _stage_attributes(stage: StageFinished) -> dict[str, Any]:
+    return {"mlflow.spanType": _json(SPAN_TYPES.get(stage.name, "CHAIN")), **stage.attributes}
+
+
+def _json(value: object) -> str:
+    """MLflow's own attributes hold JSON."""
+    return orjson.dumps(value).decode()

@@ -1,0 +1,1 @@
+"""Where requests are served: thin Ray Serve classes around the logic in `app`."""

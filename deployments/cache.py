@@ -1,0 +1,40 @@
+"""The cache deployment: home of the embedded Valkey and of the embedder.
+
+The exact tier's look-ups go from the ingress straight to Valkey's socket; texts are embedded here,
+once a request, and the vector travels on.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+from ray import serve
+
+from app.cache.embedded import EmbeddedValkey
+from app.config import StackConfig
+from app.retrieval.embedder import Embedder
+from app.retrieval.types import Vector
+
+
+@serve.deployment(name="Cache", ray_actor_options={"num_cpus": 0.5}, max_ongoing_requests=256)
+class Cache:
+    """Embeds. Owns the embedded store, where there is one."""
+
+    def __init__(self, config: StackConfig) -> None:
+        self._valkey: EmbeddedValkey | None = None
+        if config.cache.url is None:
+            self._valkey = EmbeddedValkey(config.home, config.cache.store_memory_mb)
+            self._valkey.start()
+        self._embedder = Embedder(config.path(config.embedder.directory), config.embedder.threads)
+
+    async def embed(self, texts: Sequence[str]) -> list[Vector]:
+        return list(await asyncio.to_thread(self._embedder.embed, texts))
+
+    async def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        return self._embedder.count_tokens(texts)
+
+    async def ping(self) -> bool:
+        return True
+
+    def __del__(self) -> None:
+        if self._valkey is not None:
+            self._valkey.stop()

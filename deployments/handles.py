@@ -1,0 +1,154 @@
+"""Serve handles as the pipeline's ports, and the one place where Ray's errors become ours."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+import orjson
+from ray.exceptions import RayActorError, RayError, RayTaskError, TaskCancelledError
+from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError, RequestCancelledError
+from ray.serve.handle import DeploymentHandle, DeploymentResponse
+
+from app.errors import (
+    ClientClosedRequest,
+    ContextTooLong,
+    InternalError,
+    InvalidRequest,
+    SextantError,
+    Unavailable,
+    UpstreamFailed,
+)
+from app.guard.types import Screened
+from app.pipeline.ports import Task
+from app.retrieval.types import Passage, Vector
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+class GuardHandle:
+    def __init__(self, handle: DeploymentHandle, timeout_ms: float) -> None:
+        self._handle = handle
+        self._timeout_s = timeout_ms / 1000
+
+    async def screen(self, texts: Sequence[str]) -> Screened:
+        screened: Screened = await called(self._handle.screen.remote(list(texts)), "guard", self._timeout_s)
+        return screened
+
+    async def ping(self) -> bool:
+        return bool(await called(self._handle.ping.remote(), "guard"))
+
+
+class CacheHandle:
+    def __init__(self, handle: DeploymentHandle) -> None:
+        self._handle = handle
+
+    async def embed(self, texts: Sequence[str]) -> list[Vector]:
+        vectors: list[Vector] = await called(self._handle.embed.remote(list(texts)), "embedder")
+        return vectors
+
+    async def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        counts: list[int] = await called(self._handle.count_tokens.remote(list(texts)), "embedder")
+        return counts
+
+    async def ping(self) -> bool:
+        return bool(await called(self._handle.ping.remote(), "embedder"))
+
+
+class RetrieverHandle:
+    def __init__(self, handle: DeploymentHandle, timeout_ms: float) -> None:
+        self._handle = handle
+        self._timeout_s = timeout_ms / 1000
+
+    async def search(self, tenant: str, vector: Vector, limit: int) -> list[Passage]:
+        call = self._handle.search.remote(tenant, vector, limit)
+        passages: list[Passage] = await called(call, "knowledge base", self._timeout_s)
+        return passages
+
+    async def ping(self) -> bool:
+        return bool(await called(self._handle.ping.remote(), "knowledge base"))
+
+
+class ModelHandle:
+    def __init__(self, handle: DeploymentHandle) -> None:
+        self._handle = handle
+
+    async def stream(self, task: Task, body: dict[str, Any], request_id: str) -> AsyncIterator[dict[str, Any]]:
+        answers = self._for(body).options(stream=True).generate.remote(task, body, request_id)
+        finished = False
+        try:
+            async for payload in answers:
+                yield parse_payload(payload)
+            finished = True
+        except RayError as error:
+            raise translated(error, "model") from error
+        finally:
+            if not finished:
+                answers.cancel()
+
+    async def complete(self, task: Task, body: dict[str, Any], request_id: str) -> dict[str, Any]:
+        answers = self.stream(task, body, request_id)
+        try:
+            async for answer in answers:
+                return answer
+        finally:
+            await answers.aclose()  # type: ignore[attr-defined]
+        raise UpstreamFailed("The model gave no answer.")
+
+    async def tokenize(self, body: dict[str, Any]) -> dict[str, Any]:
+        return parse_payload(await called(self._for(body).tokenize_text.remote(body), "model"))
+
+    async def ping(self) -> bool:
+        return bool(await called(self._handle.ping.remote(), "model"))
+
+    def _for(self, body: dict[str, Any]) -> DeploymentHandle:
+        _, _, adapter = body["model"].partition(":")
+        return self._handle.options(multiplexed_model_id=body["model"]) if adapter else self._handle
+
+
+async def called(response: DeploymentResponse, name: str, timeout_s: float | None = None) -> Any:
+    """Await a call. Cancelling it, or its deadline, cancels it where it runs."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            return await response
+    except TimeoutError:
+        response.cancel()
+        raise Unavailable(f"The {name} did not answer in time; try again.", retry_after_s=1) from None
+    except asyncio.CancelledError:
+        response.cancel()
+        raise
+    except (RayError, RequestCancelledError, BackPressureError, DeploymentUnavailableError) as error:
+        raise translated(error, name) from error
+
+
+def translated(error: Exception, name: str) -> SextantError:
+    """Our error for Ray's."""
+    cause = error.cause if isinstance(error, RayTaskError) else error
+    if isinstance(cause, SextantError):
+        return cause
+    if isinstance(cause, BackPressureError):
+        return Unavailable(f"The {name} has more requests than it can queue; try again later.", retry_after_s=5)
+    if isinstance(cause, RayActorError | DeploymentUnavailableError):
+        return Unavailable(f"The {name} is starting or restarting; try again.", retry_after_s=5)
+    if isinstance(cause, TaskCancelledError | RequestCancelledError):
+        return ClientClosedRequest("The request was cancelled.")
+    logger.error("%s: unexpected %s", name, type(cause).__name__)
+    return InternalError("Something went wrong on our side; the request id finds it in the log.")
+
+
+def parse_payload(payload: bytes) -> dict[str, Any]:
+    """A chunk or answer. Raises what an `{"error": ...}` in its place stands for."""
+    content: dict[str, Any] = orjson.loads(payload)
+    if error := content.get("error"):
+        raise _engine_error(error)
+    return content
+
+
+def _engine_error(error: Mapping[str, Any]) -> SextantError:
+    status, message = int(error.get("code") or 500), str(error.get("message") or "")[:500]
+    if 400 <= status < 500:
+        kind = ContextTooLong if "context length" in message else InvalidRequest
+        return kind(message, param=error.get("param"))
+    logger.error("the engine answered with a %d %s", status, error.get("type"))
+    return UpstreamFailed("The model failed to answer.")

@@ -1,0 +1,252 @@
+"""Ask the running stack a dataset of questions, grade the answers, record the run in MLflow.
+
+    python -m jobs.evaluate
+    ray job submit -- python -m jobs.evaluate --min-recall 0.8
+
+It is a client of the stack like any other, and needs no Ray of its own.
+"""
+
+import asyncio
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from app.config import ConfigError, StackConfig, load_secrets
+from app.config.files import PROJECT, load_stack
+from app.evals import (
+    Dataset,
+    EvalError,
+    Evaluation,
+    Report,
+    Task,
+    TrackingError,
+    aggregate,
+    load_dataset,
+    run_task,
+    standard_scorers,
+)
+from app.evals.gate import gate
+from app.evals.progress import show_progress
+from app.evals.provenance import config_digest, git_commit
+from app.evals.record import answer_table, check_tracking, record
+from app.evals.report import failures
+from app.evals.solver import ChatSolver
+from app.evals.stack import check_stack, connect, running_base_url
+
+GATE_FAILED, USER_ERROR = 1, 2
+# The gateway's own deadline should be what ends a slow request: its error says more than ours.
+TIMEOUT_MARGIN_S = 10.0
+
+ASK, RUN, KEEP, GATE = "What is asked", "How it is run", "Where results go", "When the eval fails (exit 1)"
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """An eval that has been checked and can start."""
+
+    config: StackConfig
+    base_url: str
+    mlflow_url: str | None  # None: print only
+    experiment: str
+    model: str
+    concurrency: int
+    k: int
+    retrieval: bool
+    max_tokens: int
+    use_cache: bool
+
+
+@app.command()
+def evaluate(
+    dataset: Annotated[
+        Path,
+        typer.Option(
+            help="JSONL file, one question a line: id, question, documents, answers, tags.",
+            rich_help_panel=ASK,
+        ),
+    ] = Path("evals/smoke.jsonl"),
+    limit: Annotated[
+        int | None,
+        typer.Option(min=1, help="Only the first N questions; all when absent.", rich_help_panel=ASK),
+    ] = None,
+    model: Annotated[str, typer.Option(help="Model or alias that answers.", rich_help_panel=ASK)] = "docs",
+    retrieval: Annotated[
+        bool,
+        typer.Option(
+            help="Off, the model answers without the documents; recall is then unscored.", rich_help_panel=ASK
+        ),
+    ] = True,
+    k: Annotated[
+        int,
+        typer.Option(
+            "--k", min=1, max=50, help="Passages asked for, and the k of recall@k.", rich_help_panel=ASK
+        ),
+    ] = 5,
+    max_tokens: Annotated[
+        int, typer.Option(min=1, help="Longest answer, in tokens.", rich_help_panel=ASK)
+    ] = 256,
+    base_url: Annotated[
+        str | None,
+        typer.Option(
+            help="The stack's OpenAI URL. By default that of the stack `make serve` "
+            "started, else http://127.0.0.1:8000/v1.",
+            rich_help_panel=RUN,
+        ),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="The stack's YAML. By default that of the running stack.", rich_help_panel=RUN),
+    ] = None,
+    concurrency: Annotated[
+        int, typer.Option(min=1, max=1024, help="Questions in progress at once.", rich_help_panel=RUN)
+    ] = 2,
+    use_cache: Annotated[
+        bool,
+        typer.Option(
+            "--use-cache",
+            help="Let the cache answer. Otherwise every request says "
+            "no-store, so that latencies are of real generations.",
+            rich_help_panel=RUN,
+        ),
+    ] = False,
+    experiment: Annotated[
+        str, typer.Option(help="MLflow experiment; made when it is not there.", rich_help_panel=KEEP)
+    ] = "sextant-evals",
+    mlflow_url: Annotated[
+        str | None,
+        typer.Option(help="MLflow server. By default observability.mlflow_url.", rich_help_panel=KEEP),
+    ] = None,
+    recording: Annotated[
+        bool,
+        typer.Option(
+            "--record/--no-record", help="Record the run in MLflow, or only print it.", rich_help_panel=KEEP
+        ),
+    ] = True,
+    min_recall: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Least mean recall@k.", rich_help_panel=GATE)
+    ] = None,
+    max_errors: Annotated[
+        int, typer.Option(min=0, help="Most requests that may fail.", rich_help_panel=GATE)
+    ] = 0,
+) -> None:
+    """Ask the running stack a dataset of questions and grade the answers.
+
+    Each question goes through the whole stack, as a client's would.
+    Prints recall@k, reciprocal rank, correctness, citations, latency
+    and tokens, with 95% intervals, and records them in MLflow with
+    every answer. Running it again adds another run.
+
+    Exit codes: 0 passed; 1 a gate failed; 2 it could not be run or recorded.
+
+    Examples:
+
+      python -m jobs.evaluate --limit 5 --no-record
+
+      python -m jobs.evaluate --min-recall 0.8
+
+      python -m jobs.evaluate --model chat --no-retrieval
+    """
+    console = Console(highlight=False)
+    try:
+        stack = load_stack(config)
+        url = mlflow_url or stack.observability.mlflow_url
+        if recording and url is None:
+            raise TrackingError(
+                "no MLflow server is set; "
+                "pass --mlflow-url, set observability.mlflow_url, or pass --no-record"
+            )
+        plan = Plan(
+            config=stack,
+            base_url=base_url or running_base_url(stack.home),
+            mlflow_url=url if recording else None,
+            experiment=experiment,
+            model=model,
+            concurrency=concurrency,
+            k=k,
+            retrieval=retrieval,
+            max_tokens=max_tokens,
+            use_cache=use_cache,
+        )
+        # Relative paths lie in the working directory, else in the project.
+        questions = load_dataset(dataset if dataset.exists() else PROJECT / dataset).first(limit)
+        evaluation = asyncio.run(_ask(plan, questions, console))
+        report = aggregate(evaluation)
+        console.print(report.table(f"{model} on {evaluation.dataset.name}"))
+        for line in failures(evaluation):
+            console.print(line, markup=False, soft_wrap=True)
+        _keep(plan, evaluation, report, console)
+    except (EvalError, ConfigError) as error:
+        Console(stderr=True).print(f"evaluate: {error}", style="red", markup=False, soft_wrap=True)
+        raise typer.Exit(USER_ERROR) from None
+    problems = gate(report, f"recall_at_{k}", min_recall=min_recall, max_errors=max_errors)
+    for problem in problems:
+        console.print(f"gate: {problem}", style="red", markup=False, soft_wrap=True)
+    if problems:
+        raise typer.Exit(GATE_FAILED)
+
+
+async def _ask(plan: Plan, dataset: Dataset, console: Console) -> Evaluation:
+    """Check whatever can be checked, then ask. Raises EvalError and ConfigError."""
+    if plan.mlflow_url is not None:
+        check_tracking(plan.mlflow_url)
+    async with connect(plan.base_url, load_secrets(plan.config.home).api_key) as client:
+        await check_stack(client, plan.model)
+        solver = ChatSolver(
+            client,
+            plan.model,
+            top_k=plan.k if plan.retrieval else None,
+            max_tokens=plan.max_tokens,
+            timeout_s=plan.config.gateway.request_timeout_s + TIMEOUT_MARGIN_S,
+            use_cache=plan.use_cache,
+        )
+        task = Task(dataset, solver, standard_scorers(plan.k))
+        with show_progress(console, len(dataset.samples)) as advance:
+            return await run_task(task, concurrency=plan.concurrency, on_result=advance)
+
+
+def _keep(plan: Plan, evaluation: Evaluation, report: Report, console: Console) -> None:
+    """Record in MLflow; if that fails the answers go to a file, since asking again may be dear."""
+    if plan.mlflow_url is None:
+        return
+    try:
+        recorded = record(
+            evaluation,
+            report,
+            url=plan.mlflow_url,
+            experiment=plan.experiment,
+            params=_params(plan, evaluation),
+        )
+    except TrackingError as error:
+        saved = plan.config.home / "run" / f"answers-{time.strftime('%Y%m%d-%H%M%S')}.json"
+        saved.parent.mkdir(parents=True, exist_ok=True)
+        saved.write_text(json.dumps({"metrics": report.metrics(), "answers": answer_table(evaluation)}))
+        raise TrackingError(f"{error}; the answers are in {saved}") from None
+    console.print(f"recorded: {recorded.link}", markup=False, soft_wrap=True)
+
+
+def _params(plan: Plan, evaluation: Evaluation) -> dict[str, object]:
+    params: dict[str, object] = {
+        "model": plan.model,
+        "dataset": evaluation.dataset.name,
+        "dataset_sha256": evaluation.dataset.sha256,
+        "concurrency": plan.concurrency,
+        "k": plan.k,
+        "retrieval": plan.retrieval,
+        "max_tokens": plan.max_tokens,
+        "use_cache": plan.use_cache,
+        "base_url": plan.base_url,
+        "config_digest": config_digest(plan.config),
+    }
+    commit = git_commit(PROJECT)
+    return params | {"git_commit": commit} if commit else params
+
+
+if __name__ == "__main__":
+    app(prog_name="python -m jobs.evaluate")

@@ -1,0 +1,59 @@
+"""Export a sentence-transformers checkpoint to the ONNX file that fastembed runs."""
+
+import os
+import shutil
+from pathlib import Path
+
+# What fastembed reads beside the model file.
+TOKENIZER_FILES = (
+    "config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "vocab.txt",
+)
+
+
+def export_onnx(checkpoint: Path, target: Path) -> None:
+    """Write ``target/model.onnx``: int64 ids and mask (batch, tokens) in, float32
+    ``last_hidden_state`` (batch, tokens, width) out. fastembed pools and normalises by itself.
+
+    float32 weights are kept: int8 is three times faster, but moves the vectors, and ranks with them.
+    """
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    import torch
+    from transformers import AutoModel, AutoTokenizer
+
+    model = AutoModel.from_pretrained(checkpoint, attn_implementation="eager").eval()
+    tokenizer = AutoTokenizer.from_pretrained(checkpoint)
+    sample = tokenizer(["a short text", "another, longer text"], padding=True, return_tensors="pt")
+    names = ["input_ids", "attention_mask", "token_type_ids"]
+    axes = {0: "batch", 1: "tokens"}
+
+    class LastHiddenState(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(
+            self, input_ids: torch.Tensor, attention_mask: torch.Tensor, token_type_ids: torch.Tensor
+        ) -> torch.Tensor:
+            output = self.model(
+                input_ids=input_ids, attention_mask=attention_mask, token_type_ids=token_type_ids
+            )
+            hidden: torch.Tensor = output.last_hidden_state
+            return hidden
+
+    with torch.no_grad():
+        torch.onnx.export(
+            LastHiddenState(),
+            tuple(sample[name] for name in names),
+            str(target / "model.onnx"),
+            input_names=names,
+            output_names=["last_hidden_state"],
+            dynamic_axes=dict.fromkeys([*names, "last_hidden_state"], axes),
+            opset_version=17,
+            dynamo=False,
+        )
+    for name in TOKENIZER_FILES:
+        shutil.copy(checkpoint / name, target / name)
