@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import orjson
 from ray.exceptions import RayActorError, RayError, RayTaskError, TaskCancelledError
@@ -24,7 +24,19 @@ from app.pipeline.ports import Task
 from app.retrieval.types import Passage, Vector
 
 logger = logging.getLogger(__name__)
-T = TypeVar("T")
+
+# Fields that vLLM adds to OpenAI's, nearly always null: not worth their bytes in each chunk.
+VLLM_FIELDS = (
+    "prompt_logprobs",
+    "prompt_token_ids",
+    "prompt_text",
+    "kv_transfer_params",
+    "ec_transfer_params",
+    "metrics",
+    "token_ids",
+    "routed_experts",
+    "stop_reason",
+)
 
 
 class GuardHandle:
@@ -142,6 +154,10 @@ def parse_payload(payload: bytes) -> dict[str, Any]:
     content: dict[str, Any] = orjson.loads(payload)
     if error := content.get("error"):
         raise _engine_error(error)
+    for part in (content, *content.get("choices", ())):
+        for name in VLLM_FIELDS:
+            if name in part and part[name] is None:
+                del part[name]
     return content
 
 

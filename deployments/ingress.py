@@ -67,7 +67,7 @@ class Ingress:
         )
 
     def __serve_build_asgi_app__(self) -> FastAPI:
-        return create_api(self._gateway, self._background())
+        return create_api(self._gateway, self._background(), request_id_echoed=True)
 
     @asynccontextmanager
     async def _background(self) -> AsyncIterator[None]:

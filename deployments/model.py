@@ -29,6 +29,8 @@ class ModelServer(LLMServer):  # type: ignore[misc]
         await super().start()
         self._load = LoadLogger()
         self.engine._engine_client.logger_manager.stat_loggers.append(self._load)
+        # Ray 2.60 looks for tokenization under the name that vLLM 0.29 no longer uses.
+        self.engine._oai_serving_tokenization = self.engine._app_state.serving_tokenization
 
     async def generate(
         self, task: Literal["chat", "completions"], body: dict[str, Any], request_id: str
@@ -128,7 +130,7 @@ def _placement(model: ModelConfig) -> dict[str, Any] | None:
 
 
 def _engine_arguments(stack: StackConfig, model: ModelConfig) -> dict[str, Any]:
-    arguments = dict(model.engine)
+    arguments = {"enable_prompt_tokens_details": True, **model.engine}
     if model.device == "cpu":
         # One process on one machine; Ray workers would each need a CPU of their own.
         arguments.setdefault("distributed_executor_backend", "mp")

@@ -85,13 +85,9 @@ def evaluate(
     ] = True,
     k: Annotated[
         int,
-        typer.Option(
-            "--k", min=1, max=50, help="Passages asked for, and the k of recall@k.", rich_help_panel=ASK
-        ),
+        typer.Option("--k", min=1, max=50, help="Passages asked for, and the k of recall@k.", rich_help_panel=ASK),
     ] = 5,
-    max_tokens: Annotated[
-        int, typer.Option(min=1, help="Longest answer, in tokens.", rich_help_panel=ASK)
-    ] = 256,
+    max_tokens: Annotated[int, typer.Option(min=1, help="Longest answer, in tokens.", rich_help_panel=ASK)] = 256,
     base_url: Annotated[
         str | None,
         typer.Option(
@@ -125,16 +121,12 @@ def evaluate(
     ] = None,
     recording: Annotated[
         bool,
-        typer.Option(
-            "--record/--no-record", help="Record the run in MLflow, or only print it.", rich_help_panel=KEEP
-        ),
+        typer.Option("--record/--no-record", help="Record the run in MLflow, or only print it.", rich_help_panel=KEEP),
     ] = True,
     min_recall: Annotated[
         float | None, typer.Option(min=0, max=1, help="Least mean recall@k.", rich_help_panel=GATE)
     ] = None,
-    max_errors: Annotated[
-        int, typer.Option(min=0, help="Most requests that may fail.", rich_help_panel=GATE)
-    ] = 0,
+    max_errors: Annotated[int, typer.Option(min=0, help="Most requests that may fail.", rich_help_panel=GATE)] = 0,
 ) -> None:
     """Ask the running stack a dataset of questions and grade the answers.
 
@@ -159,8 +151,7 @@ def evaluate(
         url = mlflow_url or stack.observability.mlflow_url
         if recording and url is None:
             raise TrackingError(
-                "no MLflow server is set; "
-                "pass --mlflow-url, set observability.mlflow_url, or pass --no-record"
+                "no MLflow server is set; pass --mlflow-url, set observability.mlflow_url, or pass --no-record"
             )
         plan = Plan(
             config=stack,

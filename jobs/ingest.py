@@ -40,7 +40,9 @@ def main(
     paths: Annotated[
         list[str],
         typer.Argument(
-            help="Files, folders, and globs such as 'docs/**/*.md' (quoted).", metavar="PATH...", show_default=False
+            help="Files, folders, and globs such as 'docs/**/*.md' (quoted).",
+            metavar="PATH...",
+            show_default=False,
         ),
     ],
     tenant: Annotated[
@@ -58,7 +60,8 @@ def main(
         ),
     ] = None,
     wait_s: Annotated[
-        float, typer.Option(min=0, help="How long to wait for a stack that is starting.", rich_help_panel=STACK)
+        float,
+        typer.Option(min=0, help="How long to wait for a stack that is starting.", rich_help_panel=STACK),
     ] = 300,
     prune: Annotated[
         bool,
@@ -118,9 +121,10 @@ def _connect_ray() -> None:
     try:
         ray.init(address="auto", logging_level="ERROR", log_to_driver=False)
     except (ConnectionError, RuntimeError) as error:
+        first_line = str(error).partition("\n")[0]
         raise IngestError(
-            "no Ray cluster is running here; start the stack with `make serve`, or send the job to one with "
-            f"`ray job submit --address http://HOST:8265 -- python -m jobs.ingest ...` ({error})"
+            "no Ray cluster can be reached from here; start the stack with `make serve`, or send the job to "
+            f"one with `ray job submit --address http://HOST:8265 -- python -m jobs.ingest ...` ({first_line})"
         ) from None
 
 

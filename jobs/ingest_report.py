@@ -38,13 +38,9 @@ def show_progress(console: Console) -> Iterator[Callable[[Progress], None]]:
         task = bar.add_task("ingest", total=None, chunks=0, document="")
 
         def show(step: Progress) -> None:
-            bar.update(
-                task,
-                completed=step.documents,
-                total=step.total,
-                chunks=step.chunks,
-                **({"document": step.document} if step.document else {}),
-            )
+            bar.update(task, completed=step.documents, total=step.total, chunks=step.chunks)
+            if step.document:
+                bar.update(task, document=step.document)
 
         yield show
 
@@ -95,8 +91,7 @@ def show_report(console: Console, report: Report) -> None:
     stored = report.knowledge_base
     say(
         console,
-        f"The knowledge base holds {stored.documents} documents in {stored.chunks} chunks, "
-        f"version {stored.version}.",
+        f"The knowledge base holds {stored.documents} documents in {stored.chunks} chunks, version {stored.version}.",
     )
 
 

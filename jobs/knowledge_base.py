@@ -33,9 +33,7 @@ class RemoteKnowledgeBase:
     def __init__(self, handle: DeploymentHandle) -> None:
         self._handle = handle
 
-    async def replace(
-        self, tenant: str, document: str, chunks: list[Chunk], vectors: list[Vector]
-    ) -> None:
+    async def replace(self, tenant: str, document: str, chunks: list[Chunk], vectors: list[Vector]) -> None:
         """See `VectorStore.replace`."""
         await self._call("replace", tenant, document, chunks, vectors)
 
@@ -57,9 +55,7 @@ class RemoteKnowledgeBase:
         return await _ask(self._handle, method, *arguments, timeout_s=CALL_TIMEOUT_S)
 
 
-async def connect(
-    application: str, tenant: str, wait_s: float, say: Callable[[str], None]
-) -> RemoteKnowledgeBase:
+async def connect(application: str, tenant: str, wait_s: float, say: Callable[[str], None]) -> RemoteKnowledgeBase:
     """Wait until the application's Retriever answers, at most `wait_s`. Ray must be connected.
 
     `say` gets one line when there is something to wait for, and one for each new state. Raises
@@ -99,7 +95,7 @@ async def _ask(handle: DeploymentHandle, method: str, *arguments: Any, timeout_s
         if isinstance(error.cause, SextantError):
             raise error.cause from None
         raise InternalError(
-            f"The knowledge base failed with {type(error.cause).__name__}; the Retriever's log has the details."
+            f"The knowledge base failed with {type(error.cause).__name__}; the Retriever's log says more."
         ) from error
     except (RayError, RayServeException) as error:  # the replica died, is starting, or is overloaded
         raise Unavailable("The knowledge base is not available; is the stack running?") from error

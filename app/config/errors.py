@@ -2,9 +2,11 @@
 
 import difflib
 from collections.abc import Iterable, Mapping
-from typing import Any, get_args
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
+
+from app.config.settings import section_within
 
 
 class ConfigError(ValueError):
@@ -76,13 +78,7 @@ def _known_fields(root: type[BaseModel], location: tuple[str | int, ...]) -> lis
     for part in location:
         if isinstance(part, int) or part not in model.model_fields:
             continue
-        nested = _model_within(model.model_fields[part].annotation)
+        nested = section_within(model.model_fields[part].annotation)
         if nested is not None:
             model = nested
     return list(model.model_fields)
-
-
-def _model_within(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next((found for arg in get_args(annotation) if (found := _model_within(arg))), None)

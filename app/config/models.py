@@ -23,9 +23,7 @@ class ReplicasConfig(Settings):
 
     min: int = Field(1, ge=0, le=1000, description="Fewest replicas; 0 scales an idle model away.")
     max: int = Field(1, ge=1, le=1000, description="Most replicas.")
-    target_ongoing_requests: Count = Field(
-        16, description="Requests in progress per replica that autoscaling aims at."
-    )
+    target_ongoing_requests: Count = Field(16, description="Requests in progress per replica that autoscaling aims at.")
     max_ongoing_requests: Count = Field(
         64, description="Requests in progress that one replica takes before others queue."
     )
@@ -59,9 +57,7 @@ class LoraSettings(Settings):
 class PlacementSettings(Settings):
     """Ray placement group of one replica, for engines that span several workers."""
 
-    bundles: tuple[dict[str, float], ...] = Field(
-        description="Resources of each worker, such as `[{GPU: 1, CPU: 2}]`."
-    )
+    bundles: tuple[dict[str, float], ...] = Field(description="Resources of each worker, such as `[{GPU: 1, CPU: 2}]`.")
     strategy: Literal["PACK", "STRICT_PACK", "SPREAD", "STRICT_SPREAD"] = Field(
         "PACK", description="How Ray spreads the bundles over nodes."
     )

@@ -1,6 +1,6 @@
 """The base of every configuration model: frozen, closed, and with described fields."""
 
-from typing import Annotated
+from typing import Annotated, Any, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -16,3 +16,10 @@ class Settings(BaseModel):
     """A section of the configuration. Unknown keys and changes after start are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+
+def section_within(annotation: Any) -> type[BaseModel] | None:
+    """The configuration section that a field's type holds: itself, listed, mapped or optional."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for arg in get_args(annotation) if (found := section_within(arg))), None)

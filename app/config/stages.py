@@ -35,7 +35,7 @@ class GuardConfig(Settings):
     entities: tuple[str, ...] = Field(PII_TYPES, description="Presidio entity types that are masked.")
     threshold: Share = Field(0.5, description="Lowest score at which a finding is masked.")
     allow: tuple[str, ...] = Field(
-        (),
+        ("JSON", "YAML", "Python", "Docker", "Kubernetes", "Linux"),
         description="Texts that are never masked, whatever their case: product names that look like people.",
     )
     max_characters: Count = Field(200_000, description="Longest request that is screened; longer ones are a 400.")
@@ -92,9 +92,7 @@ class EmbedderConfig(Settings):
 class RetrievalConfig(Settings):
     """The knowledge base and how much of it a request gets to see."""
 
-    url: str | None = Field(
-        None, description="Qdrant server (http://host:6333); absent, Qdrant's engine runs inside."
-    )
+    url: str | None = Field(None, description="Qdrant server (http://host:6333); absent, Qdrant's engine runs inside.")
     collection: str = Field("knowledge", pattern=r"^[a-z0-9_-]{1,64}$", description="Collection name.")
     top_k: int = Field(4, ge=1, le=50, description="Passages that a request gets by default.")
     min_score: Share = Field(0.25, description="Cosine similarity under which a passage is irrelevant.")

@@ -27,7 +27,7 @@ function stamp(template, texts) {
   return fill({ root, ...Object.fromEntries(named) }, texts);
 }
 
-const milliseconds = (ms) =>
+const inMs = (ms) =>
   Number.isFinite(ms) ? `${ms < 10 ? ms.toFixed(1) : Math.round(ms).toLocaleString("en")} ms` : null;
 
 /** By selection: navigator.clipboard is missing where the page comes over plain http. */
@@ -39,9 +39,9 @@ function copy(button, node) {
 }
 
 function showError({ title = "No answer", message, requestId, status }) {
-  fill(page, { errorTitle: title, errorMessage: message, errorId: requestId });
-  page.errorRequest.hidden = !requestId;
+  fill(page, { errorTitle: title, errorMessage: message, errorId: requestId ?? "" });
   page.error.hidden = false;
+  page.error.scrollIntoView({ block: "nearest" });
   if (status === 401) page.key.focus();
 }
 
@@ -55,8 +55,8 @@ class ApiError extends Error {
 
 async function call(path, options) {
   // Header values are Latin-1: fetch would throw a TypeError that reads like a network failure.
-  const valid = /^[\x21-\x7e]+$/.test(apiKey);
-  if (!valid) throw new ApiError("Enter a valid API key first.", { status: 401, title: "A key is needed" });
+  const needed = { status: 401, title: "A key is needed" };
+  if (!/^[\x21-\x7e]+$/.test(apiKey)) throw new ApiError("Enter a valid API key first.", needed);
   const headers = { Authorization: `Bearer ${apiKey}`, "Content-Type": "application/json" };
   const response = await fetch(new URL(path, API), { ...options, headers, cache: "no-store" }).catch((error) => {
     if (error.name === "AbortError") throw error;
@@ -115,12 +115,10 @@ function blockNode(source, cite) {
 }
 
 function paragraphOf(lines, cite) {
+  const bullet = (_, indent, number) => `${indent}${number ?? "•"} `;
+  const span = (line) => make("span", { className: ITEM.test(line) ? "item" : "" });
   const paragraph = make("p");
-  for (const line of lines) {
-    const item = ITEM.test(line) ? "item" : "line";
-    const text = line.replace(ITEM, (_, indent, number) => `${indent}${number ?? "•"} `);
-    paragraph.append(inline(make("span", { className: item }), text, cite));
-  }
+  paragraph.append(...lines.map((line) => inline(span(line), line.replace(ITEM, bullet), cite)));
   return paragraph;
 }
 
@@ -149,7 +147,7 @@ class Turn {
     this.model = model;
     this.parts = stamp(page.turnTemplate, { question, model });
     page.turns.append(this.parts.root);
-    this.parts.root.scrollIntoView(); // and no further: an answer is read from its start
+    this.parts.root.scrollIntoView({ behavior: "instant" }); // no further: an answer is read from its start
   }
 
   open(headers) {
@@ -173,9 +171,8 @@ class Turn {
 
   /** Draws only the blocks that changed, so that marks in earlier ones keep their focus. */
   draw() {
-    const { prose, answer } = this.parts;
+    const { prose } = this.parts;
     this.frame = null;
-    answer.dataset.phase = "streaming";
     blocksOf(this.text).forEach((source, at) => {
       if (this.drawn[at] === source) return;
       const node = blockNode(source, (indexes) => this.marks(indexes));
@@ -201,38 +198,32 @@ class Turn {
   }
 
   note(text) {
-    this.parts.note.textContent = text;
-    this.parts.note.hidden = false;
+    fill(this.parts, { note: text }).note.hidden = false;
   }
 
   close() {
-    cancelAnimationFrame(this.frame);
     this.draw(); // frames stand still in a hidden tab
-    this.parts.answer.dataset.phase = "done";
+    this.parts.answer.classList.add("done");
     if (this.requestId) this.tell(performance.now() - this.startedAt, this.firstAt - this.startedAt);
   }
 
   tell(totalMs, firstMs) {
     const { parts, cache, requestId: request } = this;
     const { prompt_tokens: tokensIn, completion_tokens: tokensOut } = this.usage ?? {};
-    const replayed = /hit|exact|semantic/.test(cache ?? "");
+    const replayed = /^(hit|exact|semantic)/.test(cache ?? "");
     const perSecond = replayed ? NaN : (1000 * (tokensOut - 1)) / (totalMs - firstMs); // of decoding alone
     const rate = perSecond > 0 ? perSecond.toFixed(perSecond < 10 ? 1 : 0) : null;
-    fill(parts, { first: milliseconds(firstMs), total: milliseconds(totalMs), rate, tokensIn, tokensOut });
-    fill(parts, { cache, request });
+    fill(parts, { first: inMs(firstMs), total: inMs(totalMs), rate, tokensIn, tokensOut, cache, request });
     parts.cache.classList.toggle("good", replayed);
     parts.copy.onclick = () => copy(parts.copy, parts.request);
-    parts.way.onclick = () => {
-      drawWay(this);
-      page.wayTitle.scrollIntoView({ block: "nearest" }); // narrow pages have it below
-    };
+    parts.way.onclick = () => drawWay(this).scrollIntoView({ block: "nearest" }); // narrow pages have it below
     parts.facts.hidden = false;
   }
 }
 
-function cardOf({ index, document, title, heading, page: leaf, score, text }) {
-  const place = [title, heading, leaf && `page ${leaf}`].filter(Boolean).join(" · ");
-  const texts = { index, document, heading: place, excerpt: text, value: score?.toFixed(2) };
+function cardOf({ index, document, title, heading, page: sheet, score, text }) {
+  const place = [title, heading, sheet && `page ${sheet}`].filter(Boolean).join(" · ");
+  const texts = { index, document, heading: place, excerpt: text, value: score?.toFixed(2) ?? "" };
   const parts = stamp(page.cardTemplate, texts);
   parts.bar.style.width = `${100 * Math.min(1, Math.max(0, score ?? 0))}%`;
   return parts.root;
@@ -300,7 +291,7 @@ function clear() {
 // --- the panels -------------------------------------------------------------------------------
 /** `guard;dur=8.1, embed;dur=2` -> [{ name, ms }], in the order of the header. */
 function stagesOf(header) {
-  const found = [...header.matchAll(/([\w.-]+)\s*;[^,]*?dur=([\d.]+)/g)];
+  const found = [...header.matchAll(/([\w.-]+)\s*;[^,]*?dur=([\d.e+-]+)/gi)];
   return found.map(([, name, ms]) => ({ name: name.replaceAll("_", " "), ms: Number(ms) }));
 }
 
@@ -309,14 +300,14 @@ function drawWay({ stages, cache, parts: { root } }) {
   const power = 10 ** Math.floor(Math.log10(longest));
   const scale = [1, 2, 5, 10].find((step) => step * power >= longest) * power; // a round end for the ruler
   page.stages.replaceChildren(...stages.map(({ name, ms }) => {
-    const parts = stamp(page.stageTemplate, { name, ms: milliseconds(ms) });
+    const parts = stamp(page.stageTemplate, { name, ms: inMs(ms) });
     parts.bar.style.width = `${(100 * ms) / scale}%`;
     return parts.root;
   }));
-  page.way.hidden = !stages.length;
   const which = page.turns.lastElementChild === root ? "Last answer" : "An earlier answer";
   const wayNote = `${which}, cache: ${cache ?? "not told"}${stages.length ? "" : "; its stages were not timed"}`;
   fill(page, { rulerMid: scale / 2, rulerMax: `${scale} ms`, wayNote });
+  return page.wayTitle;
 }
 
 /** JSON of a route that needs no key, whatever its status; null when nothing answers. */
@@ -328,14 +319,14 @@ async function peek(path) {
 async function drawHealth() {
   const report = await peek("readyz");
   const status = report ? (report.status ?? "unready") : "unreachable";
-  const dependencies = Object.entries(report?.dependencies ?? {});
   page.status.dataset.state = status;
   if (page.statusText.textContent !== status) {
     page.statusText.textContent = status; // only at a change: a live region speaks at each write
     if (report && page.model.disabled) attempt(loadModels); // at the start, and when it comes back
   }
+  const dependencies = Object.entries(report?.dependencies ?? {});
   page.deps.replaceChildren(...dependencies.map(([name, { state, latency_ms: latency, required }]) => {
-    const texts = { name, state, latency: milliseconds(latency) ?? "", need: required ? "" : "optional" };
+    const texts = { name, state, latency: inMs(latency) ?? "", need: required ? "" : "optional" };
     const parts = stamp(page.depTemplate, texts);
     parts.root.dataset.state = state;
     return parts.root;
@@ -395,7 +386,7 @@ page.keyShow.onclick = () => {
 };
 page.ask.onsubmit = send;
 page.prompt.onkeydown = (event) => {
-  if (event.key === "Enter" && !event.shiftKey && !event.isComposing) send(event); // composing: Enter picks a character
+  if (event.key === "Enter" && !event.shiftKey && !event.isComposing) send(event); // Enter may pick a character
 };
 page.stop.onclick = () => running?.abort();
 page.clear.onclick = clear;

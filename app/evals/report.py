@@ -120,7 +120,7 @@ def aggregate(evaluation: Evaluation) -> Report:
     return Report(
         samples=len(results),
         errors=len(results) - len(answers),
-        cache_hits=sum((answer.cache or "").lower().startswith("hit") for answer in answers),
+        cache_hits=sum(answer.cache in {"exact", "semantic"} for answer in answers),
         scores={name: Mean.of([result.scores[name] for result in results]) for name in names},
         latency=Percentiles.of([answer.latency_s for answer in answers]),
         ttft=Percentiles.of([answer.ttft_s for answer in answers if answer.ttft_s is not None]),

@@ -15,7 +15,12 @@ from app.gateway.gateway import Gateway
 from app.gateway.responses import error_response
 
 
-def create_api(gateway: Gateway, background: AbstractAsyncContextManager[None] | None = None) -> FastAPI:
+def create_api(
+    gateway: Gateway,
+    background: AbstractAsyncContextManager[None] | None = None,
+    *,
+    request_id_echoed: bool = False,
+) -> FastAPI:
     """The ASGI application. `background` runs for as long as it does."""
 
     @asynccontextmanager
@@ -33,7 +38,7 @@ def create_api(gateway: Gateway, background: AbstractAsyncContextManager[None] |
     api.include_router(operations.router)
     api.add_exception_handler(SextantError, _sextant_error)
     api.add_exception_handler(HTTPException, _http_error)
-    api.add_middleware(Envelope)
+    api.add_middleware(Envelope, echoed=request_id_echoed)
     return api
 
 

@@ -1,29 +1,35 @@
 """The outermost layer: request id in and out, and the one place where exceptions become answers."""
 
 import logging
+import re
+import uuid
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.errors import ClientClosedRequest
+from app.errors import ClientClosedRequest, InvalidRequest
 from app.gateway.responses import error_response
-from app.pipeline.flight import as_sextant_error, request_id
+from app.pipeline.flight import as_sextant_error
 
 logger = logging.getLogger(__name__)
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
 class Envelope:
     """ASGI middleware. `scope["state"]["request_id"]` is the id below it."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, echoed: bool) -> None:
+        """`echoed`: the server in front (Ray Serve) gives every request an id and sends it back."""
         self._app = app
+        self._echoed = echoed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         offered = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"x-request-id"), None)
-        scope.setdefault("state", {})["request_id"] = identifier = request_id(offered)
+        scope.setdefault("state", {})["request_id"] = identifier = offered or uuid.uuid4().hex
         started = False
 
         async def send_with_id(message: Message) -> None:
@@ -31,11 +37,14 @@ class Envelope:
             if message["type"] == "http.response.start":
                 started = True
                 headers = MutableHeaders(scope=message)
-                headers["x-request-id"] = identifier
+                if not self._echoed:
+                    headers["x-request-id"] = identifier
                 headers["x-content-type-options"] = "nosniff"
             await send(message)
 
         try:
+            if not _REQUEST_ID.fullmatch(identifier):
+                raise InvalidRequest("x-request-id must be 1 to 128 letters, digits, dots, colons, dashes.")
             await self._app(scope, receive, send_with_id)
         except Exception as raised:
             error = as_sextant_error(raised)

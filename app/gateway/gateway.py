@@ -37,5 +37,3 @@ class Gateway:
             listeners=self.listeners,
             timeline=timeline,
         )
-
-

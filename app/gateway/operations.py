@@ -40,6 +40,12 @@ async def root() -> Response:
     return RedirectResponse("/console/")
 
 
+@router.get("/favicon.ico")
+async def favicon() -> Response:
+    """Browsers ask for it; there is none."""
+    return Response(status_code=204)
+
+
 @router.get("/console/links")
 async def console_links(request: Request) -> Response:
     """Where MLflow and Ray's dashboard are."""

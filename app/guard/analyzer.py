@@ -88,7 +88,5 @@ def build_analyzer(language_model: str, entities: Sequence[str]) -> AnalyzerEngi
         ),
     )  # fmt: skip
     engine.load()
-    registry = RecognizerRegistry(
-        recognizers=[recognizers[entity] for entity in entities], supported_languages=["en"]
-    )
+    registry = RecognizerRegistry(recognizers=[recognizers[entity] for entity in entities], supported_languages=["en"])
     return AnalyzerEngine(registry=registry, nlp_engine=engine, supported_languages=["en"])

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import re
 import time
 import uuid
 from collections.abc import AsyncGenerator, Awaitable, Sequence
@@ -17,8 +16,6 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
-
 
 @dataclass(frozen=True, slots=True)
 class Caller:
@@ -26,11 +23,6 @@ class Caller:
 
     tenant: str
     key_id: str
-
-
-def request_id(offered: str | None) -> str:
-    """The client's request id if it is a decent one, else a new one."""
-    return offered if offered and _REQUEST_ID.fullmatch(offered) else uuid.uuid4().hex
 
 
 @dataclass(slots=True)

@@ -217,12 +217,14 @@ class Primed:
     """A stream whose first chunk has been awaited, under the deadline, settled at its end."""
 
     def __init__(self, flight: Flight, chunks: Chunks) -> None:
+        self._flight = flight
         self._chunks = flight.to_the_end(chunks)
         self._first: dict[str, Any] | None = None
 
     async def prime(self) -> None:
         """Await the first chunk. Raises what the stream raises."""
-        self._first = await anext(self._chunks, None)
+        with self._flight.timeline.stage("first_token"):
+            self._first = await anext(self._chunks, None)
 
     def __aiter__(self) -> "Primed":
         return self

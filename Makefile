@@ -1,0 +1,66 @@
+# Sextant. Two commands: `make serve` and `make test`. Nothing has to be installed before, but Python and make.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+LOCK := requirements/cpu.txt
+export SEXTANT_HOME ?= $(CURDIR)/.sextant
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+# The first of these that is Python 3.11 or 3.12. PYTHON=... chooses another.
+CANDIDATES := $(PYTHON) python3.11 python3.12 python3 python
+FIND_PYTHON = for p in $(CANDIDATES); do \
+	if "$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null; then echo "$$p"; exit 0; fi; done; \
+	echo "Sextant needs Python 3.11 or 3.12; install one, or name it: make PYTHON=/path/to/python3.12 ..." >&2; exit 1
+
+.PHONY: help setup serve ingest eval test lint format config-reference lock clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo "  settings: SEXTANT_API_KEY, SEXTANT_PORT (8000), SEXTANT_HOME (.sextant), DOCS=dir, MODEL=hub-id-or-dir"
+
+serve: setup ## run the whole stack here (DOCS=dir, MODEL=hub-id-or-dir); Ctrl-C ends it
+	@exec $(BIN)/python -m deployments.laptop $(if $(DOCS),--docs '$(DOCS)') $(if $(MODEL),--model '$(MODEL)')
+
+test: setup ## unit, contract and end-to-end tests (the last start the real stack)
+	@exec $(BIN)/python -m pytest $(TESTS)
+
+setup: $(STAMP) ## what both need: .venv, packages, models
+	@$(BIN)/python -m jobs.fetch_models --quiet $(if $(MODEL),--model '$(MODEL)')
+
+$(STAMP): pyproject.toml $(LOCK)
+	@python="$$($(FIND_PYTHON))"; \
+	if ! $(BIN)/python -c '' 2>/dev/null; then \
+		echo "Creating $(VENV) with $$($$python --version)"; \
+		rm -rf $(VENV); "$$python" -m venv $(VENV) || { echo "Your Python has no venv module (Debian: apt install python3-venv)." >&2; exit 1; }; \
+	fi
+	@echo "Installing packages (about 2 minutes the first time)"
+	@$(BIN)/python requirements/install.py $(LOCK)
+	@touch $(STAMP)
+
+lint: $(STAMP) ## ruff and mypy, strict
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: $(STAMP) ## put the code into shape
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+config-reference: $(STAMP) ## write docs/configuration.md from the models
+	@$(BIN)/python -m app.config.reference > docs/configuration.md
+
+ingest: $(STAMP) ## ingest DOCS=dir into the running stack, as a Ray job
+	@exec $(BIN)/python -m deployments.submit jobs.ingest $(DOCS)
+
+eval: $(STAMP) ## run evals/smoke.jsonl against the running stack, as a Ray job
+	@exec $(BIN)/python -m deployments.submit jobs.evaluate $(ARGS)
+
+lock: ## choose new versions of all packages and write requirements/
+	@python="$$($(FIND_PYTHON))"; "$$python" requirements/lock.py
+
+clean: ## remove .venv and everything that was fetched, stored or made
+	rm -rf $(VENV) .sextant build *.egg-info .pytest_cache .mypy_cache .ruff_cache

