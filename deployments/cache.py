@@ -11,7 +11,6 @@ from ray import serve
 
 from app.cache.embedded import EmbeddedValkey
 from app.config import StackConfig
-from app.retrieval.embedder import Embedder
 from app.retrieval.types import Vector
 
 
@@ -20,6 +19,8 @@ class Cache:
     """Embeds. Owns the embedded store, where there is one."""
 
     def __init__(self, config: StackConfig) -> None:
+        from app.retrieval.embedder import Embedder
+
         self._valkey: EmbeddedValkey | None = None
         if config.cache.url is None:
             self._valkey = EmbeddedValkey(config.home, config.cache.store_memory_mb)

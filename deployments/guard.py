@@ -1,12 +1,12 @@
 """The guard deployment: Presidio in processes of its own, since it is CPU-bound."""
 
 import asyncio
+import sys
 from collections.abc import Sequence
 
 from ray import serve
 
 from app.config import GuardConfig
-from app.guard.masking import Masker
 from app.guard.types import Screened
 
 
@@ -15,6 +15,13 @@ class Guard:
     """Screens texts. See `app.guard.masking`."""
 
     def __init__(self, config: GuardConfig) -> None:
+        if not config.language_model.endswith("trf"):
+            # Presidio and spaCy import these where they find them. Without them the guard starts in 1 s
+            # instead of 5 and takes 180 MB instead of 580.
+            sys.modules.update({"torch": None, "transformers": None})  # type: ignore[dict-item]
+        # Imported here: building the graph need not wait for Presidio.
+        from app.guard.masking import Masker
+
         self._masker = Masker(config)
         self._masker.screen(["Warm up with John Smith, who can be reached at john@example.com."])
 

@@ -17,7 +17,7 @@ from app.gateway.api import create_api
 from app.gateway.gateway import Gateway
 from app.gateway.health import Dependency
 from app.gateway.keys import Keyring
-from app.guard.masking import policy_version
+from app.guard.policy import policy_version
 from app.pipeline.embeddings import EmbeddingPipeline
 from app.pipeline.pipeline import Identity, Pipeline, Stages
 from app.prompts import PromptBook

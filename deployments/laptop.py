@@ -83,7 +83,7 @@ class Laptop:
     def _ray(self) -> None:
         directory, ports = self._plan.ray_directory, self._plan.ports
         shutil.rmtree(directory, ignore_errors=True)  # the logs of earlier sessions
-        command = ["ray", "start", "--head", "--block", "--node-ip-address", LOOPBACK]
+        command = ["ray", "start", "--head", "--block"]
         command += ["--port", str(ports.gcs), "--dashboard-port", str(ports.dashboard)]
         command += ["--ray-client-server-port", str(ports.ray_client)]
         command += ["--dashboard-agent-listen-port", str(ports.agent)]
@@ -149,6 +149,7 @@ class Laptop:
             "mlflow_url": plan.mlflow_url,
             "dashboard_url": plan.dashboard_url,
             "ray_address": plan.environment["RAY_ADDRESS"],
+            "ray_directory": str(plan.ray_directory),
             "pid": os.getpid(),
         }
         partial = plan.home / "run" / "stack.json.partial"
@@ -187,13 +188,13 @@ def lock_home(home: Path) -> Any:
     return lock
 
 
-def prepare(home: Path, port: int, model: str | None) -> Plan:
+def prepare(home: Path, port: int, model: str | None, *, usual_ports: bool) -> Plan:
     """Secrets, token and plan. Raises ConfigError."""
     ensure_secrets(home)
     token = home / "ray_token"
     if not token.is_file():
         write_private(token, secrets.token_hex(32))
-    return make_plan(home, port, model, os.environ)
+    return make_plan(home, port, model, os.environ, usual_ports=usual_ports)
 
 
 def main(
@@ -201,6 +202,9 @@ def main(
     home: Annotated[Path | None, typer.Option(envvar="SEXTANT_HOME", help="State directory.")] = None,
     model: Annotated[str | None, typer.Option(help="Hugging Face id or directory of another chat model.")] = None,
     docs: Annotated[list[Path] | None, typer.Option(help="What to ingest instead of this project's docs.")] = None,
+    usual_ports: Annotated[
+        bool, typer.Option(help="MLflow on 5000 and Ray's dashboard on 8265 where those are free.")
+    ] = True,
 ) -> None:
     """Run the whole stack on this machine until Ctrl-C or SIGTERM."""
 
@@ -219,7 +223,7 @@ def main(
         if missing:
             raise ConfigError([f"DOCS: there is no {path}" for path in missing])
         adopt_orphans()
-        laptop = Laptop(prepare(place, port, model or None), documents)
+        laptop = Laptop(prepare(place, port, model or None, usual_ports=usual_ports), documents)
         laptop.start()
         laptop.watch()
     except (ConfigError, StartFailed) as error:

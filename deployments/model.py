@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 import orjson
 from pydantic import ValidationError
+from ray.llm._internal.common.callbacks.base import CallbackBase
 from ray.serve import Application
 from ray.serve.llm import LLMConfig, LLMServer, build_llm_deployment
 from ray.serve.llm.openai_api_models import ChatCompletionRequest, CompletionRequest
@@ -14,6 +15,14 @@ from app.config.files import PROJECT
 
 REQUESTS = {"chat": ChatCompletionRequest, "completions": CompletionRequest}
 PREFIX = b"data: "
+
+
+class NothingToDownload(CallbackBase):  # type: ignore[misc]
+    """Ray Serve LLM downloads weights by a task on each node, which imports vLLM for 5 s first. A
+    directory is there already."""
+
+    async def on_before_node_init(self) -> None:
+        self.ctx.run_init_node = False
 
 
 class ModelServer(LLMServer):  # type: ignore[misc]
@@ -114,13 +123,17 @@ def llm_config(stack: StackConfig, model: ModelConfig) -> LLMConfig:
         runtime_env={"env_vars": model.environment} if model.environment else None,
         deployment_config=deployment,
         experimental_configs={"stream_batching_interval_ms": model.stream_batching_interval_ms},
+        **({"callback_config": {"callback_class": NothingToDownload}} if _is_directory(stack, model) else {}),
     )
 
 
 def model_source(stack: StackConfig, model: ModelConfig) -> str:
     """A directory's absolute path, or the hub id as it is."""
-    directory = stack.path(model.source)
-    return str(directory) if directory.is_dir() else model.source
+    return str(stack.path(model.source)) if _is_directory(stack, model) else model.source
+
+
+def _is_directory(stack: StackConfig, model: ModelConfig) -> bool:
+    return stack.path(model.source).is_dir()
 
 
 def _placement(model: ModelConfig) -> dict[str, Any] | None:

@@ -21,7 +21,7 @@ LAPTOP = PROJECT / "deployments" / "laptop.yaml"
 SERVE_ENV = PROJECT / "deployments" / "serve.env"
 LOOPBACK = "127.0.0.1"
 # Unix socket paths end at 107 bytes, and Ray puts up to 66 behind its temporary directory.
-MAX_RAY_DIRECTORY = 40
+MAX_RAY_DIRECTORY = 38
 LOGICAL_CPUS = 8  # Ray's bookkeeping, not a limit: two real cores run the stack
 
 
@@ -41,14 +41,17 @@ class Ports:
     replicas: int  # first of a range of 200 that ingress replicas listen on
 
     @classmethod
-    def choose(cls, http: int) -> "Ports":
-        """The usual ports where they are free, others where not. Raises ConfigError when `http` is taken."""
+    def choose(cls, http: int, usual: bool) -> "Ports":
+        """MLflow's and Ray's usual ports where they are free and wanted, others where not.
+
+        Raises ConfigError when `http` is taken.
+        """
         if not _is_free(http):
             raise ConfigError([f"port {http} is in use; stop what uses it, or set SEXTANT_PORT to another port"])
         taken = {http}
 
-        def free(usual: int = 0) -> int:
-            port = usual if usual and usual not in taken and _is_free(usual) else _any_free()
+        def free(wish: int = 0) -> int:
+            port = wish if wish and usual and wish not in taken and _is_free(wish) else _any_free()
             taken.add(port)
             return port
 
@@ -90,9 +93,11 @@ class Plan:
         return f"http://{LOOPBACK}:{self.ports.dashboard}"
 
 
-def make_plan(home: Path, http_port: int, model: str | None, environment: Mapping[str, str]) -> Plan:
+def make_plan(
+    home: Path, http_port: int, model: str | None, environment: Mapping[str, str], *, usual_ports: bool = True
+) -> Plan:
     """Decide. Writes `<home>/run/serve.yaml`. Raises ConfigError."""
-    ports = Ports.choose(http_port)
+    ports = Ports.choose(http_port, usual_ports)
     content = serve_file(home, ports, model)
     config = StackConfig.model_validate(content["applications"][0]["args"])
     run = home / "run"
@@ -159,6 +164,8 @@ def _environment(home: Path, ports: Ports, base: Mapping[str, str]) -> dict[str,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{base.get('PATH', os.defpath)}",
         "PYTHONUNBUFFERED": "1",
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        # Without it MLflow starts eight more processes for jobs of its own.
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "GIT_PYTHON_REFRESH": "quiet",
     }
 

@@ -98,6 +98,7 @@ def main(
     """
     console = Console(highlight=False)
     logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # it warns about each flaw that it mends
+    logging.getLogger("ray.serve").setLevel(logging.WARNING)
     try:
         stack = load_stack(config)
         discovery = discover(paths)

@@ -73,25 +73,25 @@ def show_report(console: Console, report: Report) -> None:
     if report.skipped:
         console.print(_skipped_table(report.skipped))
     rate = report.chunks / report.seconds if report.chunks else 0.0
-    rows = {
-        "new": len(report.new),
-        "changed": len(report.changed),
-        "unchanged": len(report.unchanged),
-        "deleted": len(report.deleted),
-        "skipped": len(report.skipped),
-        "chunks": report.chunks,
-        "seconds": f"{report.seconds:.1f}",
-        "chunks/s": f"{rate:.1f}",
-    }
-    table = Table("documents", *(name for name in rows), title="Ingested")
-    for column in table.columns[1:]:
-        column.justify = "right"
-    table.add_row("this run", *(str(value) for value in rows.values()))
+    table = Table("what", "how many", title="Documents", show_header=False, min_width=24)
+    table.columns[1].justify = "right"
+    for name, value in (
+        ("new", f"{len(report.new):,}"),
+        ("changed", f"{len(report.changed):,}"),
+        ("unchanged", f"{len(report.unchanged):,}"),
+        ("deleted", f"{len(report.deleted):,}"),
+        ("skipped", f"{len(report.skipped):,}"),
+        ("chunks", f"{report.chunks:,}"),
+        ("seconds", f"{report.seconds:.1f}"),
+        ("chunks/s", f"{rate:.1f}"),
+    ):
+        table.add_row(name, value, end_section=name == "skipped")
     console.print(table)
     stored = report.knowledge_base
     say(
         console,
-        f"The knowledge base holds {stored.documents} documents in {stored.chunks} chunks, version {stored.version}.",
+        f"The knowledge base holds {stored.documents:,} documents in {stored.chunks:,} chunks, "
+        f"version {stored.version}.",
     )
 
 

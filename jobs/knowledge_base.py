@@ -69,7 +69,7 @@ async def connect(application: str, tenant: str, wait_s: float, say: Callable[[s
             left = deadline - time.monotonic()
             await _ask(handle, "describe", tenant, timeout_s=max(1.0, min(_ASK_TIMEOUT_S, left)))
             return RemoteKnowledgeBase(handle)
-        except (Unavailable, RayServeException, RayError):
+        except (Unavailable, RayServeException, RayError, KeyError):  # KeyError: no such deployment yet
             state = await asyncio.to_thread(_state, application)
         if time.monotonic() + _ASK_EVERY_S > deadline:
             raise Unavailable(

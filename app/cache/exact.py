@@ -1,7 +1,8 @@
 """The exact tier: the same request in the same circumstances is answered once."""
 
 import logging
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -18,24 +19,29 @@ class Entry:
     """A finished answer.
 
     `answer` is the body of the non-streamed answer; `deltas` the pieces its text was streamed in
-    (empty when it was not), so that a replay keeps the chunking.
+    (empty when it was not), so that a replay keeps the chunking. `made_s` is seconds since the epoch.
     """
 
     answer: dict[str, Any]
     deltas: tuple[str, ...] = ()
+    made_s: float = field(default_factory=time.time, compare=False)
 
     def to_bytes(self) -> bytes:
-        return orjson.dumps({"answer": self.answer, "deltas": self.deltas})
+        return orjson.dumps({"answer": self.answer, "deltas": self.deltas, "made_s": self.made_s})
 
     @classmethod
     def from_bytes(cls, raw: bytes) -> "Entry":
         """Raises ValueError when it is no entry."""
         content = orjson.loads(raw)
-        if not isinstance(content, dict) or not isinstance(content.get("answer"), dict):
-            raise ValueError("not a cache entry")
-        if not content["answer"].get("choices"):
-            raise ValueError("an entry without choices")
-        return cls(answer=content["answer"], deltas=tuple(content.get("deltas", ())))
+        match content:
+            case {
+                "answer": {"choices": [{}, *_]} as answer,
+                "deltas": list(deltas),
+                "made_s": int() | float() as made_s,
+            }:
+                if all(isinstance(delta, str) for delta in deltas):
+                    return cls(answer, tuple(deltas), made_s)
+        raise ValueError("not a cache entry")
 
 
 class ExactCache:
@@ -48,18 +54,21 @@ class ExactCache:
 
     async def look_up(self, key: str) -> Entry | None:
         """The entry, or None. An entry that cannot be read is dropped and is a miss."""
-        raw = self._memory.get(key)
+        raw = known = self._memory.get(key)
         if raw is None:
             raw = await self._store.get(_name(key))
-            if raw is None:
-                return None
-            self._memory.put(key, raw)
+        if raw is None:
+            return None
         try:
-            return Entry.from_bytes(raw)
+            entry = Entry.from_bytes(raw)
         except ValueError:
             self._memory.drop(key)
             logger.warning("dropped an unreadable cache entry")
             return None
+        if known is None:
+            # For what is left of its time: otherwise it would live in this process past its end.
+            self._memory.put(key, raw, self._ttl_s - (time.time() - entry.made_s))
+        return entry
 
     async def keep(self, key: str, entry: Entry) -> None:
         """Store an entry in both tiers."""

@@ -10,7 +10,7 @@ import orjson
 EXCLUDED = ("stream", "stream_options", "user", "metadata", "store", "service_tier", "sextant", "model")
 
 # Raise it when the form of entries or of answers changes.
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)

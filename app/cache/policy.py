@@ -11,7 +11,10 @@ def may_use(request: ChatRequest | CompletionRequest) -> bool:
 
     OpenAI's default temperature is 1, so a request that does not set it is not cached.
     """
-    return request.temperature == 0 and (request.n or 1) == 1 and not request.logprobs
+    prompts = len(request.prompts) if isinstance(request, CompletionRequest) else 1
+    # A text completion's `logprobs: 0` asks for them too.
+    wants_logprobs = request.logprobs is not None and request.logprobs is not False
+    return request.temperature == 0 and (request.n or 1) * prompts == 1 and not wants_logprobs
 
 
 def may_keep(answer: dict[str, Any]) -> bool:

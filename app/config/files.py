@@ -21,7 +21,7 @@ def load_stack(path: Path | None = None) -> StackConfig:
     if path is None:
         running = default_home() / "run" / "serve.yaml"
         path = running if running.is_file() else PROJECT / "deployments" / "laptop.yaml"
-    return StackConfig.model_validate(read_serve_file(path)["applications"][0].get("args", {}))
+    return StackConfig.model_validate(read_serve_file(path)["applications"][0].get("args") or {})
 
 
 def read_serve_file(path: Path) -> dict[str, Any]:
@@ -30,8 +30,11 @@ def read_serve_file(path: Path) -> dict[str, Any]:
         content = yaml.safe_load(path.read_text())
     except FileNotFoundError:
         raise ConfigError([f"no configuration at {path}"]) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError([f"{path} cannot be read as text: {type(error).__name__}"]) from None
     except yaml.YAMLError as error:
         raise ConfigError([f"{path} is not YAML: {error}"]) from None
-    if not isinstance(content, dict) or not content.get("applications"):
+    applications = content.get("applications") if isinstance(content, dict) else None
+    if not isinstance(applications, list) or not applications or not isinstance(applications[0], dict):
         raise ConfigError([f"{path}: needs `applications:` with one application in it"])
-    return content
+    return dict(content)

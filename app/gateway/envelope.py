@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import ClientClosedRequest, InvalidRequest
 from app.gateway.responses import error_response
-from app.pipeline.flight import as_sextant_error
+from app.pipeline.flight import as_sextant_error, without_text
 
 logger = logging.getLogger(__name__)
 
@@ -49,13 +49,7 @@ class Envelope:
         except Exception as raised:
             error = as_sextant_error(raised)
             if error is not raised:
-                # The message may hold user text; the traceback's frames do not.
-                logger.error("request %s failed: %s", identifier, type(raised).__name__, exc_info=_without_text(raised))
+                logger.error("request %s failed: %s", identifier, type(raised).__name__, exc_info=without_text(raised))
             if started or isinstance(error, ClientClosedRequest):
                 return
             await error_response(error)(scope, receive, send_with_id)
-
-
-def _without_text(error: BaseException) -> BaseException:
-    """The exception's place without its words."""
-    return type("Redacted", (Exception,), {})(type(error).__name__).with_traceback(error.__traceback__)

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from app.errors import SextantError
-from app.pipeline.flight import as_sextant_error
+from app.pipeline.flight import as_sextant_error, without_text
 from app.wire.sse import DONE, event
 
 logger = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ class EventStream(Response):
         except Exception as raised:
             error = as_sextant_error(raised)
             if error is not raised:
-                logger.exception("a stream failed")
+                logger.error("a stream failed: %s", type(raised).__name__, exc_info=without_text(raised))
             last = event(error.to_wire())
         await send({"type": "http.response.body", "body": last, "more_body": False})
 

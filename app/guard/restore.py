@@ -9,16 +9,21 @@ class Restorer:
     """Replaces placeholders by their values, as text arrives.
 
     Feed it pieces; it returns what is safe to hand on and holds back at most one placeholder's
-    length: the part that may be the beginning of one.
+    length: the part that may be the beginning of one. Small models lose a bracket now and then, so
+    `PERSON_1` and `<PERSON_1` are restored as `<PERSON_1>` is.
     """
 
     def __init__(self, vault: Mapping[str, str], *, in_json: bool = False) -> None:
         """`in_json`: the text is JSON source (tool arguments), so values are escaped for a string."""
         self._values = {
-            placeholder: json.dumps(value)[1:-1] if in_json else value for placeholder, value in vault.items()
+            placeholder.strip("<>"): json.dumps(value)[1:-1] if in_json else value
+            for placeholder, value in vault.items()
         }
-        self._pattern = re.compile("|".join(map(re.escape, self._values))) if self._values else None
-        self._beginnings = {p[:length] for p in self._values for length in range(1, len(p))}
+        # Longest first, and no digit behind: PERSON_1 is not the beginning of PERSON_12.
+        names = "|".join(map(re.escape, sorted(self._values, key=len, reverse=True)))
+        self._pattern = re.compile(f"<?({names})(?![0-9])>?") if self._values else None
+        forms = [form for name in self._values for form in (f"<{name}>", f"{name}>")]
+        self._beginnings = {form[:length] for form in forms for length in range(1, len(form))}
         self._longest = max(map(len, self._beginnings), default=0)
         self._held = ""
 
@@ -26,18 +31,23 @@ class Restorer:
         """Take a piece, return what can be shown."""
         if self._pattern is None:
             return text
-        text = self._pattern.sub(lambda match: self._values[match.group()], self._held + text)
-        keep = self._open_end(text)
-        self._held = text[len(text) - keep :] if keep else ""
-        return text[: len(text) - keep]
+        text = self._held + text
+        cut = len(text) - self._open_end(text)
+        self._held = text[cut:]
+        return self._restore(text[:cut])
 
     def flush(self) -> str:
         """What was held back, at the end of the text."""
         held, self._held = self._held, ""
-        return held
+        return self._restore(held)
+
+    def _restore(self, text: str) -> str:
+        if self._pattern is None:
+            return text
+        return self._pattern.sub(lambda match: self._values[match.group(1)], text)
 
     def _open_end(self, text: str) -> int:
-        """Length of the longest end of `text` that begins a placeholder."""
+        """Length of the longest end of `text` that may become a placeholder, or a longer one."""
         for length in range(min(self._longest, len(text)), 0, -1):
             if text[-length:] in self._beginnings:
                 return length

@@ -12,8 +12,9 @@ _BYTE_ORDER_MARKS = (  # UTF-32's mark begins with UTF-16's, so it is asked firs
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 
-# Control bytes that no text editor writes. A stray one may be; one in a hundred is not text.
+# Control bytes that no text editor writes. Stray ones happen; one in a hundred is not text.
 _CONTROL_BYTES = bytes(code for code in range(32) if code not in b"\t\n\r\f\b\x1b")
+_MAX_STRAY_CONTROLS = 2
 _MAX_CONTROL_SHARE = 0.01
 
 # Windows-1252 gives every byte some letter, so it never fails on what it is not. Western European
@@ -51,7 +52,7 @@ def _refuse_binary(data: bytes) -> None:
     if data.startswith(b"%PDF-"):
         raise UnreadableDocument("a PDF under another suffix; rename it to .pdf")
     control = len(data) - len(data.translate(None, _CONTROL_BYTES))
-    if b"\0" in data or control > _MAX_CONTROL_SHARE * len(data):
+    if b"\0" in data or control > max(_MAX_STRAY_CONTROLS, _MAX_CONTROL_SHARE * len(data)):
         raise UnreadableDocument("binary data, not text")
 
 
@@ -65,8 +66,10 @@ def _as_declared(data: bytes, declared: str) -> str | None:
 
 
 def _legacy(data: bytes, first_bad_byte: int) -> str:
-    # Characters of several bytes that do decode are UTF-8's signature: such a file is damaged UTF-8.
-    if not data.decode("utf-8", errors="ignore").isascii():
+    # Characters of several bytes that do decode are UTF-8's signature; in other encodings they are chance.
+    as_utf8 = data.decode("utf-8", errors="replace")
+    failed = as_utf8.count("\ufffd")
+    if sum(not character.isascii() for character in as_utf8) - failed > failed:
         raise UnreadableDocument(f"damaged UTF-8 text at byte {first_bad_byte}")
     beyond_ascii = len(data) - len(data.translate(None, bytes(range(128, 256))))
     if beyond_ascii <= _MAX_LEGACY_SHARE * len(data):

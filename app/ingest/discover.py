@@ -205,5 +205,5 @@ def _printable(name: str) -> str:
 
 def _nothing_found(inputs: Sequence[str], skipped: dict[str, str]) -> str:
     reasons = ", ".join(sorted(set(skipped.values()))[:3])
-    left_out = f" ({len(skipped)} files left out: {reasons})" if skipped else ""
+    left_out = f" ({len(skipped)} left out: {reasons})" if skipped else ""
     return f"no documents in {' '.join(inputs)}{left_out}; supported are {' '.join(READERS)}"

@@ -28,9 +28,7 @@ _SLICE_CHUNKS = 64
 class Target(Protocol):
     """The part of `app.retrieval.types.VectorStore` that ingestion uses, or a handle to it."""
 
-    async def replace(
-        self, tenant: str, document: str, chunks: list[Chunk], vectors: list[Vector]
-    ) -> None: ...
+    async def replace(self, tenant: str, document: str, chunks: list[Chunk], vectors: list[Vector]) -> None: ...
 
     async def delete(self, tenant: str, documents: list[str]) -> None: ...
 

@@ -5,7 +5,7 @@ import re
 from lxml import etree, html
 
 from app.ingest.decode import decode
-from app.ingest.document import DocumentBuilder, Limits, clean, one_line
+from app.ingest.document import DocumentBuilder, Limits, UnreadableDocument, clean, one_line
 
 # Never content. Navigation and page footers repeat on each page of a site and would match everything.
 _SKIPPED = frozenset(
@@ -52,9 +52,13 @@ def _tree(source: str) -> html.HtmlElement | None:
     # the file's size is bounded already.
     parser = html.HTMLParser(encoding="utf-8", huge_tree=True, remove_comments=True, remove_pis=True)
     try:
-        return html.document_fromstring(clean(source).encode(), parser=parser)
+        tree = html.document_fromstring(clean(source).encode(), parser=parser)
     except etree.ParserError:  # nothing but blanks and comments
         return None
+    # Past 2048 levels libxml2 drops the rest of the document, and only notes it.
+    if any(entry.type == etree.ErrorTypes.ERR_RESOURCE_LIMIT for entry in parser.error_log):
+        raise UnreadableDocument("HTML that is nested too deeply")
+    return tree
 
 
 def _main_content(root: html.HtmlElement) -> html.HtmlElement:

@@ -16,8 +16,9 @@ _END_WITHIN = 2048
 # U+FB00 to U+FB06, which fonts draw as one sign and the tokenizer does not know.
 _LIGATURES = dict(zip(range(0xFB00, 0xFB07), ("ff", "fi", "fl", "ffi", "ffl", "st", "st"), strict=True))
 _HYPHENATED = re.compile(r"(?<=[^\W\d_])-\n(?=[a-z\u00df-\u00ff])")
-# A line that goes on in lower case continues the sentence. Others keep their break: lists, tables.
-_CONTINUED = re.compile(r"(?<=[^\n.!?:]) ?\n(?=[a-z\u00df-\u00ff])")
+# A line that goes on in lower case continues the sentence. Others keep their break: lists, tables, and
+# page headers, which tend to end in the page number.
+_CONTINUED = re.compile(r"(?<=[^\n.!?:\d]) ?\n(?=[a-z\u00df-\u00ff])")
 _BLANK_LINES = re.compile(r"\n\s*\n")
 
 # What word processors write when nobody gave the document a title.

@@ -44,12 +44,12 @@ class Piece:
 def split(text: str, pieces: Iterable[Piece], counter: TokenCounter, limit: int, target: int) -> list[Piece]:
     """Cut the pieces that weigh more than `limit`; the others stay whole.
 
-    At sentences and lines first, then between words, then anywhere. Every non-blank character stays
+    At sentences first, then at lines, then between words, then anywhere. Every non-blank character stays
     in exactly one piece, and the order is kept. Time is linear in the text: each character is counted
     at most once for each kind of cut (but for a word of thousands of characters, log n times).
     """
     result = _weigh(text, list(pieces), counter)
-    for cut in (_at_sentences, _between_words):
+    for cut in (_at_sentences, _at_lines, _between_words):
         result = _refine(text, result, counter, limit, cut)
     while any(_divisible(piece, limit) for piece in result):
         result = _refine(text, result, counter, limit, lambda _, piece: _evenly(piece, target))
@@ -95,6 +95,11 @@ def _at_sentences(text: str, piece: Piece) -> Iterator[Piece]:
     return _between(piece, gaps)
 
 
+def _at_lines(text: str, piece: Piece) -> Iterator[Piece]:
+    gaps = ((start, end) for start, end in _gaps(text, piece) if "\n" in text[start:end])
+    return _between(piece, gaps)
+
+
 def _between_words(text: str, piece: Piece) -> Iterator[Piece]:
     return _between(piece, _gaps(text, piece))
 
@@ -111,9 +116,9 @@ def _between(piece: Piece, gaps: Iterable[tuple[int, int]]) -> Iterator[Piece]:
 
 
 def _ends_sentence(text: str, start: int, end: int) -> bool:
-    """Whether the gap `text[start:end]` lies after a sentence or a line.
+    """Whether the gap `text[start:end]` lies after a sentence, a list's item or the like.
 
-    What goes on in lower case is the same sentence: "e.g. this", or a line broken by an editor.
+    What goes on in lower case is the same sentence: "e.g. this", or a line that an editor broke.
     """
     if text[end].islower():
         return False

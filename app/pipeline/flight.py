@@ -107,8 +107,8 @@ class Flight:
         for listener in self.listeners:
             try:
                 listener.request_finished(event)
-            except Exception:
-                logger.exception("a listener failed")
+            except Exception as raised:
+                logger.error("a listener failed: %s", type(raised).__name__, exc_info=without_text(raised))
 
 
 def as_sextant_error(error: BaseException) -> SextantError:
@@ -118,3 +118,8 @@ def as_sextant_error(error: BaseException) -> SextantError:
     if isinstance(error, asyncio.CancelledError | GeneratorExit):
         return ClientClosedRequest("The client went away.")
     return InternalError("Something went wrong on our side; the request id finds it in the log.")
+
+
+def without_text(error: BaseException) -> BaseException:
+    """The exception's place without its words, for the log: they may hold what a user wrote."""
+    return type("Redacted", (Exception,), {})(type(error).__name__).with_traceback(error.__traceback__)

@@ -1,6 +1,7 @@
 """The last stretch: the model's answer, marked, kept in the cache, restored and passed on."""
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,8 +52,10 @@ class Generation:
         marking = OutputFilter(self.marks.filter) if self.marks else None
         with self.flight.timeline.stage("generate", **{"gen_ai.request.model": engine_model}):
             chunks = model.stream(draft.task, draft.for_engine(engine_model), self.flight.answer_id)
-            async for chunk in self._outgoing(chunks, marking):
-                yield chunk
+            # Closed with this stream, not when the collector comes: it ends the generation in the engine.
+            async with aclosing(self._outgoing(chunks, marking)) as outgoing:
+                async for chunk in outgoing:
+                    yield chunk
         await self._keep(self.flight.transcript.entry(self._extension()))
 
     def replay(self, entry: Entry) -> Chunk:
@@ -65,8 +68,10 @@ class Generation:
     async def replay_stream(self, entry: Entry) -> Chunks:
         """A cached answer, as a stream."""
         extension = entry.answer.get("sextant") or {}
-        async for chunk in self._outgoing(replay_stream(entry, self._wire_id(entry)), None, extension):
-            yield chunk
+        chunks = replay_stream(entry, self._wire_id(entry))
+        async with aclosing(self._outgoing(chunks, None, extension)) as outgoing:
+            async for chunk in outgoing:
+                yield chunk
 
     async def _outgoing(
         self, chunks: Any, marking: OutputFilter | None, extension: dict[str, Any] | None = None

@@ -42,9 +42,9 @@ class Router:
     def route(self, name: str, wish: RetrievalRequest | None = None) -> Route:
         """Raises ModelNotFound."""
         alias = self._config.aliases.get(name)
-        base, _, adapter = (alias.model if alias else name).partition(":")
+        base, colon, adapter = (alias.model if alias else name).partition(":")
         model = self._models.get(base)
-        if model is None or (adapter and model.lora is None):
+        if model is None or (colon and (not adapter or model.lora is None)):
             raise ModelNotFound(
                 f"The model {name!r} does not exist or does not generate text; GET /v1/models lists what does.",
                 param="model",

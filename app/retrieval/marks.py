@@ -97,8 +97,10 @@ class Marker:
         if sentence.lstrip().startswith("```"):
             self._fenced = not self._fenced
             return ""
+        if self._fenced:
+            return ""  # `items[1]` in code is no citation either
         own = [int(mark[1:-1]) for mark in _MARK.findall(sentence)]
-        if own or self._fenced:
+        if own:
             self.cited.update(number for number in own if 1 <= number <= len(self._passages))
             return ""
         number = self._best(content_words(sentence))

@@ -38,8 +38,10 @@ def parse_json(body: bytes, max_depth: int) -> Any:
 
 def describe(error: ValidationError) -> InvalidRequest:
     """The first problem, as OpenAI tells it: a sentence and the parameter's path."""
-    # Of a union's branches the one that got furthest into the value tells the most.
-    item = max(error.errors(include_url=False, include_input=False), key=lambda e: len(e["loc"]))
+    # Of a union's branches the one that got furthest into the value tells the most, and then one
+    # that took the value's type: "a valid string" is no help for a list that is too long.
+    items = error.errors(include_url=False, include_input=False)
+    item = max(items, key=lambda e: (len(e["loc"]), not e["type"].endswith("_type")))
     param = _param(item["loc"])
     if item["type"] == "extra_forbidden":
         return InvalidRequest(f"Unknown parameter: '{param}'.", param=param)

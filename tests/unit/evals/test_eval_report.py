@@ -67,7 +67,7 @@ def test_metrics_carry_interval_and_percentiles() -> None:
 
 
 def test_cache_hits_are_counted() -> None:
-    hit = Graded(Sample("a", "?"), Answer("a", cache="hit"), {})
+    hit = Graded(Sample("a", "?"), Answer("a", cache="exact"), {})
     assert aggregate(evaluation(hit, graded("b", None))).cache_hits == 1
 
 

@@ -1,0 +1,81 @@
+"""A question about the project's own documents, answered with citations; ingestion by a Ray job."""
+
+from pathlib import Path
+from typing import Any
+
+import openai
+
+from tests.e2e.conftest import Stack
+
+QUESTION = "How long do cache entries live?"
+
+
+def ask(client: openai.OpenAI, question: str, model: str = "docs", **options: Any) -> Any:
+    return client.chat.completions.create(
+        model=model, messages=[{"role": "user", "content": question}], temperature=0, max_tokens=64, **options
+    )
+
+
+def extension(answer: Any) -> dict[str, Any]:
+    found: dict[str, Any] = answer.model_extra["sextant"]
+    return found
+
+
+def test_cites_the_right_document(client: openai.OpenAI) -> None:
+    citations = extension(ask(client, QUESTION))["citations"]
+    assert citations[0]["document"] == "docs/cache.md"
+    assert citations[0]["index"] == 1
+    assert citations[0]["score"] > 0.3
+    assert citations == sorted(citations, key=lambda c: -c["score"])
+    assert "ttl" in citations[0]["text"].lower() or "hour" in citations[0]["text"].lower()
+
+
+def test_marks_the_sentences_that_a_passage_supports(client: openai.OpenAI) -> None:
+    answer = ask(client, "What does the guard mask?")
+    told = extension(answer)
+    assert told["cited"]
+    for number in told["cited"]:
+        assert f"[{number}]" in answer.choices[0].message.content
+        assert 1 <= number <= len(told["citations"])
+
+
+def test_streams_citations_first_and_marks_last(client: openai.OpenAI) -> None:
+    chunks = list(ask(client, "What does the guard mask?", stream=True, extra_headers={"cache-control": "no-store"}))
+    assert chunks[0].model_extra["sextant"]["citations"][0]["document"] == "docs/guard.md"
+    assert chunks[-1].model_extra["sextant"]["cited"]
+
+
+def test_is_turned_on_and_off_in_the_body(client: openai.OpenAI) -> None:
+    on = ask(client, QUESTION, model="chat", extra_body={"sextant": {"retrieval": {"top_k": 2}}})
+    off = ask(client, QUESTION, extra_body={"sextant": {"retrieval": {"enabled": False}}})
+    assert 1 <= len(extension(on)["citations"]) <= 2
+    assert extension(off)["citations"] == []
+
+
+def test_a_changed_document_changes_the_answers_at_once(stack: Stack, client: openai.OpenAI, tmp_path: Path) -> None:
+    folder = tmp_path / "handbook"
+    folder.mkdir()
+    note = folder / "parking.md"
+    note.write_text("# Parking\n\nVisitors of the Zebulon plant park on deck seven.\n")
+    (folder / "broken.pdf").write_bytes(b"%PDF-1.7 cut off")
+    first = stack.job("jobs.ingest", str(folder))
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert "broken.pdf" in first.stdout
+
+    def where() -> tuple[str, str]:
+        answer = ask(client, "Where do visitors of the Zebulon plant park?")
+        told = extension(answer)
+        return told["cache"], told["citations"][0]["text"]
+
+    assert where()[0] == "miss"
+    assert where() == ("exact", where()[1])
+    assert "seven" in where()[1]
+    note.write_text("# Parking\n\nVisitors of the Zebulon plant park on deck nine.\n")
+    again = stack.job("jobs.ingest", str(folder))
+    assert again.returncode == 0, again.stdout + again.stderr
+    state, passage = where()
+    assert state == "miss"
+    assert "nine" in passage
+    unchanged = stack.job("jobs.ingest", str(folder))
+    assert unchanged.returncode == 0
+    assert where()[0] == "exact"

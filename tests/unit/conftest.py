@@ -1,0 +1,27 @@
+"""What several topics share."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.bench import Bench, stack_config
+
+MakeBench = Callable[..., Bench]
+
+
+@pytest.fixture
+def make_bench(tmp_path: Path) -> MakeBench:
+    """Benches by configuration sections: `make_bench(guard={"on_failure": "open"})`."""
+
+    def make(**sections: Any) -> Bench:
+        return Bench(stack_config(tmp_path, **sections))
+
+    return make
+
+
+@pytest.fixture
+def bench(make_bench: MakeBench) -> Bench:
+    """A bench as it comes: guard and cache on."""
+    return make_bench()

@@ -1,0 +1,250 @@
+"""Stand-ins for everything around the pipeline. They keep what they were given, for the tests to look at."""
+
+import asyncio
+import hashlib
+import threading
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from valkey.asyncio import Valkey
+
+from app.cache.store import SharedStore
+from app.guard.types import Finding, Screened
+from app.pipeline.ports import Task
+from app.retrieval.types import Chunk, Passage, Vector
+from app.telemetry.events import RequestFinished
+
+USAGE = {"prompt_tokens": 11, "completion_tokens": 3, "total_tokens": 14, "prompt_tokens_details": {"cached_tokens": 4}}
+
+
+@dataclass
+class FakeGuard:
+    """Masks `names` as PERSON, numbered in reading order. With `gate`, waits for it; with `error`, fails."""
+
+    names: Sequence[str] = ()
+    error: Exception | None = None
+    gate: asyncio.Event | None = None
+    started: asyncio.Event = field(default_factory=asyncio.Event)
+    calls: list[list[str]] = field(default_factory=list)
+
+    async def screen(self, texts: Sequence[str]) -> Screened:
+        self.calls.append(list(texts))
+        self.started.set()
+        if self.gate:
+            await self.gate.wait()
+        if self.error:
+            raise self.error
+        found = {name: text.index(name) for text in reversed(texts) for name in self.names if name in text}
+        order = sorted(found, key=lambda name: (next(i for i, t in enumerate(texts) if name in t), found[name]))
+        vault = {f"<PERSON_{number}>": name for number, name in enumerate(order, start=1)}
+        masked = list(texts)
+        for placeholder, name in vault.items():
+            masked = [text.replace(name, placeholder) for text in masked]
+        return Screened(tuple(masked), vault, tuple(Finding("PERSON", 0.9, 0) for _ in vault))
+
+    async def ping(self) -> bool:
+        return self.error is None
+
+
+@dataclass
+class FakeEmbed:
+    """A unit vector that depends on the text alone."""
+
+    gate: asyncio.Event | None = None
+    error: Exception | None = None
+    started: asyncio.Event = field(default_factory=asyncio.Event)
+    texts: list[str] = field(default_factory=list)
+
+    async def embed(self, texts: Sequence[str]) -> list[Vector]:
+        self.texts += texts
+        self.started.set()
+        if self.gate:
+            await self.gate.wait()
+        if self.error:
+            raise self.error
+        return [vector_of(text) for text in texts]
+
+    async def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        return [len(text.split()) for text in texts]
+
+    async def ping(self) -> bool:
+        return True
+
+
+def vector_of(text: str, dimensions: int = 8) -> Vector:
+    """The vector that FakeEmbed makes of a text."""
+    seed = int.from_bytes(hashlib.blake2b(text.encode(), digest_size=4).digest(), "big")
+    vector = np.random.default_rng(seed).normal(size=dimensions)
+    return (vector / np.linalg.norm(vector)).astype(np.float32)
+
+
+@dataclass
+class FakeSearch:
+    """The same passages for every question of a tenant."""
+
+    passages: dict[str, list[Passage]] = field(default_factory=dict)
+    error: Exception | None = None
+    calls: list[tuple[str, Vector, int]] = field(default_factory=list)
+
+    async def search(self, tenant: str, vector: Vector, limit: int) -> list[Passage]:
+        self.calls.append((tenant, vector, limit))
+        if self.error:
+            raise self.error
+        return self.passages.get(tenant, [])[:limit]
+
+    async def ping(self) -> bool:
+        return True
+
+
+def passage(text: str, score: float = 0.9, document: str = "guide.md", ordinal: int = 0) -> Passage:
+    """A passage of the default tenant."""
+    return Passage(Chunk(document, "default", ordinal, text, 0, len(text), title="Guide", heading="Ports"), score)
+
+
+@dataclass
+class FakeVersions:
+    """The version of everybody's knowledge base."""
+
+    version: str | None = "kb-1"
+
+    async def knowledge_base(self, tenant: str) -> str | None:
+        return self.version
+
+
+@dataclass
+class FakeModel:
+    """Answers with `pieces`. Chunk 0 is the one that names the role; `fails_at` and `hangs_at` count from it."""
+
+    pieces: Sequence[str] = ("Hello", " world", ".")
+    fails_at: int | None = None
+    hangs_at: int | None = None
+    error: Exception = field(default_factory=lambda: RuntimeError("engine says: secret text"))
+    finish_reason: str = "stop"
+    bodies: list[dict[str, Any]] = field(default_factory=list)
+    request_ids: list[str] = field(default_factory=list)
+    hanging: threading.Event = field(default_factory=threading.Event)  # it waits at `hangs_at`
+    closed: threading.Event = field(default_factory=threading.Event)  # ended before its end
+    finished: int = 0
+
+    async def stream(self, task: Task, body: dict[str, Any], request_id: str) -> AsyncIterator[dict[str, Any]]:
+        self._note(body, request_id)
+        is_complete = False
+        try:
+            for position, chunk in enumerate(self._chunks(task, body)):
+                await self._trouble(position)
+                yield chunk
+            is_complete = True
+        finally:
+            if is_complete:
+                self.finished += 1
+            else:
+                self.closed.set()
+
+    async def complete(self, task: Task, body: dict[str, Any], request_id: str) -> dict[str, Any]:
+        self._note(body, request_id)
+        try:
+            await self._trouble(0)
+        except BaseException:
+            self.closed.set()
+            raise
+        self.finished += 1
+        return whole_answer(task, body, "".join(self.pieces), self.finish_reason)
+
+    async def tokenize(self, body: dict[str, Any]) -> dict[str, Any]:
+        self._note(body, "")
+        return {"count": 2, "max_model_len": 2048, "tokens": [1, 2]}
+
+    async def ping(self) -> bool:
+        return True
+
+    def _note(self, body: dict[str, Any], request_id: str) -> None:
+        self.bodies.append(body)
+        self.request_ids.append(request_id)
+
+    async def _trouble(self, position: int) -> None:
+        if position == self.fails_at:
+            raise self.error
+        if position == self.hangs_at:
+            self.hanging.set()
+            await asyncio.Event().wait()
+
+    def _chunks(self, task: Task, body: dict[str, Any]) -> Iterable[dict[str, Any]]:
+        is_chat = task == "chat"
+        head = {
+            "id": "engine-id",
+            "object": "chat.completion.chunk" if is_chat else "text_completion",
+            "created": 1,
+            "model": body["model"],
+        }
+
+        def chunk(text: str | None, finish: str | None = None, role: str | None = None) -> dict[str, Any]:
+            delta = {name: value for name, value in (("role", role), ("content", text)) if value is not None}
+            part = {"delta": delta} if is_chat else {"text": text or ""}
+            return {**head, "choices": [{"index": 0, **part, "logprobs": None, "finish_reason": finish}]}
+
+        yield chunk("", role="assistant")
+        yield from (chunk(piece) for piece in self.pieces)
+        yield chunk(None, self.finish_reason)
+        yield {**head, "choices": [], "usage": dict(USAGE)}
+
+
+def whole_answer(task: Task, body: Mapping[str, Any], text: str, finish_reason: str = "stop") -> dict[str, Any]:
+    """An engine's answer in one piece, with a choice for each one asked for."""
+    prompts = body.get("prompt")
+    count = (body.get("n") or 1) * (len(prompts) if isinstance(prompts, list) else 1)
+    part = {"message": {"role": "assistant", "content": text}} if task == "chat" else {"text": text}
+    return {
+        "id": "engine-id",
+        "object": "chat.completion" if task == "chat" else "text_completion",
+        "created": 1,
+        "model": body["model"],
+        "choices": [
+            {"index": index, **_copy(part), "logprobs": None, "finish_reason": finish_reason} for index in range(count)
+        ],
+        "usage": dict(USAGE),
+    }
+
+
+def _copy(part: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: dict(value) if isinstance(value, dict) else value for name, value in part.items()}
+
+
+class DictStore(SharedStore):
+    """A shared store in a dict."""
+
+    def __init__(self) -> None:
+        super().__init__(Valkey(), timeout_ms=50)
+        self.values: dict[str, bytes] = {}
+
+    async def get(self, key: str) -> bytes | None:
+        return self.values.get(key)
+
+    async def put(self, key: str, value: bytes, ttl_s: float | None) -> bool:
+        self.values[key] = value
+        return True
+
+    async def ping(self) -> bool:
+        return True
+
+    @property
+    def text(self) -> str:
+        """All keys and values."""
+        return "\n".join(f"{key} {value.decode()}" for key, value in self.values.items())
+
+
+@dataclass
+class Recorder:
+    """A listener."""
+
+    events: list[RequestFinished] = field(default_factory=list)
+
+    def request_finished(self, event: RequestFinished) -> None:
+        self.events.append(event)
+
+    @property
+    def only(self) -> RequestFinished:
+        """The one event there must be."""
+        (event,) = self.events
+        return event

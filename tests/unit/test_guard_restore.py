@@ -1,0 +1,89 @@
+"""Restoring: what the client reads is the whole-text replacement, however the answer was cut up."""
+
+import itertools
+import json
+import re
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from app.guard.restore import Restorer
+
+PLACEHOLDERS = [f"<{entity}_{number}>" for entity in ("PERSON", "EMAIL_ADDRESS", "US_SSN") for number in (1, 2, 11)]
+
+# Values and answers that look like placeholders, begin like them, or end in the middle of one.
+fragments = st.sampled_from(
+    [*PLACEHOLDERS, "<", ">", "<PERSON", "<PERSON_", "<PERSON_1", "_1>", "1>", "<US_SSN_<", '"\\\n']
+)
+texts = st.lists(fragments | st.text(max_size=5), max_size=12).map("".join)
+vaults = st.dictionaries(st.sampled_from(PLACEHOLDERS), texts, max_size=6)
+
+
+def replaced(answer: str, vault: dict[str, str]) -> str:
+    """The definition: every placeholder replaced at once, values not looked at again."""
+    if not vault:
+        return answer
+    return re.sub("|".join(map(re.escape, vault)), lambda match: vault[match.group()], answer)
+
+
+def streamed(pieces: list[str], vault: dict[str, str], *, in_json: bool = False) -> str:
+    restorer = Restorer(vault, in_json=in_json)
+    return "".join(map(restorer.feed, pieces)) + restorer.flush()
+
+
+@given(vaults, texts, st.lists(st.integers(0, 80), max_size=20))
+@example({"<PERSON_1>": "x<PERSON_", "<PERSON_2>": "y"}, "<PERSON_1>2>", [10])
+def test_any_chunking_of_any_answer_gives_the_whole_text_replacement(
+    vault: dict[str, str], answer: str, cuts: list[int]
+) -> None:
+    edges = [0, *sorted(min(cut, len(answer)) for cut in cuts), len(answer)]
+    pieces = [answer[start:end] for start, end in itertools.pairwise(edges)]
+
+    assert streamed(pieces, vault) == replaced(answer, vault)
+
+
+@given(vaults, texts)
+def test_character_by_character_too(vault: dict[str, str], answer: str) -> None:
+    assert streamed(list(answer), vault) == replaced(answer, vault)
+
+
+@given(vaults, texts, texts)
+def test_never_more_than_one_placeholder_is_held_back(vault: dict[str, str], first: str, second: str) -> None:
+    restorer = Restorer(vault)
+
+    restorer.feed(first)
+    restorer.feed(second)
+
+    assert len(restorer.flush()) < max(map(len, PLACEHOLDERS))
+    assert restorer.flush() == ""
+
+
+@given(vaults, st.lists(st.sampled_from(PLACEHOLDERS) | st.text(max_size=5), max_size=8))
+def test_values_are_escaped_where_the_text_is_json(vault: dict[str, str], parts: list[str]) -> None:
+    source = json.dumps({"text": "".join(parts)}, ensure_ascii=False)
+
+    result = streamed([source[i : i + 3] for i in range(0, len(source), 3)], vault, in_json=True)
+
+    assert json.loads(result) == {"text": replaced("".join(parts), vault)}
+
+
+def test_text_that_cannot_become_a_placeholder_is_handed_on_at_once() -> None:
+    restorer = Restorer({"<PERSON_1>": "John"})
+
+    assert restorer.feed("a < b") == "a < b"
+    assert restorer.feed(" and <PERS") == " and "
+    assert restorer.feed("ONAL>") == "<PERSONAL>"
+    assert restorer.flush() == ""
+
+
+def test_the_end_of_an_answer_releases_what_was_held() -> None:
+    restorer = Restorer({"<PERSON_1>": "John"})
+
+    assert restorer.feed("see <PERSON_") == "see "
+    assert restorer.flush() == "<PERSON_"
+
+
+@pytest.mark.parametrize("answer", ["<PERSON_1>", "no placeholder", ""])
+def test_without_a_vault_nothing_changes_and_nothing_is_held(answer: str) -> None:
+    assert Restorer({}).feed(answer) == answer
