@@ -9,6 +9,7 @@
 (No `from __future__ import annotations` here: Serve reads the class of `args` to validate it.)
 """
 
+from ray import serve
 from ray.serve import Application
 
 from app.config import StackConfig, load_secrets
@@ -18,14 +19,26 @@ from deployments.ingress import Ingress
 from deployments.model import build_model
 from deployments.retriever import Retriever
 
+# Logical CPUs, Ray's bookkeeping: what a process is counted as, not what it may use.
+LIGHT, HEAVY = {"num_cpus": 0.1}, {"num_cpus": 0.5}
+
 
 def build_app(args: StackConfig) -> Application:
     """Bind the graph. Raises ConfigError when a secret is missing."""
     load_secrets(args.home)
-    guard = Guard.options(num_replicas=args.guard.replicas).bind(args.guard) if args.guard.enabled else None
-    cache = Cache.bind(args)
-    retriever = Retriever.bind(args)
+    guard = serve.deployment(
+        Guard, name="Guard", num_replicas=args.guard.replicas, ray_actor_options=HEAVY, max_ongoing_requests=64
+    ).bind(args.guard)
+    cache = serve.deployment(Cache, name="Cache", ray_actor_options=HEAVY, max_ongoing_requests=256).bind(args)
+    retriever = serve.deployment(Retriever, name="Retriever", ray_actor_options=HEAVY, max_ongoing_requests=256).bind(
+        args
+    )
     models = {model.id: build_model(args, model) for model in args.models}
-    return Ingress.options(
-        num_replicas=args.gateway.replicas, max_ongoing_requests=args.gateway.max_ongoing_requests
-    ).bind(args, guard, cache, retriever, models)
+    ingress = serve.deployment(
+        Ingress,
+        name="Ingress",
+        num_replicas=args.gateway.replicas,
+        ray_actor_options=LIGHT,
+        max_ongoing_requests=args.gateway.max_ongoing_requests,
+    )
+    return ingress.bind(args, guard if args.guard.enabled else None, cache, retriever, models)

@@ -7,14 +7,11 @@ once a request, and the vector travels on.
 import asyncio
 from collections.abc import Sequence
 
-from ray import serve
-
 from app.cache.embedded import EmbeddedValkey
 from app.config import StackConfig
 from app.retrieval.types import Vector
 
 
-@serve.deployment(name="Cache", ray_actor_options={"num_cpus": 0.5}, max_ongoing_requests=256)
 class Cache:
     """Embeds. Owns the embedded store, where there is one."""
 

@@ -4,13 +4,10 @@ import asyncio
 import sys
 from collections.abc import Sequence
 
-from ray import serve
-
 from app.config import GuardConfig
 from app.guard.types import Screened
 
 
-@serve.deployment(name="Guard", ray_actor_options={"num_cpus": 0.5}, max_ongoing_requests=64)
 class Guard:
     """Screens texts. See `app.guard.masking`."""
 

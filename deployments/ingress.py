@@ -27,7 +27,6 @@ from app.telemetry.tracing import Tracing
 from deployments.handles import CacheHandle, GuardHandle, ModelHandle, RetrieverHandle
 
 
-@serve.deployment(name="Ingress", ray_actor_options={"num_cpus": 0.1})
 @serve.ingress()
 class Ingress:
     """Builds the gateway out of handles. See `app.gateway` and `app.pipeline`."""

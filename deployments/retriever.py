@@ -1,7 +1,5 @@
 """The retriever deployment: the one process that has the embedded knowledge base open."""
 
-from ray import serve
-
 from app.cache.embedded import socket_path
 from app.cache.store import SharedStore
 from app.config import StackConfig
@@ -21,7 +19,6 @@ def open_store(config: StackConfig) -> VectorStore:
     return ServerStore.connect(settings.url, settings.collection, DIMENSIONS, settings.timeout_ms)
 
 
-@serve.deployment(name="Retriever", ray_actor_options={"num_cpus": 0.5}, max_ongoing_requests=256)
 class Retriever:
     """Searches and changes the knowledge base. See `app.retrieval.knowledge`."""
 

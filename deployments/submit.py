@@ -8,6 +8,7 @@ The same as `ray job submit --address ... -- python -m ...` with the address and
 
 import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from app.config import default_home
 
 
 def main() -> int:
-    """Returns an exit status only when there is nothing to submit to."""
+    """Returns the exit status of the submission."""
     arguments = sys.argv[1:]
     if not arguments or arguments[0] in {"-h", "--help"}:
         print(__doc__)
@@ -31,7 +32,7 @@ def main() -> int:
     ray = str(Path(sys.executable).parent / "ray")
     command = [ray, "job", "submit", "--address", stack["dashboard_url"], "--", sys.executable, "-m", module, *rest]
     environment = {**os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(home / "ray_token")}
-    os.execve(ray, command, environment)
+    return subprocess.run(command, env=environment, check=False).returncode
 
 
 if __name__ == "__main__":

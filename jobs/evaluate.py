@@ -8,6 +8,7 @@ It is a client of the stack like any other, and needs no Ray of its own.
 
 import asyncio
 import json
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -145,7 +146,8 @@ def evaluate(
 
       python -m jobs.evaluate --model chat --no-retrieval
     """
-    console = Console(highlight=False)
+    # A job's log has no terminal whose width could be asked for.
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 110)
     try:
         stack = load_stack(config)
         url = mlflow_url or stack.observability.mlflow_url

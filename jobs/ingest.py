@@ -8,6 +8,7 @@ Run it again at any time: only what changed is read, embedded and stored.
 
 import asyncio
 import logging
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -96,7 +97,8 @@ def main(
 
       ray job submit -- python -m jobs.ingest docs --tenant acme
     """
-    console = Console(highlight=False)
+    # A job's log has no terminal whose width could be asked for.
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 110)
     logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # it warns about each flaw that it mends
     logging.getLogger("ray.serve").setLevel(logging.WARNING)
     try:

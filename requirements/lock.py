@@ -1,6 +1,6 @@
 """Choose versions: resolve the project's extras in a fresh environment and write them down.
 
-    python3.11 requirements/lock.py
+python3.11 requirements/lock.py
 """
 
 import re

@@ -85,7 +85,7 @@ class EmbeddedValkey:
         except (ValkeyError, OSError):
             return False
         finally:
-            client.close()
+            client.close()  # type: ignore[no-untyped-call]
 
 
 def _die_with_parent() -> None:

@@ -58,7 +58,7 @@ async function call(path, options) {
   const needed = { status: 401, title: "A key is needed" };
   if (!/^[\x21-\x7e]+$/.test(apiKey)) throw new ApiError("Enter a valid API key first.", needed);
   const headers = { Authorization: `Bearer ${apiKey}`, "Content-Type": "application/json" };
-  const response = await fetch(new URL(path, API), { ...options, headers, cache: "no-store" }).catch((error) => {
+  const response = await fetch(new URL(path, API), { ...options, headers }).catch((error) => {
     if (error.name === "AbortError") throw error;
     throw new ApiError("Sextant did not answer. Is it running, and can this browser reach it?");
   });

@@ -60,9 +60,7 @@ def load_dataset(path: Path) -> Dataset:
             continue
         sample = _parse(line, f"{path}:{number}")
         if sample.id in lines:
-            raise DatasetError(
-                f"{path}:{number}: id {sample.id!r} is taken by line {lines[sample.id]}; rename one"
-            )
+            raise DatasetError(f"{path}:{number}: id {sample.id!r} is taken by line {lines[sample.id]}; rename one")
         lines[sample.id] = number
         samples.append(sample)
     if not samples:

@@ -120,9 +120,7 @@ class _Stream:
 
 def _citations(value: Any) -> tuple[Citation, ...]:
     try:
-        return tuple(
-            Citation(int(item["index"]), str(item["document"]), float(item["score"])) for item in value
-        )
+        return tuple(Citation(int(item["index"]), str(item["document"]), float(item["score"])) for item in value)
     except (KeyError, TypeError, ValueError):
         raise ValueError("sextant.citations needs index, document and score in each entry") from None
 

@@ -37,9 +37,7 @@ async def check_stack(client: AsyncOpenAI, model: str) -> None:
             f"no server answers at {client.base_url}; start it with `make serve`, or pass --base-url"
         ) from None
     except AuthenticationError:
-        raise StackError(
-            f"{client.base_url} refuses the API key; set SEXTANT_API_KEY to a key of that stack"
-        ) from None
+        raise StackError(f"{client.base_url} refuses the API key; set SEXTANT_API_KEY to a key of that stack") from None
     except APIStatusError as error:
         raise StackError(
             f"{client.base_url} answers /models with {error.status_code}; does the base URL end in /v1?"

@@ -23,9 +23,7 @@ def percentile(values: Sequence[float], q: float) -> float:
     return ordered[lower] + (ordered[upper] - ordered[lower]) * (rank - lower)
 
 
-def bootstrap_interval(
-    values: Sequence[float], *, level: float = 0.95, seed: int = SEED
-) -> tuple[float, float] | None:
+def bootstrap_interval(values: Sequence[float], *, level: float = 0.95, seed: int = SEED) -> tuple[float, float] | None:
     """The interval that holds the mean with probability `level`; None with fewer than two values.
 
     Percentile bootstrap (Efron and Tibshirani, "An Introduction to the Bootstrap", chapter 13):

@@ -46,9 +46,7 @@ class Evaluation:
     wall_s: float
 
 
-async def run_task(
-    task: Task, *, concurrency: int, on_result: Callable[[Graded], None] = lambda _: None
-) -> Evaluation:
+async def run_task(task: Task, *, concurrency: int, on_result: Callable[[Graded], None] = lambda _: None) -> Evaluation:
     """Solve and grade every sample. `on_result` hears of each as it finishes, in any order."""
     slots = asyncio.Semaphore(concurrency)
 

@@ -122,4 +122,8 @@ def as_sextant_error(error: BaseException) -> SextantError:
 
 def without_text(error: BaseException) -> BaseException:
     """The exception's place without its words, for the log: they may hold what a user wrote."""
-    return type("Redacted", (Exception,), {})(type(error).__name__).with_traceback(error.__traceback__)
+    return Redacted(type(error).__name__).with_traceback(error.__traceback__)
+
+
+class Redacted(Exception):
+    """Stands in the log for an exception whose words must not."""

@@ -1,5 +1,6 @@
 """Bad requests over the wire: the right 4xx, in the one shape, and the server lives."""
 
+import contextlib
 import json
 import socket
 from typing import Any
@@ -133,10 +134,9 @@ def test_a_chunked_body_over_the_limit_is_cut_off(stack: Stack) -> None:
             yield b"x" * 100_000
 
     with stack.http() as http:
-        try:
+        # The server may hang up before the end of the body, which is as good.
+        with contextlib.suppress(httpx.WriteError):
             assert_error(http.post(CHAT, content=pieces(), headers={"content-type": "application/json"}), 413)
-        except httpx.WriteError:
-            pass  # the server hung up before the end of the body, which is as good
         assert http.get("/healthz").status_code == 200
 
 

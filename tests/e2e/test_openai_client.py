@@ -171,7 +171,9 @@ def test_completes_text(client: openai.OpenAI) -> None:
 def test_embeds_texts_as_floats_and_as_base64(client: openai.OpenAI) -> None:
     texts = ["a cat", "a kitten", "tax law"]
     # The client asks for base64 when no format is given, and decodes it.
-    decoded = np.array([item.embedding for item in client.embeddings.create(model="all-minilm-l6-v2", input=texts).data])
+    decoded = np.array(
+        [item.embedding for item in client.embeddings.create(model="all-minilm-l6-v2", input=texts).data]
+    )
     plain = client.embeddings.create(model="all-minilm-l6-v2", input=texts, encoding_format="float")
     floats = np.array([item.embedding for item in plain.data])
     assert decoded.shape == (3, 384)

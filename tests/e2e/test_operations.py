@@ -79,9 +79,16 @@ def test_no_user_text_is_in_any_log(stack: Stack, client: openai.OpenAI) -> None
     word = "quizzaciously"
     client.chat.completions.create(model="docs", messages=[{"role": "user", "content": f"Say {word}"}], max_tokens=4)
     with pytest.raises(openai.BadRequestError):
-        client.chat.completions.create(model="chat", messages=[{"role": "user", "content": f"{word}, " + "word " * 3000}])
+        client.chat.completions.create(
+            model="chat", messages=[{"role": "user", "content": f"{word}, " + "word " * 3000}]
+        )
     folders = [stack.home / "logs", Path(stack.facts["ray_directory"])]
-    logs = [path for folder in folders for path in folder.rglob("*") if path.is_file() and path.suffix in {".log", ".out", ".err"}]
+    logs = [
+        path
+        for folder in folders
+        for path in folder.rglob("*")
+        if path.is_file() and path.suffix in {".log", ".out", ".err"}
+    ]
     assert len(logs) > 10
     assert [str(path) for path in logs if word in path.read_text(errors="replace")] == []
 
@@ -120,7 +127,6 @@ def test_a_second_stack_on_the_same_home_is_refused(stack: Stack) -> None:
     )
     assert second.returncode == 1
     assert "another stack runs on" in second.stdout
-
 
 
 def test_sigterm_ends_every_process_and_a_restart_keeps_what_was_stored(tmp_path: Path) -> None:

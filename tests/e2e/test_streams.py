@@ -104,7 +104,9 @@ def test_many_streams_at_once_all_end(stack: Stack, engine: Engine) -> None:
             "stream": True,
         }
         with stack.http() as http, http.stream("POST", "/v1/chat/completions", json=body) as response:
-            return response.status_code == 200 and [line for line in response.iter_lines() if line][-1] == "data: [DONE]"
+            return (
+                response.status_code == 200 and [line for line in response.iter_lines() if line][-1] == "data: [DONE]"
+            )
 
     with concurrent.futures.ThreadPoolExecutor(24) as pool:
         assert all(pool.map(one, range(24)))

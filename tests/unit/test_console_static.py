@@ -197,3 +197,10 @@ def test_errors_and_status_are_announced() -> None:
     roles = {a.get("id"): a.get("role") for _, a in Elements(PAGE.read_text("utf-8")).tags}
     assert roles["error"] == "alert"
     assert roles["status"] == roles["announce"] == "status"
+
+
+def test_questions_do_not_forbid_the_cache() -> None:
+    """`cache: "no-store"` makes a browser send `cache-control: no-cache`, which the gateway obeys."""
+    script = (CONSOLE / "console.js").read_text()
+    api_call = script[script.index("fetch(new URL(path, API)") :].split(")", 2)
+    assert "no-store" not in "".join(api_call[:2])

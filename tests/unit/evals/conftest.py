@@ -55,9 +55,7 @@ class Handler(BaseHTTPRequestHandler):
         if self.headers.get("authorization") != "Bearer sk-right":
             self.reply(401, {"error": ERROR | {"message": "No such key.", "code": "invalid_api_key"}})
         elif self.path == "/v1/models":
-            models = [
-                {"id": name, "object": "model", "created": 1, "owned_by": "x"} for name in ("chat", "docs")
-            ]
+            models = [{"id": name, "object": "model", "created": 1, "owned_by": "x"} for name in ("chat", "docs")]
             self.reply(200, {"object": "list", "data": models})
         else:
             self.reply(404, {"error": ERROR | {"message": "No such route.", "code": "not_found"}})

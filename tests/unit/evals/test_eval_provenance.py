@@ -21,9 +21,7 @@ def test_the_digest_changes_with_what_can_change_an_answer() -> None:
 
 def test_the_digest_is_the_same_on_another_machine(tmp_path: Path) -> None:
     assert config_digest(config()) == config_digest(config(home=str(tmp_path)))
-    assert config_digest(config()) == config_digest(
-        config(observability={"mlflow_url": "http://mlflow:5000"})
-    )
+    assert config_digest(config()) == config_digest(config(observability={"mlflow_url": "http://mlflow:5000"}))
 
 
 def test_outside_a_checkout_there_is_no_commit(tmp_path: Path) -> None:

@@ -89,9 +89,7 @@ async def test_a_task_is_bounded_and_keeps_order_and_failures(stack_server: "Sta
     samples = tuple(Sample(f"q{n}", q, ("docs/b.md",), ("8000",)) for n, q in enumerate(questions))
     seen: list[Graded] = []
     async with connect(stack_server.base_url, "sk-right") as client:
-        task = Task(
-            Dataset("set", Path("set.jsonl"), "", samples), ChatSolver(client, "docs"), standard_scorers(2)
-        )
+        task = Task(Dataset("set", Path("set.jsonl"), "", samples), ChatSolver(client, "docs"), standard_scorers(2))
         evaluation = await run_task(task, concurrency=2, on_result=seen.append)
     assert stack_server.most_in_progress == 2
     assert [result.answer.sample_id for result in evaluation.results] == [f"q{n}" for n in range(6)]

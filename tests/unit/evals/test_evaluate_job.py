@@ -87,9 +87,7 @@ def test_a_run_is_recorded_whole_and_again_as_another(job: Job) -> None:
     assert list(table["id"]) == ["found", "missed", "outside"]
     assert table["cited_documents"][0] == ["docs/a.md", "docs/b.md"]
     paths = {
-        file.path
-        for folder in (None, "plots", "dataset")
-        for file in client.list_artifacts(run.info.run_id, folder)
+        file.path for folder in (None, "plots", "dataset") for file in client.list_artifacts(run.info.run_id, folder)
     }
     assert paths >= {"answers.json", "plots/latency.png", "plots/outcomes.png", "dataset/smoke.jsonl"}
 
@@ -118,9 +116,7 @@ def test_failed_requests_are_shown_and_fail_the_eval(job: Job) -> None:
         ({"model": "dogs"}, "no model 'dogs'"),
     ],
 )
-def test_what_the_user_can_mend_is_one_sentence_and_exit_code_2(
-    job: Job, overrides: dict[str, str], says: str
-) -> None:
+def test_what_the_user_can_mend_is_one_sentence_and_exit_code_2(job: Job, overrides: dict[str, str], says: str) -> None:
     result = job.run(**overrides)
     assert result.exit_code == 2
     assert says in result.stderr
