@@ -89,7 +89,7 @@ def test_every_project_file_in_a_command_is_mounted(cluster: dict[str, Any]) -> 
 
 def test_every_module_in_a_command_exists(cluster: dict[str, Any]) -> None:
     modules = set(re.findall(r"python -m ([a-z_.]+)", "\n".join(commands(cluster))))
-    assert modules == {"jobs.fetch_models"}
+    assert modules == {"jobs.fetch_models", "deployments.haproxy"}
     assert all(find_spec(module) for module in modules)
 
 

@@ -1,0 +1,122 @@
+"""The store behind the cache: the embedded Valkey, and a real Redis where one is installed."""
+
+import shutil
+import subprocess
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from app.cache.embedded import EmbeddedValkey, socket_path
+from app.cache.store import SharedStore
+from app.retrieval.knowledge import Knowledge, PublishedVersions
+from tests.unit.fakes import DictStore
+
+
+@pytest.fixture
+def redis_url(tmp_path: Path) -> Iterator[str]:
+    binary = shutil.which("redis-server")
+    if binary is None:
+        pytest.skip("redis-server is not installed")
+    socket = tmp_path / "r.sock"
+    process = subprocess.Popen(
+        [binary, "--port", "0", "--unixsocket", str(socket), "--save", "", "--dir", str(tmp_path)],
+        stdout=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 10
+    while not socket.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    yield f"unix://{socket}"
+    process.terminate()
+    process.wait()
+
+
+@pytest.fixture(params=["valkey", "redis"])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[SharedStore]:
+    server: EmbeddedValkey | None = None
+    if request.param == "valkey":
+        server = EmbeddedValkey(tmp_path, max_memory_mb=16)
+        server.start()
+        made = SharedStore.connect(None, socket_path(tmp_path), timeout_ms=2000)
+    else:
+        made = SharedStore.connect(request.getfixturevalue("redis_url"), tmp_path, timeout_ms=2000)
+    yield made
+    await made.close()
+    if server:
+        server.stop()
+
+
+async def test_gives_back_what_it_was_given(store: SharedStore) -> None:
+    assert await store.ping()
+    assert await store.get("k") is None
+    assert await store.put("k", b"\x00\xff", 60)
+    assert await store.get("k") == b"\x00\xff"
+    assert await store.put("k", b"other", None)
+    assert await store.get("k") == b"other"
+
+
+async def test_forgets_after_the_time_to_live(store: SharedStore) -> None:
+    await store.put("k", b"v", 0.05)
+    deadline = time.monotonic() + 5
+    while await store.get("k") is not None:
+        assert time.monotonic() < deadline
+
+
+async def test_an_embedded_server_keeps_its_data_over_a_restart_and_is_taken_over(tmp_path: Path) -> None:
+    server = EmbeddedValkey(tmp_path, 16)
+    server.start()
+    store = SharedStore.connect(None, socket_path(tmp_path), 2000)
+    await store.put("k", b"v", 600)
+    second = EmbeddedValkey(tmp_path, 16)
+    second.start()  # finds the first one answering
+    second.stop()  # and does not end what it did not start
+    assert await store.ping()
+    server.stop()
+    await store.close()
+    third = EmbeddedValkey(tmp_path, 16)
+    third.start()
+    store = SharedStore.connect(None, socket_path(tmp_path), 2000)
+    assert await store.get("k") == b"v"
+    await store.close()
+    third.stop()
+
+
+async def test_a_path_too_long_for_a_socket_is_replaced(tmp_path: Path) -> None:
+    home = tmp_path / ("x" * 100)
+    assert len(str(socket_path(home))) < 100
+    assert socket_path(home) == socket_path(home) != socket_path(tmp_path / ("y" * 100))
+
+
+async def test_a_store_that_is_down_answers_at_once_that_it_knows_nothing(tmp_path: Path) -> None:
+    store = SharedStore.connect(None, tmp_path / "nobody.sock", timeout_ms=50)
+    started = time.monotonic()
+    assert await store.get("k") is None
+    assert not await store.put("k", b"v", 1)
+    assert not await store.ping()
+    assert time.monotonic() - started < 1
+    assert store.failures == 3
+    await store.close()
+
+
+async def test_a_change_of_the_documents_is_published_before_and_after(tmp_path: Path) -> None:
+    from tests.contract.test_vector_stores import DIMENSIONS, EmbeddedStore, put
+
+    shared, seen = DictStore(), []
+    versions = PublishedVersions(shared, "kb")
+
+    class Watching(EmbeddedStore):
+        async def replace(self, *arguments: object) -> None:  # type: ignore[override]
+            seen.append(await versions.knowledge_base("acme"))
+            await super().replace(*arguments)  # type: ignore[arg-type]
+
+    knowledge = Knowledge(Watching(tmp_path, DIMENSIONS), shared, "kb")
+    assert await versions.knowledge_base("acme") is None
+    await put(knowledge, "a.md", 2)  # type: ignore[arg-type]
+    first = await versions.knowledge_base("acme")
+    await put(knowledge, "a.md", 2, content_hash="v2")  # type: ignore[arg-type]
+    assert seen == [None, None]  # while a change is under way nothing may be cached
+    assert first
+    assert await versions.knowledge_base("acme") not in {None, first}
+    await knowledge.close()
