@@ -86,6 +86,10 @@ class Supervisor:
             for process in alive:
                 _signal(process, signal.SIGKILL)
             time.sleep(0.05)
+        buried_by = time.monotonic() + 2
+        while psutil.Process().children(recursive=True) and time.monotonic() < buried_by:
+            _bury()
+            time.sleep(0.01)
 
 
 def _descendants() -> list[psutil.Process]:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import warnings
 from pathlib import Path
 
 # What fastembed reads beside the model file.
@@ -42,7 +43,8 @@ def export_onnx(checkpoint: Path, target: Path) -> None:
             hidden: torch.Tensor = output.last_hidden_state
             return hidden
 
-    with torch.no_grad():
+    # Tracing warns of Python values that it fixes; none of them depends on the texts.
+    with torch.no_grad(), warnings.catch_warnings(action="ignore"):
         torch.onnx.export(
             LastHiddenState(),
             tuple(sample[name] for name in names),
