@@ -54,12 +54,12 @@ class Laptop:
 
     def start(self) -> None:
         """Bring everything up. Raises StartFailed."""
-        self._mlflow()
+        mlflow = self._mlflow()
         self._ray()
         self._wait("Ray", self._answers(f"{self._plan.dashboard_url}/api/version", {200, 401, 403}))
         serve = self._run("serve", ["serve", "run", str(self._plan.serve_file)], essential=True)
         ingest = self._job("ingest", "jobs.ingest", *map(str, self._documents))
-        self._wait("MLflow", self._answers(f"{self._plan.mlflow_url}/health"))
+        self._wait("MLflow", self._answers(f"{self._plan.mlflow_url}/health"), mlflow)
         prompts = self._run("prompts", [PYTHON, "-m", "jobs.publish_prompts"], essential=False)
         self._wait("prompts in MLflow's registry", self._finished(prompts))
         self._wait("gateway, guard, cache, retriever, model", self._answers(f"{self._plan.base_url}/readyz"), serve)
@@ -68,17 +68,23 @@ class Laptop:
 
     def watch(self) -> None:
         """Return only by an exception: Stop, or StartFailed when something essential has ended."""
+        mlflow = self.supervisor.named("mlflow")
+        told = False
         while True:
             self._check_alive()
+            if not told and mlflow.process.poll() is not None:
+                told = True
+                console.print(f"[yellow]![/] MLflow has ended; traces are dropped. See {mlflow.log}")
             time.sleep(0.5)
 
-    def _mlflow(self) -> None:
+    def _mlflow(self) -> Child:
         home = self._plan.home / "mlflow"
         home.mkdir(exist_ok=True)
         command = [PYTHON, "-m", "mlflow", "server", "--host", LOOPBACK, "--port", str(self._plan.ports.mlflow)]
         command += ["--backend-store-uri", f"sqlite:///{home / 'mlflow.db'}", "--workers", "1"]
         command += ["--artifacts-destination", str(home / "artifacts")]
-        self._run("mlflow", command, essential=True)
+        # Requests do without it, so the stack goes on when it dies.
+        return self._run("mlflow", command, essential=False)
 
     def _ray(self) -> None:
         directory, ports = self._plan.ray_directory, self._plan.ports
@@ -109,6 +115,8 @@ class Laptop:
         with console.status(f"{what} ..."):
             while not is_there():
                 self._check_alive()
+                if child and child.process.poll() is not None:
+                    raise StartFailed(f"{child.name} ended by itself; the end of {child.log}:\n{child.tail()}")
                 if time.monotonic() > deadline:
                     hint = f"\n{child.tail()}" if child else ""
                     raise StartFailed(f"{what}: not up after {START_TIMEOUT_S:.0f} s; see {self.supervisor.logs}{hint}")

@@ -68,6 +68,10 @@ class Supervisor:
         """An essential child that has ended, if any."""
         return next((c for c in self.children if c.essential and c.process.poll() is not None), None)
 
+    def named(self, name: str) -> Child:
+        """The child of that name. Raises StopIteration."""
+        return next(child for child in self.children if child.name == name)
+
     def stop_all(self, grace_s: float = 8.0) -> None:
         """Ask all descendants to end, then end them."""
         deadline = time.monotonic() + grace_s

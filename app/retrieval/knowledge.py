@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from app.cache.store import SharedStore
-from app.retrieval.types import Chunk, KnowledgeBase, Passage, Vector, VectorStore
+from app.retrieval.types import Chunk, KnowledgeBase, Passage, Vector, VectorStore, digest
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +32,9 @@ class Knowledge:
         self._collection = collection
         self._changing = asyncio.Lock()
         self._versions: dict[str, str] = {}
+        # tenant -> document -> content hash: reading it from the store for each document that is
+        # ingested would make ingestion quadratic.
+        self._hashes: dict[str, dict[str, str]] = {}
         self._publishing: set[asyncio.Task[None]] = set()
 
     async def search(self, tenant: str, vector: Vector, limit: int) -> list[Passage]:
@@ -40,13 +43,19 @@ class Knowledge:
 
     async def replace(self, tenant: str, document: str, chunks: list[Chunk], vectors: list[Vector]) -> None:
         """See `VectorStore.replace`."""
-        async with self._change(tenant):
+        async with self._change(tenant) as hashes:
             await self._store.replace(tenant, document, chunks, vectors)
+            if chunks:
+                hashes[document] = chunks[0].content_hash
+            else:
+                hashes.pop(document, None)
 
     async def delete(self, tenant: str, documents: list[str]) -> None:
         """See `VectorStore.delete`."""
-        async with self._change(tenant):
+        async with self._change(tenant) as hashes:
             await self._store.delete(tenant, documents)
+            for document in documents:
+                hashes.pop(document, None)
 
     async def describe(self, tenant: str) -> KnowledgeBase:
         """See `VectorStore.describe`. Publishes the version too, for a shared store that lost it."""
@@ -63,14 +72,22 @@ class Knowledge:
         await self._shared.close()
 
     @asynccontextmanager
-    async def _change(self, tenant: str) -> AsyncIterator[None]:
+    async def _change(self, tenant: str) -> AsyncIterator[dict[str, str]]:
+        """Yields the tenant's hashes, to be kept up with the change."""
         async with self._changing:
             # A version nobody has seen: answers made while the change is under way match no other.
             await self._publish(tenant, f"changing-{uuid.uuid4().hex}")
+            # Out of the dict while it changes: after a failure the store itself is asked again.
+            hashes = self._hashes.pop(tenant, None)
+            if hashes is None:
+                hashes = (await self._store.describe(tenant)).hashes
             try:
-                yield
-            finally:
+                yield hashes
+            except BaseException:
                 await self._publish(tenant, (await self._store.describe(tenant)).version)
+                raise
+            self._hashes[tenant] = hashes
+            await self._publish(tenant, digest(hashes))
 
     async def _publish(self, tenant: str, version: str) -> None:
         self._versions[tenant] = version

@@ -125,4 +125,8 @@ async def test_a_change_of_the_documents_is_published_before_and_after(tmp_path:
     assert first
     assert second
     assert first != second
+    # What is published is what the store itself says, so a restart does not change it.
+    assert second == (await knowledge.describe("acme")).version
+    await knowledge.delete("acme", ["a.md"])
+    assert await versions.knowledge_base("acme") == (await knowledge.describe("acme")).version != second
     await knowledge.close()
