@@ -5,6 +5,7 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
+from starlette.types import Receive
 
 from app.errors import ClientClosedRequest, PayloadTooLarge, UnsupportedMediaType
 
@@ -34,7 +35,7 @@ async def read_json_body(request: Request, limit: int) -> bytes:
 async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
     """Do the work as long as the client is there. Raises ClientClosedRequest when it leaves."""
     task = asyncio.ensure_future(work)
-    leaving = asyncio.ensure_future(_disconnected(request))
+    leaving = asyncio.ensure_future(until_disconnect(request.receive))
     try:
         await asyncio.wait({task, leaving}, return_when=asyncio.FIRST_COMPLETED)
         if task.done():
@@ -48,7 +49,7 @@ async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
             await asyncio.wait({task})
 
 
-async def _disconnected(request: Request) -> None:
+async def until_disconnect(receive: Receive) -> None:
     """Return once the client has gone; the body must have been read before."""
-    while (await request.receive())["type"] != "http.disconnect":
+    while (await receive())["type"] != "http.disconnect":
         pass

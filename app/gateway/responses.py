@@ -10,6 +10,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from app.errors import SextantError
+from app.gateway.body import until_disconnect
 from app.pipeline.flight import as_sextant_error, without_text
 from app.wire.sse import DONE, event
 
@@ -48,7 +49,7 @@ class EventStream(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         sending = asyncio.ensure_future(self._send(send))
-        leaving = asyncio.ensure_future(_disconnected(receive))
+        leaving = asyncio.ensure_future(until_disconnect(receive))
         try:
             await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
             if sending.done():
@@ -72,8 +73,3 @@ class EventStream(Response):
                 logger.error("a stream failed: %s", type(raised).__name__, exc_info=without_text(raised))
             last = event(error.to_wire())
         await send({"type": "http.response.body", "body": last, "more_body": False})
-
-
-async def _disconnected(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
