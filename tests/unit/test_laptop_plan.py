@@ -1,0 +1,124 @@
+"""What `make serve` decides before it starts anything."""
+
+import socket
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from app.config import ConfigError, StackConfig
+from app.config.files import PROJECT
+from deployments import plan as planning
+from deployments.haproxy import write_wrapper
+from deployments.laptop import lock_home
+from deployments.plan import Ports, make_plan, ray_directory, read_env_file, serve_file
+
+PORTS = Ports(*range(9001, 9011))
+
+
+def stack_of(home: Path, model: str | None = None) -> StackConfig:
+    return StackConfig.model_validate(serve_file(home, PORTS, model)["applications"][0]["args"])
+
+
+def test_the_plan_is_laptop_yaml_with_places_filled_in(tmp_path: Path) -> None:
+    content = serve_file(tmp_path, PORTS, None)
+    assert content["http_options"] == {"host": "127.0.0.1", "port": 9001}
+    config = stack_of(tmp_path)
+    assert config.home == tmp_path
+    assert config.observability.mlflow_url == "http://127.0.0.1:9002"
+    assert set(config.aliases) == {"chat", "docs"}
+
+
+def test_a_hub_model_takes_the_place_of_the_small_one_and_may_be_downloaded(tmp_path: Path) -> None:
+    config = stack_of(tmp_path, "Qwen/Qwen3-0.6B")
+    assert [(m.id, m.source) for m in config.models] == [("qwen3-0.6b", "Qwen/Qwen3-0.6B")]
+    assert {alias.model for alias in config.aliases.values()} == {"qwen3-0.6b"}
+    assert "HF_HUB_OFFLINE" not in config.models[0].environment
+
+
+def test_a_directory_is_served_under_its_name(tmp_path: Path) -> None:
+    folder = tmp_path / "My-Model"
+    folder.mkdir()
+    (model,) = stack_of(tmp_path, str(folder)).models
+    assert (model.id, model.source) == ("my-model", str(folder))
+    assert model.environment["HF_HUB_OFFLINE"] == "1"
+
+
+def test_a_taken_port_is_refused_with_what_to_do() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(ConfigError, match="set SEXTANT_PORT"):
+            Ports.choose(taken.getsockname()[1], usual=True)
+
+
+def test_no_port_is_chosen_twice() -> None:
+    ports = Ports.choose(planning._any_free(), usual=False)
+    values = [getattr(ports, name) for name in ports.__dataclass_fields__]
+    assert len(set(values)) == len(values)
+
+
+def test_serves_own_proxy_is_used_where_there_is_no_haproxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(planning, "find_haproxy", lambda: None)
+    environment = make_plan(tmp_path, planning._any_free(), None, {}).environment
+    assert environment["RAY_SERVE_ENABLE_HA_PROXY"] == "0"
+    assert "RAY_SERVE_HAPROXY_BINARY_PATH" not in environment
+
+
+def test_with_haproxy_the_tuned_variables_are_set_and_the_users_own_stand(tmp_path: Path) -> None:
+    environment = make_plan(tmp_path, planning._any_free(), None, {"RAY_worker_niceness": "5"}).environment
+    assert environment["RAY_SERVE_ENABLE_HA_PROXY"] == "1"
+    assert environment["RAY_worker_niceness"] == "5"
+    assert set(read_env_file(PROJECT / "deployments" / "serve.env")) <= set(environment)
+    wrapper = Path(environment["RAY_SERVE_HAPROXY_BINARY_PATH"])
+    assert wrapper.stat().st_mode & stat.S_IXUSR
+    version = subprocess.run([wrapper, "-v"], capture_output=True, text=True, check=True)
+    assert "HAProxy version" in version.stdout
+
+
+def test_the_wrapper_turns_splicing_off_and_hands_the_rest_on(tmp_path: Path) -> None:
+    echo = tmp_path / "echo me"
+    echo.write_text('#!/bin/sh\necho "$@"\n')
+    echo.chmod(0o755)
+    wrapper = write_wrapper(tmp_path / "deep" / "haproxy", str(echo))
+    done = subprocess.run([wrapper, "-f", "a b.cfg"], capture_output=True, text=True, check=True)
+    assert done.stdout == "-dS -f a b.cfg\n"
+
+
+def test_rays_sockets_fit_into_their_108_bytes(tmp_path: Path) -> None:
+    short, long = Path("/srv/sextant"), tmp_path / ("x" * 80)
+    assert ray_directory(short) == short / "ray"
+    assert len(str(ray_directory(long))) < 40
+    assert ray_directory(long) == ray_directory(long) != ray_directory(tmp_path / ("y" * 80))
+
+
+def test_one_stack_a_home(tmp_path: Path) -> None:
+    lock = lock_home(tmp_path)
+    with pytest.raises(ConfigError, match="another stack runs on"):
+        lock_home(tmp_path)
+    lock.close()
+    lock_home(tmp_path).close()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [(["--docs", "/nowhere"], "DOCS: there is no /nowhere"), (["--port", "1"], "SEXTANT_PORT")],
+)
+def test_what_cannot_work_is_told_in_a_sentence(tmp_path: Path, arguments: list[str], told: str) -> None:
+    if "--port" in arguments:
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            done = run(tmp_path, "--port", str(taken.getsockname()[1]))
+    else:
+        done = run(tmp_path, *arguments)
+    assert done.returncode == 1
+    assert told in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def run(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "deployments.laptop", "--home", str(home), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, cwd=PROJECT, timeout=60, check=False)
