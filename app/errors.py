@@ -8,6 +8,7 @@
     ├── NotFound                  404  no such route or thing
     │   └── ModelNotFound         404  no model or alias of that name
     ├── MethodNotAllowed          405
+    ├── RequestTooSlow            408  the body did not arrive within gateway.body_timeout_s
     ├── PayloadTooLarge           413  body over gateway.max_body_bytes
     ├── UnsupportedMediaType      415  the body is not JSON
     ├── ClientClosedRequest       499  nobody is there to read this
@@ -91,6 +92,10 @@ class ModelNotFound(NotFound):
 
 class MethodNotAllowed(SextantError):
     status, type, code = 405, "invalid_request_error", "method_not_allowed"
+
+
+class RequestTooSlow(SextantError):
+    status, type, code = 408, "invalid_request_error", "request_timeout"
 
 
 class PayloadTooLarge(SextantError):

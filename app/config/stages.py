@@ -23,6 +23,7 @@ class GatewayConfig(Settings):
     replicas: Count = Field(1, description="Ingress processes behind the load balancer.")
     max_ongoing_requests: Count = Field(512, description="Requests in progress per ingress process.")
     max_body_bytes: Count = Field(1_000_000, description="Largest request body; more is a 413.")
+    body_timeout_s: Seconds = Field(30, description="A body that takes longer to arrive is a 408.")
     max_json_depth: int = Field(32, ge=4, le=200, description="Deepest nesting of a request body.")
     request_timeout_s: Seconds = Field(300, description="A request is cancelled past this, with a 504.")
     max_choices: Count = Field(8, description="Largest `n`.")

@@ -7,13 +7,13 @@ from typing import Any, TypeVar
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Receive
 
-from app.errors import ClientClosedRequest, PayloadTooLarge, UnsupportedMediaType
+from app.errors import ClientClosedRequest, PayloadTooLarge, RequestTooSlow, UnsupportedMediaType
 
 T = TypeVar("T")
 
 
-async def read_json_body(request: Request, limit: int) -> bytes:
-    """The body. Raises UnsupportedMediaType, PayloadTooLarge, ClientClosedRequest."""
+async def read_json_body(request: Request, limit: int, timeout_s: float) -> bytes:
+    """The body. Raises UnsupportedMediaType, PayloadTooLarge, RequestTooSlow, ClientClosedRequest."""
     media_type = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     if media_type != "application/json" and not media_type.endswith("+json"):
         raise UnsupportedMediaType(f"The body must be application/json, not {media_type[:100]!r}.")
@@ -23,10 +23,13 @@ async def read_json_body(request: Request, limit: int) -> bytes:
         raise too_large
     body = bytearray()
     try:
-        async for piece in request.stream():
-            body += piece
-            if len(body) > limit:
-                raise too_large
+        async with asyncio.timeout(timeout_s):
+            async for piece in request.stream():
+                body += piece
+                if len(body) > limit:
+                    raise too_large
+    except TimeoutError:
+        raise RequestTooSlow(f"The body did not arrive within {timeout_s:g} s.") from None
     except ClientDisconnect:
         raise ClientClosedRequest("The client went away.") from None
     return bytes(body)

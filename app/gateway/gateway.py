@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from app.config import GatewayConfig
-from app.gateway.health import Dependency
+from app.gateway.health import ReadinessCheck
 from app.gateway.keys import Keyring
 from app.pipeline.embeddings import EmbeddingPipeline
 from app.pipeline.flight import Caller, Flight
@@ -24,7 +24,7 @@ class Gateway:
     embeddings: EmbeddingPipeline
     models: Mapping[str, ModelPort]
     listeners: Sequence[Listener]
-    dependencies: Mapping[str, Dependency]
+    readiness: ReadinessCheck
     links: Mapping[str, str | None] = field(default_factory=dict)  # for the console
 
     def take_off(self, request_id: str, caller: Caller, operation: str, timeline: Timeline) -> Flight:

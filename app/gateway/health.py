@@ -8,6 +8,8 @@ from typing import Any
 
 Probe = Callable[[], Awaitable[bool]]
 PROBE_TIMEOUT_S = 2.0
+# Anybody may ask, so asking often must not cost more than asking once.
+MAX_AGE_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +28,24 @@ class Readiness:
     body: dict[str, Any]
 
 
-async def check(dependencies: Mapping[str, Dependency]) -> Readiness:
-    """Probe all at the same time, each for at most two seconds."""
+class ReadinessCheck:
+    """Probes all dependencies at the same time, at most twice a second however often it is asked."""
+
+    def __init__(self, dependencies: Mapping[str, Dependency]) -> None:
+        self._dependencies = dependencies
+        self._probing = asyncio.Lock()
+        self._latest: tuple[float, Readiness] | None = None
+
+    async def check(self) -> Readiness:
+        """The state of each dependency, at most half a second old."""
+        async with self._probing:
+            if self._latest is None or time.monotonic() - self._latest[0] > MAX_AGE_S:
+                readiness = await _check(self._dependencies)
+                self._latest = time.monotonic(), readiness
+            return self._latest[1]
+
+
+async def _check(dependencies: Mapping[str, Dependency]) -> Readiness:
     names = list(dependencies)
     states = await asyncio.gather(*(_probe(dependencies[name]) for name in names))
     by_name = dict(zip(names, states, strict=True))

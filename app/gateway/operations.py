@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, RedirectResponse, Response
 
 from app.errors import NotFound
-from app.gateway.health import check
+from app.gateway.gateway import Gateway
 from app.gateway.responses import json_response
 
 router = APIRouter()
@@ -30,7 +30,8 @@ async def healthz() -> Response:
 @router.get("/readyz")
 async def readyz(request: Request) -> Response:
     """Whether requests can be answered, and the state of each dependency."""
-    readiness = await check(request.app.state.gateway.dependencies)
+    gateway: Gateway = request.app.state.gateway
+    readiness = await gateway.readiness.check()
     return json_response(readiness.body, 200 if readiness.ready else 503)
 
 

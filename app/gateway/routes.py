@@ -84,7 +84,7 @@ async def _receive(request: Request, kind: type[Body], operation: str) -> tuple[
     gateway, timeline = _gateway(request), Timeline()
     with timeline.stage("receive"):
         caller = gateway.keyring.authenticate(request.headers.get("authorization"))
-        raw = await read_json_body(request, gateway.config.max_body_bytes)
+        raw = await read_json_body(request, gateway.config.max_body_bytes, gateway.config.body_timeout_s)
         body = parse_request(kind, raw, gateway.config.max_json_depth)
     return gateway.take_off(request.state.request_id, caller, operation, timeline), body
 

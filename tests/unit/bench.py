@@ -9,7 +9,7 @@ from app.cache.desk import CacheUse
 from app.cache.exact import ExactCache
 from app.config import Secrets, StackConfig
 from app.gateway.gateway import Gateway
-from app.gateway.health import Dependency
+from app.gateway.health import Dependency, ReadinessCheck
 from app.gateway.keys import Keyring
 from app.pipeline.embeddings import EmbeddingPipeline
 from app.pipeline.flight import Caller, Flight
@@ -87,7 +87,7 @@ class Bench:
             embeddings=EmbeddingPipeline(self.config.embedder, self.embed),
             models={model.id: self.model for model in self.config.models},
             listeners=[self.recorder],
-            dependencies=self.dependencies,
+            readiness=ReadinessCheck(self.dependencies),
         )
 
     def flight(self, operation: str = "chat", tenant: str = "default") -> Flight:

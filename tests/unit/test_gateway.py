@@ -16,6 +16,7 @@ from app.errors import Unavailable
 from app.gateway.api import create_api
 from app.gateway.health import Dependency
 from tests.unit.bench import API_KEY, Bench
+from tests.unit.conftest import MakeBench
 
 CHAT = "/v1/chat/completions"
 HELLO: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "private words"}], "temperature": 0}
@@ -191,3 +192,28 @@ async def test_tokenize_asks_the_model_under_its_own_name(bench: Bench) -> None:
         response = await client.post("/tokenize", json={"model": "chat", "messages": HELLO["messages"]})
     assert response.json()["count"] == 2
     assert bench.model.bodies == [{"messages": [{"role": "user", "content": "private words"}], "model": "m"}]
+
+
+async def test_asking_often_for_readiness_probes_once(bench: Bench) -> None:
+    probes = 0
+
+    async def count() -> bool:
+        nonlocal probes
+        probes += 1
+        return True
+
+    bench.dependencies = {"a": Dependency(count, required=True)}
+    async with client_of(bench) as client:
+        answers = await asyncio.gather(*(client.get("/readyz") for _ in range(50)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert probes <= 2
+
+
+async def test_a_body_that_does_not_arrive_is_given_up(make_bench: MakeBench) -> None:
+    async def slowly() -> AsyncIterator[bytes]:
+        yield b"{"
+        await asyncio.Event().wait()
+
+    async with client_of(make_bench(gateway={"body_timeout_s": 0.05})) as client:
+        response = await client.post(CHAT, content=slowly(), headers={"content-type": "application/json"})
+    assert error_of(response, 408)["code"] == "request_timeout"
