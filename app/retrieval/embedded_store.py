@@ -17,6 +17,7 @@ from qdrant_edge import (
     MatchValue,
     Point,
     Query,
+    RangeFloat,
     ScrollRequest,
     SearchRequest,
     UpdateOperation,
@@ -61,7 +62,7 @@ class EmbeddedStore:
             for chunk, vector in zip(chunks, vectors, strict=True)
         ]
         async with self._writing:
-            await asyncio.to_thread(self._replace, tenant, document, points, {c.content_hash for c in chunks})
+            await asyncio.to_thread(self._replace, tenant, document, points)
 
     async def delete(self, tenant: str, documents: list[str]) -> None:
         """See `VectorStore.delete`."""
@@ -93,13 +94,12 @@ class EmbeddedStore:
             self._shard.close()
             self._guard_file.close()
 
-    def _replace(self, tenant: str, document: str, points: list[Point], hashes: set[str]) -> None:
+    def _replace(self, tenant: str, document: str, points: list[Point]) -> None:
         if points:
             self._shard.update(UpdateOperation.upsert_points(points))
-        stale = Filter(
-            must=[_is(TENANT, tenant), _is(DOCUMENT, document)],
-            must_not=[_is("content_hash", content_hash) for content_hash in hashes],
-        )
+        # Ids go by position, so what is left of before are the positions behind the new end.
+        behind = FieldCondition(key="ordinal", range=RangeFloat(gte=len(points)))
+        stale = Filter(must=[_is(TENANT, tenant), _is(DOCUMENT, document), behind])
         self._write(UpdateOperation.delete_points_by_filter(stale))
 
     def _write(self, operation: UpdateOperation) -> None:

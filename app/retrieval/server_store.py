@@ -1,5 +1,6 @@
 """The knowledge base on a Qdrant server."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable
 from typing import Any, TypeVar
@@ -29,6 +30,7 @@ class ServerStore:
         self._collection = collection
         self._dimensions = dimensions
         self._prepared = False
+        self._preparing = asyncio.Lock()
 
     @classmethod
     def connect(cls, url: str, collection: str, dimensions: int, timeout_ms: float) -> "ServerStore":
@@ -46,10 +48,9 @@ class ServerStore:
         for start in range(0, len(points), UPSERT_BATCH):
             batch = points[start : start + UPSERT_BATCH]
             await _reached(self._client.upsert(self._collection, points=batch, wait=True))
-        stale = q.Filter(
-            must=[_is(TENANT, tenant), _is(DOCUMENT, document)],
-            must_not=[_is("content_hash", content_hash) for content_hash in {c.content_hash for c in chunks}],
-        )
+        # Ids go by position, so what is left of before are the positions behind the new end.
+        behind = q.FieldCondition(key="ordinal", range=q.Range(gte=len(points)))
+        stale = q.Filter(must=[_is(TENANT, tenant), _is(DOCUMENT, document), behind])
         await self._delete(stale)
 
     async def delete(self, tenant: str, documents: list[str]) -> None:
@@ -85,19 +86,20 @@ class ServerStore:
 
     async def _prepare(self) -> None:
         """Make the collection where it is missing, once."""
-        if self._prepared:
-            return
-        if not await _reached(self._client.collection_exists(self._collection)):
-            await _reached(
-                self._client.create_collection(
-                    self._collection,
-                    vectors_config=q.VectorParams(size=self._dimensions, distance=q.Distance.COSINE),
+        async with self._preparing:
+            if self._prepared:
+                return
+            if not await _reached(self._client.collection_exists(self._collection)):
+                await _reached(
+                    self._client.create_collection(
+                        self._collection,
+                        vectors_config=q.VectorParams(size=self._dimensions, distance=q.Distance.COSINE),
+                    )
                 )
-            )
-            for field in (TENANT, DOCUMENT):
-                schema = q.KeywordIndexParams(type=q.KeywordIndexType.KEYWORD, is_tenant=field == TENANT)
-                await _reached(self._client.create_payload_index(self._collection, field, schema))
-        self._prepared = True
+                for field in (TENANT, DOCUMENT):
+                    schema = q.KeywordIndexParams(type=q.KeywordIndexType.KEYWORD, is_tenant=field == TENANT)
+                    await _reached(self._client.create_payload_index(self._collection, field, schema))
+            self._prepared = True
 
     async def _delete(self, chosen: q.Filter) -> None:
         selector = q.FilterSelector(filter=chosen)

@@ -1,5 +1,6 @@
 """One suite for every place where chunks may lie."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -130,4 +131,33 @@ async def test_a_server_that_is_not_there_is_unavailable() -> None:
     store = ServerStore.connect("http://127.0.0.1:9", "test", DIMENSIONS, 1000)
     with pytest.raises(Unavailable):
         await store.search("acme", vector(0), 3)
+    await store.close()
+
+
+async def test_a_document_that_became_shorter_under_the_same_hash_keeps_nothing_of_before(store: VectorStore) -> None:
+    await put(store, "a.md", 5)
+    await put(store, "b.md", 3)
+    await put(store, "a.md", 2)
+    assert (await store.describe("acme")).chunks == 5
+    found = await store.search("acme", vector(0), 50)
+    assert sorted(p.chunk.ordinal for p in found if p.chunk.document == "a.md") == [0, 1]
+
+
+async def test_replacing_a_document_of_one_tenant_leaves_anothers_of_that_name(store: VectorStore) -> None:
+    await put(store, "a.md", 3, tenant="rival")
+    await put(store, "a.md", 2, tenant="acme", content_hash="v2")
+    assert (await store.describe("rival")).chunks == 3
+
+
+async def test_the_first_questions_to_an_empty_server_are_all_answered() -> None:
+    class Slow(AsyncQdrantClient):
+        """As over a network: others get to run between two calls."""
+
+        async def collection_exists(self, collection_name: str, **options: object) -> bool:
+            exists = await super().collection_exists(collection_name, **options)
+            await asyncio.sleep(0.01)
+            return exists
+
+    store = ServerStore(Slow(location=":memory:"), "test", DIMENSIONS)
+    assert await asyncio.gather(*(store.search("acme", vector(0), 3) for _ in range(5))) == [[]] * 5
     await store.close()
