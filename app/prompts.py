@@ -37,6 +37,11 @@ class Prompt:
         """name@version, for keys and traces."""
         return f"{self.name}@{self.version}"
 
+    @property
+    def variables(self) -> set[str]:
+        """Names of the variables."""
+        return set(_VARIABLE.findall(self.template))
+
     def render(self, **values: str) -> str:
         """Fill the variables. Raises KeyError for one without a value. Values are not scanned again."""
         return _VARIABLE.sub(lambda match: values[match.group(1)], self.template)
@@ -67,6 +72,7 @@ class PromptBook:
         if missing:
             raise KeyError(f"no prompt file for {sorted(missing)} in {config.directory}/")
         self._prompts = {name: files[name] for name in names}
+        self._variables = {name: prompt.variables for name, prompt in self._prompts.items()}
 
     def __getitem__(self, name: str) -> Prompt:
         return self._prompts[name]
@@ -98,6 +104,11 @@ class PromptBook:
                 answer.raise_for_status()
                 version = answer.json()["model_version"]
                 tags = {tag["key"]: tag["value"] for tag in version.get("tags", ())}
-                self._prompts[name] = Prompt(name, str(version["version"]), tags[_TEXT_TAG])
-            except (httpx.HTTPError, KeyError, ValueError) as error:
+                prompt = Prompt(name, str(version["version"]), tags[_TEXT_TAG])
+                if not prompt.template or prompt.variables != self._variables[name]:
+                    # Every request that needs it would fail, or lose its question.
+                    logger.warning("prompt %s: version %s has other variables than the file", name, prompt.version)
+                    continue
+                self._prompts[name] = prompt
+            except (httpx.HTTPError, AttributeError, KeyError, TypeError, ValueError) as error:
                 logger.info("prompt %s: registry gave no version (%s)", name, type(error).__name__)

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 from app.config import ModelConfig, StackConfig
+from app.config.files import PROJECT
 
 
 def model_revisions(config: StackConfig) -> dict[str, str]:
@@ -18,9 +19,17 @@ def _revision(config: StackConfig, model: ModelConfig) -> str:
         "source": _files(directory) if directory.is_dir() else model.source,
         "tokenizer": model.tokenizer,
         "engine": model.engine,
-        "chat_template": model.chat_template,
+        "chat_template": _text(model.chat_template),
     }
     return hashlib.blake2b(json.dumps(identity, sort_keys=True, default=str).encode(), digest_size=8).hexdigest()
+
+
+def _text(template: str | None) -> str | None:
+    """What a template says; its name, where it is no file here."""
+    if template is None:
+        return None
+    path = PROJECT / template
+    return path.read_text() if path.is_file() else template
 
 
 def _files(directory: Path) -> list[tuple[str, int, int]]:

@@ -64,6 +64,7 @@ class CacheConfig(Settings):
     enabled: bool = Field(True, description="Off, every request goes to a model.")
     url: str | None = Field(
         None,
+        repr=False,  # it may hold a password
         description="redis://, rediss:// or valkey:// server; absent, a Valkey runs inside the application.",
     )
     ttl_s: Seconds = Field(3600, description="How long an entry lives.")

@@ -55,6 +55,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
         405: MethodNotAllowed(f"{request.url.path[:200]} does not take {request.method}."),
     }
     response = error_response(known.get(error.status_code) or InvalidRequest("The request could not be read."))
-    if error.headers and "allow" in error.headers:
-        response.headers["allow"] = error.headers["allow"]
+    for name, value in (error.headers or {}).items():
+        if name.lower() == "allow":
+            response.headers["allow"] = value
     return response

@@ -19,7 +19,7 @@ async def read_json_body(request: Request, limit: int, timeout_s: float) -> byte
         raise UnsupportedMediaType(f"The body must be application/json, not {media_type[:100]!r}.")
     too_large = PayloadTooLarge(f"The body is larger than {limit:,} bytes.")
     declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > limit:
+    if declared.isdecimal() and int(declared) > limit:
         raise too_large
     body = bytearray()
     try:

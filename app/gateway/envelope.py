@@ -28,8 +28,11 @@ class Envelope:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        offered = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"x-request-id"), None)
-        scope.setdefault("state", {})["request_id"] = identifier = offered or uuid.uuid4().hex
+        offered = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"x-request-id"), "")
+        is_id = not offered or _REQUEST_ID.fullmatch(offered)
+        # One that is refused is not sent back either, and does not get into the log.
+        identifier = offered if offered and is_id else uuid.uuid4().hex
+        scope.setdefault("state", {})["request_id"] = identifier
         started = False
 
         async def send_with_id(message: Message) -> None:
@@ -43,7 +46,7 @@ class Envelope:
             await send(message)
 
         try:
-            if not _REQUEST_ID.fullmatch(identifier):
+            if not is_id:
                 raise InvalidRequest("x-request-id must be 1 to 128 letters, digits, dots, colons, dashes.")
             await self._app(scope, receive, send_with_id)
         except Exception as raised:

@@ -55,9 +55,11 @@ class Flight:
     async def before_deadline(self, work: Awaitable[T]) -> T:
         """Await something, but not past the deadline. Raises DeadlineExceeded."""
         try:
-            async with asyncio.timeout_at(self.deadline):
+            async with asyncio.timeout_at(self.deadline) as limit:
                 return await work
         except TimeoutError:
+            if not limit.expired():
+                raise  # somebody else's, that no boundary translated
             raise DeadlineExceeded("The request took longer than it may; the generation was ended.") from None
 
     async def to_the_end(self, chunks: AsyncGenerator[dict[str, Any], None]) -> AsyncGenerator[dict[str, Any], None]:
@@ -102,7 +104,7 @@ class Flight:
             first_token_ns=self.transcript.first_token_ns,
             finish_reasons=tuple(self.transcript.finish_reasons),
             attributes=self.attributes,
-            content=self.content,
+            content={**self.content, "output": self.transcript.text} if self.content is not None else None,
         )
         for listener in self.listeners:
             try:

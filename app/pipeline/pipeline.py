@@ -107,6 +107,7 @@ class Pipeline:
                 return self._replay(hit, request, desk, draft, screened, flight)
             if question is not None:
                 vector = await self._embed(draft.question or "", flight)
+        self._capture(draft, screened, flight)
         passages = await self._retrieve(route, vector, flight)
         generation = Generation(
             flight,
@@ -165,10 +166,16 @@ class Pipeline:
     def _replay(
         self, hit: Entry, request: Request, desk: CacheDesk, draft: Draft, screened: Screened, flight: Flight
     ) -> Reply:
+        self._capture(draft, screened, flight)
         generation = Generation(flight, desk, draft, screened, [], None, include_usage=_wants_usage(request))
         if request.stream:
             return Reply(chunks=Primed(flight, generation.replay_stream(hit)))
         return Reply(body=generation.replay(hit))
+
+    def _capture(self, draft: Draft, screened: Screened, flight: Flight) -> None:
+        """Let the trace have the masked texts, where that is wanted; what no guard has seen never."""
+        if self._config.observability.capture_content and not screened.failed_open:
+            flight.content = {"input": "\n\n".join(draft.texts)}
 
     async def _screen_and_embed(
         self, draft: Draft, question: str | None, flight: Flight

@@ -174,3 +174,13 @@ async def test_marks_can_be_turned_off(make_bench: MakeBench) -> None:
     bench.model.pieces = ["The gateway listens on port 8000."]
 
     assert text_of(await bench.answer(model="docs")) == "The gateway listens on port 8000."
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_somebody_elses_timeout_is_not_told_as_the_deadline(bench: Bench, stream: bool) -> None:
+    bench.model.fails_at, bench.model.error = 0, TimeoutError()
+
+    with pytest.raises(TimeoutError):
+        await bench.ask(stream=stream)
+
+    assert (bench.recorder.only.status, bench.recorder.only.error) == (500, "internal_error")
