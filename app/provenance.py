@@ -19,6 +19,8 @@ def _revision(config: StackConfig, model: ModelConfig) -> str:
         "source": _files(directory) if directory.is_dir() else model.source,
         "tokenizer": model.tokenizer,
         "engine": model.engine,
+        "tool_parser": model.tool_parser,
+        "lora": model.lora.path if model.lora else None,
         "chat_template": _text(model.chat_template),
     }
     return hashlib.blake2b(json.dumps(identity, sort_keys=True, default=str).encode(), digest_size=8).hexdigest()

@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from app.config import GuardConfig
 from app.guard.types import Screened
@@ -20,10 +21,14 @@ class Guard:
         from app.guard.masking import Masker
 
         self._masker = Masker(config)
+        # Few threads, since they share one interpreter lock. What waits here and is given up by its caller
+        # never runs, so a few large requests cannot keep the guard busy for nobody.
+        self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="guard")
         self._masker.screen(["Warm up with John Smith, who can be reached at john@example.com."])
 
     async def screen(self, texts: Sequence[str]) -> Screened:
-        return await asyncio.to_thread(self._masker.screen, texts)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, self._masker.screen, texts)
 
     async def ping(self) -> bool:
         return True

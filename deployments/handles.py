@@ -25,6 +25,9 @@ from app.retrieval.types import Passage, Vector
 
 logger = logging.getLogger(__name__)
 
+# What a call through a handle can raise. Not all of Serve's are RayErrors.
+SERVE_ERRORS = (RayError, RequestCancelledError, BackPressureError, DeploymentUnavailableError)
+
 # Fields that vLLM adds to OpenAI's, nearly always null: not worth their bytes in each chunk.
 VLLM_FIELDS = (
     "prompt_logprobs",
@@ -93,7 +96,7 @@ class ModelHandle:
             async for payload in answers:
                 yield parse_payload(payload)
             finished = True
-        except RayError as error:
+        except SERVE_ERRORS as error:
             raise translated(error, "model") from error
         finally:
             if not finished:
@@ -130,7 +133,7 @@ async def called(response: DeploymentResponse, name: str, timeout_s: float | Non
     except asyncio.CancelledError:
         response.cancel()
         raise
-    except (RayError, RequestCancelledError, BackPressureError, DeploymentUnavailableError) as error:
+    except SERVE_ERRORS as error:
         raise translated(error, name) from error
 
 

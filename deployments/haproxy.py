@@ -27,10 +27,21 @@ def find_haproxy() -> str | None:
         return None
 
 
-def write_wrapper(path: Path, binary: str) -> Path:
-    """Write the script that starts `binary` with splicing off."""
+# Serve's configuration binds HAProxy's statistics and metrics to all addresses, without a password.
+LOOPBACK_ONLY = r"""for f in "$@"; do
+  case "$f" in *.cfg) sed -i -E 's/^( *bind )\*?:([0-9]+)/\1127.0.0.1:\2/' "$f" ;; esac
+done
+"""
+
+
+def write_wrapper(path: Path, binary: str, *, loopback_only: bool = False) -> Path:
+    """Write the script that starts `binary` with splicing off.
+
+    `loopback_only`: what Serve binds to all addresses listens on this machine alone.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f'#!/bin/sh\nexec {shlex.quote(binary)} -dS "$@"\n')
+    bind = LOOPBACK_ONLY if loopback_only else ""
+    path.write_text(f'#!/bin/sh\n{bind}exec {shlex.quote(binary)} -dS "$@"\n')
     path.chmod(0o755)
     return path
 

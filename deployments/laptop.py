@@ -23,6 +23,7 @@ from rich.panel import Panel
 
 from app.config import ConfigError, default_home, ensure_secrets
 from app.config.files import PROJECT
+from app.config.places import make_private
 from app.config.secrets import write_private
 from deployments.plan import LOGICAL_CPUS, LOOPBACK, Plan, make_plan
 from deployments.processes import Child, Supervisor, adopt_orphans
@@ -187,7 +188,10 @@ class Laptop:
 
 def lock_home(home: Path) -> Any:
     """One stack a home. Raises ConfigError when another one runs on it."""
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)  # secrets, documents and traces are in it
+    try:
+        make_private(home)  # secrets, documents and traces are in it
+    except PermissionError as error:
+        raise ConfigError([str(error)]) from None
     lock = (home / "lock").open("w")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -202,6 +206,7 @@ def prepare(home: Path, port: int, model: str | None, *, usual_ports: bool) -> P
     token = home / "ray_token"
     if not token.is_file():
         write_private(token, secrets.token_hex(32))
+    token.chmod(0o600)
     return make_plan(home, port, model, os.environ, usual_ports=usual_ports)
 
 

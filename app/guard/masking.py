@@ -1,5 +1,7 @@
 """Masking: personal data is replaced by placeholders before anything else sees the text."""
 
+import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -28,7 +30,7 @@ class Masker:
 
     def screen(self, texts: Sequence[str]) -> Screened:
         """Mask all texts. CPU-bound: about 6 ms for 150 characters, linear in length."""
-        placeholders = _Placeholders(texts)
+        placeholders = _Placeholders(texts, self._entities)
         findings: list[Finding] = []
         masked = [
             self._mask(text, index, placeholders, findings) if text.strip() else text
@@ -73,32 +75,32 @@ class _Span:
         start = self.start + len(value) - len(value.lstrip())
         return replace(self, start=start, end=max(start, self.start + len(value)))
 
-    def without(self, other: "_Span") -> list["_Span"]:
-        """What is left of it outside of the other."""
-        if other.end <= self.start or self.end <= other.start:
-            return [self]
-        before, after = replace(self, end=other.start), replace(self, start=other.end)
-        return [part for part in (before, after) if part.start < part.end]
-
 
 def _apart(spans: Iterable[_Span]) -> list[_Span]:
     """Spans without overlaps: of two that do, the surer (then the longer) stays whole, and of the
     other what lies outside. A text with overlapping placeholders could not be restored."""
-    kept: list[_Span] = []
+    kept: list[_Span] = []  # in reading order, apart from each other
     for span in sorted(spans, key=lambda s: (-s.score, s.start - s.end, s.start)):
-        parts = [span]
-        for other in kept:
-            parts = [left for part in parts for left in part.without(other)]
-        kept += parts
-    return sorted(kept, key=lambda s: s.start)
+        first = bisect_right(kept, span.start, key=lambda s: s.end)
+        last = bisect_left(kept, span.end, key=lambda s: s.start)
+        free, start = [], span.start
+        for other in kept[first:last]:
+            free.append(replace(span, start=start, end=other.start))
+            start = other.end
+        free.append(replace(span, start=start))
+        kept[first:last] = sorted(
+            [*kept[first:last], *(part for part in free if part.start < part.end)], key=lambda s: s.start
+        )
+    return kept
 
 
 class _Placeholders:
     """Hands out placeholders and keeps what they stand for."""
 
-    def __init__(self, texts: Sequence[str]) -> None:
+    def __init__(self, texts: Sequence[str], entities: Sequence[str]) -> None:
         self.vault: dict[str, str] = {}
-        self._texts = texts
+        looks_like_one = re.compile(f"(?:{'|'.join(map(re.escape, entities))})_[0-9]+")
+        self._typed = {found for text in texts for found in looks_like_one.findall(text)}
         self._known: dict[tuple[str, str], str] = {}
         self._next: dict[str, int] = {}
 
@@ -109,9 +111,10 @@ class _Placeholders:
             return known
         while True:
             self._next[entity] = number = self._next.get(entity, 0) + 1
-            placeholder = f"<{entity}_{number}>"
+            name = f"{entity}_{number}"
             # A placeholder that the user typed must not be "restored" to somebody's data.
-            if not any(placeholder.strip("<>") in text for text in self._texts):
+            if name not in self._typed:
+                placeholder = f"<{name}>"
                 self._known[entity, value] = placeholder
                 self.vault[placeholder] = value
                 return placeholder

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.pipeline.ports import Task
+from app.pipeline.texts import places
 from app.wire.chat import ChatRequest, Message
 from app.wire.completions import CompletionRequest
 
@@ -46,13 +47,14 @@ class Draft:
     @property
     def texts(self) -> list[str]:
         """Everything a person wrote, in order: what the guard reads."""
-        return [holder[field] for holder, field in _slots(self.body)]
+        return [text for place in places(self.body) for text in place.read()]
 
     def with_texts(self, texts: Sequence[str]) -> "Draft":
         """The same draft with other texts, in the order of `texts`."""
         body = copy.deepcopy(self.body)
-        for (holder, field), text in zip(_slots(body), texts, strict=True):
-            holder[field] = text
+        left = iter(texts)
+        for place in places(body):
+            place.write([next(left) for _ in place.read()])
         return Draft(self.task, body)
 
     @property
@@ -91,15 +93,3 @@ class Draft:
 
 def _last_user_turn(body: dict[str, Any]) -> dict[str, Any] | None:
     return next((m for m in reversed(body["messages"]) if m["role"] == "user"), None)
-
-
-def _slots(body: dict[str, Any]) -> list[tuple[Any, Any]]:
-    """Where texts stand in a body: (container, key)."""
-    if "messages" not in body:
-        prompt = body["prompt"]
-        return [(body, "prompt")] if isinstance(prompt, str) else [(prompt, i) for i in range(len(prompt))]
-    slots: list[tuple[Any, Any]] = []
-    for message in body["messages"]:
-        slots += [(message, field) for field in ("content", "refusal") if message.get(field)]
-        slots += [(call["function"], "arguments") for call in message.get("tool_calls") or ()]
-    return slots

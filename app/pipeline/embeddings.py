@@ -21,7 +21,6 @@ class EmbeddingPipeline:
 
     async def answer(self, request: EmbeddingRequest, flight: Flight) -> dict[str, Any]:
         """OpenAI's answer. Raises SextantError; settled in any case."""
-        flight.requested_model, flight.model = request.model, self._config.id
         try:
             answer = await flight.before_deadline(self._answer(request, flight))
         except BaseException as error:
@@ -36,6 +35,8 @@ class EmbeddingPipeline:
                 f"The model {request.model!r} does not exist or does not embed; use {self._config.id!r}.",
                 param="model",
             )
+        # Not before: a name that is none may be any text, and the trace would keep it.
+        flight.requested_model, flight.model = request.model, self._config.id
         if len(request.inputs) > self._config.max_inputs:
             raise InvalidRequest(f"'input': at most {self._config.max_inputs} texts a request.", param="input")
         with flight.timeline.stage("embed"):

@@ -25,7 +25,7 @@ from app.pipeline.generate import Chunks, Generation
 from app.pipeline.ports import EmbedPort, GuardPort, ModelPort, SearchPort, VersionPort
 from app.pipeline.route import Route, Router
 from app.pipeline.screen import InputRail
-from app.prompts import PromptBook
+from app.prompts import Prompt, PromptBook
 from app.retrieval.marks import Marks
 from app.retrieval.passages import citations, pack, quote
 from app.retrieval.types import Passage, Vector
@@ -65,6 +65,18 @@ class Identity:
     model_revisions: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Prompts:
+    """The versions of the prompts that one request uses."""
+
+    system: Prompt | None
+    question: Prompt | None
+
+    @property
+    def identities(self) -> tuple[str, ...]:
+        return tuple(prompt.identity for prompt in (self.system, self.question) if prompt)
+
+
 class Pipeline:
     """Answers chat and text completion requests."""
 
@@ -97,7 +109,8 @@ class Pipeline:
         self._check(request, route, draft)
         question = draft.question if route.retrieval else None
 
-        desk = await self._open_desk(request, route, flight, use)
+        prompts = self._prompts(route)
+        desk = await self._open_desk(request, route, prompts, flight, use)
         if hit := await self._look_up(desk, draft, flight):
             return self._replay(hit, request, desk, draft, Screened(()), flight)
         screened, vector = await self._screen_and_embed(draft, question, flight)
@@ -118,7 +131,7 @@ class Pipeline:
             self._marks(request, passages),
             include_usage=_wants_usage(request),
         )
-        model, final = self._stages.models[route.model.id], self._instruct(draft, route, passages)
+        model, final = self._stages.models[route.model.id], self._instruct(draft, prompts, passages)
         if request.stream:
             return Reply(chunks=Primed(flight, generation.stream(model, final, route.engine_model)))
         return Reply(body=await generation.whole(model, final, route.engine_model))
@@ -131,25 +144,26 @@ class Pipeline:
             raise InvalidRequest("Retrieval needs a user message to search for.", param="messages")
         self._rail.check_length(draft)
 
-    async def _open_desk(self, request: Request, route: Route, flight: Flight, use: CacheUse) -> CacheDesk:
+    async def _open_desk(
+        self, request: Request, route: Route, prompts: "Prompts", flight: Flight, use: CacheUse
+    ) -> CacheDesk:
         cache = self._stages.cache if may_use(request) else None
         version: str | None = None
         if cache is not None and route.retrieval:
             version = await self._stages.versions.knowledge_base(flight.caller.tenant)
             if version is None:
                 cache = None  # an answer whose documents' state is unknown can be neither found nor kept
-        retrieval, names = route.retrieval, [route.prompt]
-        if retrieval:
-            names.append(self._config.retrieval.prompt)
+        settings = self._config.retrieval
+        seen = (settings.max_context_tokens, float(settings.marks), self._config.embedder.id)
         provenance = Provenance(
             tenant=flight.caller.tenant,
             model=route.engine_model,
             model_revision=self._identity.model_revisions[route.model.id],
             guard_policy=self._identity.guard_policy,
             masked=False,
-            prompts=tuple(self._stages.prompts[name].identity for name in names if name),
+            prompts=prompts.identities,
             knowledge_base=version,
-            retrieval=(retrieval.top_k, retrieval.min_score) if retrieval else (),
+            retrieval=(route.retrieval.top_k, route.retrieval.min_score, *seen) if route.retrieval else (),
         )
         return CacheDesk(cache, provenance, self._identity.hash_key, use)
 
@@ -204,11 +218,19 @@ class Pipeline:
             attributes["sextant.retrieval.scores"] = [round(p.score, 4) for p in packed]
             return packed
 
-    def _instruct(self, draft: Draft, route: Route, passages: list[Passage] | None) -> Draft:
-        if passages is not None:
-            template = self._stages.prompts[self._config.retrieval.prompt]
-            draft = draft.asking(template.render(passages=quote(passages), question=draft.question or ""))
-        return draft.instructed(self._stages.prompts[route.prompt].template) if route.prompt else draft
+    def _prompts(self, route: Route) -> "Prompts":
+        """The prompts in force now: the ones in the key must be the ones that the model gets."""
+        book = self._stages.prompts
+        return Prompts(
+            system=book[route.prompt] if route.prompt else None,
+            question=book[self._config.retrieval.prompt] if route.retrieval else None,
+        )
+
+    def _instruct(self, draft: Draft, prompts: "Prompts", passages: list[Passage] | None) -> Draft:
+        if passages is not None and prompts.question is not None:
+            question = prompts.question.render(passages=quote(passages), question=draft.question or "")
+            draft = draft.asking(question)
+        return draft.instructed(prompts.system.template) if prompts.system else draft
 
     def _marks(self, request: Request, passages: list[Passage] | None) -> Marks | None:
         """Marks belong into prose: not into JSON, and not where log probabilities count tokens."""

@@ -1,7 +1,7 @@
 """The guard as the pipeline uses it: timed, traced, and with its failure setting obeyed."""
 
 from app.config import GuardConfig
-from app.errors import InvalidRequest, SextantError
+from app.errors import ClientClosedRequest, InvalidRequest, SextantError, Unavailable
 from app.guard.types import Screened
 from app.pipeline.draft import Draft
 from app.pipeline.flight import Flight
@@ -29,11 +29,15 @@ class InputRail:
         with flight.timeline.stage("guard") as attributes:
             try:
                 screened = await self._guard.screen(unchanged)
+            except ClientClosedRequest:
+                raise  # nobody is there to be refused
             except SextantError as error:
                 attributes["sextant.guard.failure"] = error.code
                 flight.attributes["sextant.guard.on_failure"] = self._config.on_failure
                 if self._config.on_failure == "closed":
-                    raise
+                    if isinstance(error, Unavailable):
+                        raise
+                    raise Unavailable("The guard failed; try again.", retry_after_s=1) from error
                 return Screened(unchanged, failed_open=True)
             attributes["sextant.guard.masked"] = len(screened.vault)
             attributes["sextant.guard.entities"] = sorted({f.entity for f in screened.findings})

@@ -59,8 +59,9 @@ class Knowledge:
 
     async def describe(self, tenant: str) -> KnowledgeBase:
         """See `VectorStore.describe`. Publishes the version too, for a shared store that lost it."""
-        knowledge_base = await self._store.describe(tenant)
-        if not self._changing.locked():
+        # Not beside a change: the older state could be published after the newer one.
+        async with self._changing:
+            knowledge_base = await self._store.describe(tenant)
             await self._publish(tenant, knowledge_base.version)
         return knowledge_base
 

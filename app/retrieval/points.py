@@ -34,6 +34,8 @@ def describe(chunks: Iterable[Mapping[str, Any]]) -> KnowledgeBase:
     hashes: dict[str, str] = {}
     count = 0
     for payload in chunks:
-        hashes[payload[DOCUMENT]] = payload["content_hash"]
+        document, content_hash = payload[DOCUMENT], payload["content_hash"]
+        # Two hashes: a write was cut off. No file has the hash "", so the document is ingested anew.
+        hashes[document] = content_hash if hashes.get(document, content_hash) == content_hash else ""
         count += 1
     return KnowledgeBase(version=digest(hashes), documents=len(hashes), chunks=count, hashes=hashes)

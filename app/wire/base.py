@@ -15,6 +15,8 @@ class Wire(BaseModel):
 
 
 Name = Annotated[str, Field(min_length=1, max_length=256)]
+# Identifiers reach an engine as they are, so they have no room for text.
+Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:-]{1,128}$")]
 Text = Annotated[str, Field(max_length=MAX_TEXT)]
 Seed = Annotated[int, Field(ge=-MAX_INT64 - 1, le=MAX_INT64)]
 Tokens = Annotated[int, Field(ge=1, le=10_000_000)]

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from app.wire.base import MAX_TEXT, Metadata, Name, NamedFunction, Sampling, Text, Tokens, Wire
+from app.wire.base import MAX_TEXT, Identifier, Metadata, Name, NamedFunction, Sampling, Text, Tokens, Wire
 from app.wire.extension import Extension
 
 JsonSchema = dict[str, Any]
@@ -21,7 +21,7 @@ class FunctionCall(Wire):
 
 
 class ToolCall(Wire):
-    id: Name
+    id: Identifier
     type: Literal["function"]
     function: FunctionCall
 
@@ -31,9 +31,9 @@ class Message(Wire):
 
     role: Literal["system", "developer", "user", "assistant", "tool"]
     content: Text | Annotated[list[TextPart], Field(min_length=1, max_length=256)] | None = None
-    name: Name | None = None
+    name: Identifier | None = None
     tool_calls: Annotated[list[ToolCall], Field(min_length=1, max_length=128)] | None = None
-    tool_call_id: Name | None = None
+    tool_call_id: Identifier | None = None
     refusal: Text | None = None
 
     @model_validator(mode="after")

@@ -1,5 +1,6 @@
 """The store behind the cache: the embedded Valkey, and a real Redis where one is installed."""
 
+import asyncio
 import shutil
 import subprocess
 import time
@@ -12,7 +13,8 @@ from app.cache.embedded import EmbeddedValkey, socket_path
 from app.cache.store import SharedStore
 from app.retrieval.embedded_store import EmbeddedStore
 from app.retrieval.knowledge import Knowledge, PublishedVersions
-from app.retrieval.types import Chunk, Vector
+from app.retrieval.points import describe
+from app.retrieval.types import Chunk, KnowledgeBase, Vector
 from tests.contract.test_vector_stores import DIMENSIONS, chunks, vector
 from tests.unit.fakes import DictStore
 
@@ -130,3 +132,35 @@ async def test_a_change_of_the_documents_is_published_before_and_after(tmp_path:
     await knowledge.delete("acme", ["a.md"])
     assert await versions.knowledge_base("acme") == (await knowledge.describe("acme")).version != second
     await knowledge.close()
+
+
+async def test_an_older_state_is_never_published_after_a_newer_one(tmp_path: Path) -> None:
+    shared = DictStore()
+    versions = PublishedVersions(shared, "kb")
+    reading, go_on = asyncio.Event(), asyncio.Event()
+
+    class Slow(EmbeddedStore):
+        async def describe(self, tenant: str) -> KnowledgeBase:
+            described = await super().describe(tenant)
+            if not reading.is_set():
+                reading.set()
+                await go_on.wait()
+            return described
+
+    store = Slow(tmp_path, DIMENSIONS)
+    knowledge = Knowledge(store, shared, "kb")
+    describing = asyncio.create_task(knowledge.describe("acme"))
+    await reading.wait()
+    changing = asyncio.create_task(knowledge.replace("acme", "a.md", chunks("a.md", 1), [vector(0)]))
+    # The change may finish only after the older state has been told, however long it takes to get there.
+    done, _ = await asyncio.wait({changing}, timeout=0.2)
+    assert not done
+    go_on.set()
+    await asyncio.gather(describing, changing)
+    assert await versions.knowledge_base("acme") == (await store.describe("acme")).version
+    await knowledge.close()
+
+
+def test_a_document_whose_writing_was_cut_off_is_ingested_anew() -> None:
+    described = describe([{"document": "a", "content_hash": "old"}, {"document": "a", "content_hash": "new"}])
+    assert described.hashes == {"a": ""}

@@ -11,10 +11,12 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
+from starlette.types import Message
 
 from app.errors import Unavailable
 from app.gateway.api import create_api
 from app.gateway.health import Dependency
+from app.gateway.responses import EventStream
 from tests.unit.bench import API_KEY, Bench
 from tests.unit.conftest import MakeBench
 
@@ -192,6 +194,23 @@ async def test_tokenize_asks_the_model_under_its_own_name(bench: Bench) -> None:
         response = await client.post("/tokenize", json={"model": "chat", "messages": HELLO["messages"]})
     assert response.json()["count"] == 2
     assert bench.model.bodies == [{"messages": [{"role": "user", "content": "private words"}], "model": "m"}]
+
+
+async def test_a_client_that_does_not_read_is_given_up_after_the_deadline(bench: Bench) -> None:
+    reply = await bench.ask(stream=True)
+    assert reply.chunks
+    stream = EventStream(reply.chunks, {}, deadline=asyncio.get_running_loop().time() - 0.9)
+
+    async def receive() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def send(_: Message) -> None:
+        await asyncio.Event().wait()
+
+    async with asyncio.timeout(2):
+        await stream({"type": "http"}, receive, send)
+    assert bench.model.closed.is_set()
 
 
 async def test_asking_often_for_readiness_probes_once(bench: Bench) -> None:

@@ -10,9 +10,10 @@ import pytest
 
 from app.config import ConfigError, StackConfig
 from app.config.files import PROJECT
+from app.config.places import short_directory
 from deployments import plan as planning
 from deployments.haproxy import write_wrapper
-from deployments.laptop import lock_home
+from deployments.laptop import lock_home, prepare
 from deployments.plan import Ports, make_plan, ray_directory, read_env_file, serve_file
 
 PORTS = Ports(*range(9001, 9011))
@@ -87,6 +88,17 @@ def test_the_wrapper_turns_splicing_off_and_hands_the_rest_on(tmp_path: Path) ->
     assert done.stdout == "-dS -f a b.cfg\n"
 
 
+def test_on_a_laptop_what_serve_binds_everywhere_listens_here_alone(tmp_path: Path) -> None:
+    config = tmp_path / "haproxy.cfg"
+    config.write_text(
+        "frontend prometheus\n    bind :9101\nfrontend http\n    bind 127.0.0.1:80\nlisten s\n  bind *:84\n"
+    )
+    wrapper = write_wrapper(tmp_path / "haproxy", "/bin/true", loopback_only=True)
+    subprocess.run([wrapper, "-f", config], check=True)
+    binds = [line.strip() for line in config.read_text().splitlines() if "bind" in line]
+    assert binds == ["bind 127.0.0.1:9101", "bind 127.0.0.1:80", "bind 127.0.0.1:84"]
+
+
 def test_rays_sockets_fit_into_their_108_bytes(tmp_path: Path) -> None:
     short, long = Path("/srv/sextant"), tmp_path / ("x" * 80)
     assert ray_directory(short) == short / "ray"
@@ -100,6 +112,29 @@ def test_one_stack_a_home(tmp_path: Path) -> None:
         lock_home(tmp_path)
     lock.close()
     lock_home(tmp_path).close()
+
+
+def test_a_home_that_others_could_read_is_closed_to_them(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir(mode=0o755)
+    (home / "ray_token").write_text("token")
+    (home / "api_key").write_text("key")
+    lock = lock_home(home)
+    prepare(home, planning._any_free(), None, usual_ports=False)
+    lock.close()
+    assert stat.S_IMODE(home.stat().st_mode) == 0o700
+    for name in ("ray_token", "api_key", "secret"):
+        assert stat.S_IMODE((home / name).stat().st_mode) == 0o600
+
+
+def test_a_short_directory_is_private_and_not_anothers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
+    made = short_directory(Path("/a/home"))
+    assert stat.S_IMODE(made.stat().st_mode) == 0o700
+    made.rmdir()
+    made.symlink_to(tmp_path)
+    with pytest.raises(PermissionError, match="SEXTANT_HOME"):
+        short_directory(Path("/a/home"))
 
 
 @pytest.mark.parametrize(

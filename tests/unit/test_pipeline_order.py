@@ -83,7 +83,7 @@ async def test_everything_a_person_wrote_is_screened(bench: Bench) -> None:
 
     await bench.answer(messages=conversation)
 
-    assert bench.guard.calls == [["Be brief.", "One.\nTwo.", '{"to": "Ann"}', "42", "No.", "And?"]]
+    assert bench.guard.calls == [["Be brief.", "One.\nTwo.", "Ann", "42", "No.", "And?"]]
 
 
 async def test_the_prompts_of_a_text_completion_are_screened_too(bench: Bench) -> None:
