@@ -14,9 +14,9 @@ def model_revisions(config: StackConfig) -> dict[str, str]:
 
 
 def _revision(config: StackConfig, model: ModelConfig) -> str:
-    directory = config.path(model.source)
+    checkpoint = config.checkpoint(model)
     identity = {
-        "source": _files(directory) if directory.is_dir() else model.source,
+        "source": _files(checkpoint) if checkpoint else model.source,
         "tokenizer": model.tokenizer,
         "engine": model.engine,
         "tool_parser": model.tool_parser,

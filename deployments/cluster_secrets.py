@@ -19,7 +19,8 @@ import typer
 from rich.console import Console
 
 from app.config.files import PROJECT
-from app.config.secrets import write_private
+from app.config.places import make_private
+from app.config.secrets import ensure_private, write_private
 from deployments.plan import read_env_file
 
 # cluster.yaml names this folder, so SEXTANT_HOME does not move it.
@@ -30,20 +31,14 @@ DATABASE = "mlflow"
 
 def ensure_cluster_secrets(directory: Path) -> list[Path]:
     """Make what is missing, readable by this user alone. Returns the files that were made or added to."""
-    directory.mkdir(parents=True, exist_ok=True)
-    directory.chmod(0o700)
-    changed = [path for path in (_ensure_token(directory), *_ensure_variables(directory)) if path]
-    for name in (RAY_TOKEN, SECRETS, STORES):
+    make_private(directory)
+    token = directory / RAY_TOKEN
+    # As `ray get-auth-token --generate` makes it.
+    changed = [token] if ensure_private(token, secrets.token_hex(32)) else []
+    changed += _ensure_variables(directory)
+    for name in (SECRETS, STORES):
         (directory / name).chmod(0o600)
     return changed
-
-
-def _ensure_token(directory: Path) -> Path | None:
-    path = directory / RAY_TOKEN
-    if path.is_file() and path.read_text().strip():
-        return None
-    write_private(path, secrets.token_hex(32))  # as `ray get-auth-token --generate` does
-    return path
 
 
 def _ensure_variables(directory: Path) -> list[Path]:

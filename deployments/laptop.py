@@ -19,12 +19,13 @@ from typing import Annotated, Any
 import httpx
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.panel import Panel
 
-from app.config import ConfigError, default_home, ensure_secrets
+from app.config import ConfigError, default_home, ensure_secrets, load_secrets
 from app.config.files import PROJECT
 from app.config.places import make_private
-from app.config.secrets import write_private
+from app.config.secrets import ensure_private
 from deployments.plan import LOGICAL_CPUS, LOOPBACK, Plan, make_plan
 from deployments.processes import Child, Supervisor, adopt_orphans
 
@@ -57,13 +58,15 @@ class Laptop:
         """Bring everything up. Raises StartFailed."""
         mlflow = self._mlflow()
         self._ray()
-        self._wait("Ray", self._answers(f"{self._plan.dashboard_url}/api/version", {200, 401, 403}))
+        self._wait("Ray", self._answers(f"{self._plan.ports.dashboard_url}/api/version", {200, 401, 403}))
         serve = self._run("serve", ["serve", "run", str(self._plan.serve_file)], essential=True)
         ingest = self._job("ingest", "jobs.ingest", *map(str, self._documents))
-        self._wait("MLflow", self._answers(f"{self._plan.mlflow_url}/health"), mlflow)
+        self._wait("MLflow", self._answers(f"{self._plan.ports.mlflow_url}/health"), mlflow)
         prompts = self._run("prompts", [PYTHON, "-m", "jobs.publish_prompts"], essential=False)
         self._wait("prompts in MLflow's registry", self._finished(prompts))
-        self._wait("gateway, guard, cache, retriever, model", self._answers(f"{self._plan.base_url}/readyz"), serve)
+        self._wait(
+            "gateway, guard, cache, retriever, model", self._answers(f"{self._plan.ports.base_url}/readyz"), serve
+        )
         self._wait("knowledge base", self._finished(ingest))
         self._announce()
 
@@ -96,19 +99,16 @@ class Laptop:
         command += ["--dashboard-agent-listen-port", str(ports.agent)]
         command += ["--num-cpus", str(LOGICAL_CPUS), "--object-store-memory", str(256 * 1024**2)]
         command += ["--temp-dir", str(directory), "--disable-usage-stats"]
-        self._run("ray", command, essential=True)
+        # Ray's own processes must not look for a cluster to join.
+        environment = {name: value for name, value in self._plan.environment.items() if name != "RAY_ADDRESS"}
+        self.supervisor.start("ray", command, environment, essential=True)
 
     def _job(self, name: str, module: str, *arguments: str) -> Child:
-        submit = ["ray", "job", "submit", "--address", self._plan.dashboard_url, "--log-style", "record"]
+        submit = ["ray", "job", "submit", "--address", self._plan.ports.dashboard_url, "--log-style", "record"]
         return self._run(name, [*submit, "--", PYTHON, "-m", module, *arguments], essential=False)
 
     def _run(self, name: str, command: list[str], *, essential: bool) -> Child:
-        environment = self._plan.environment
-        if name != "ray":
-            return self.supervisor.start(name, command, environment, essential=essential)
-        # Ray's own processes must not look for a cluster to join.
-        own = {key: value for key, value in environment.items() if key != "RAY_ADDRESS"}
-        return self.supervisor.start(name, command, own, essential=essential)
+        return self.supervisor.start(name, command, self._plan.environment, essential=essential)
 
     def _wait(self, what: str, is_there: Callable[[], bool], child: Child | None = None) -> None:
         """Wait for a condition, with the log's last line shown beside it."""
@@ -117,7 +117,7 @@ class Laptop:
             while not is_there():
                 self._check_alive()
                 if child and child.process.poll() is not None:
-                    raise StartFailed(f"{child.name} ended by itself; the end of {child.log}:\n{child.tail()}")
+                    raise StartFailed(f"{child.name} {child.last_words()}")
                 if time.monotonic() > deadline:
                     hint = f"\n{child.tail()}" if child else ""
                     raise StartFailed(f"{what}: not up after {START_TIMEOUT_S:.0f} s; see {self.supervisor.logs}{hint}")
@@ -127,7 +127,7 @@ class Laptop:
     def _check_alive(self) -> None:
         fallen = self.supervisor.fallen()
         if fallen:
-            raise StartFailed(f"{fallen.name} ended by itself; the end of {fallen.log}:\n{fallen.tail()}")
+            raise StartFailed(f"{fallen.name} {fallen.last_words()}")
 
     @staticmethod
     def _answers(url: str, good: frozenset[int] | set[int] = frozenset({200})) -> Callable[[], bool]:
@@ -150,13 +150,13 @@ class Laptop:
         return check
 
     def _announce(self) -> None:
-        plan, key_file = self._plan, self._plan.home / "api_key"
-        key = os.environ.get("SEXTANT_API_KEY") or key_file.read_text().strip()
+        plan = self._plan
+        key = load_secrets(plan.home).api_key
         facts: dict[str, Any] = {
-            "base_url": f"{plan.base_url}/v1",
-            "console_url": f"{plan.base_url}/console/",
-            "mlflow_url": plan.mlflow_url,
-            "dashboard_url": plan.dashboard_url,
+            "base_url": f"{plan.ports.base_url}/v1",
+            "console_url": f"{plan.ports.base_url}/console/",
+            "mlflow_url": plan.ports.mlflow_url,
+            "dashboard_url": plan.ports.dashboard_url,
             "ray_address": plan.environment["RAY_ADDRESS"],
             "ray_directory": str(plan.ray_directory),
             "pid": os.getpid(),
@@ -167,11 +167,11 @@ class Laptop:
         question = '{"model": "docs", "messages": [{"role": "user", "content": "What does the guard mask?"}]}'
         console.print(
             Panel.fit(
-                f"Base URL   [bold]{plan.base_url}/v1[/]\n"
+                f"Base URL   [bold]{plan.ports.base_url}/v1[/]\n"
                 f"API key    [bold]{key}[/]\n"
                 f"Console    {facts['console_url']}\n"
-                f"MLflow     {plan.mlflow_url}\n"
-                f"Ray        {plan.dashboard_url}  [dim](token: {plan.home / 'ray_token'})[/]\n"
+                f"MLflow     {plan.ports.mlflow_url}\n"
+                f"Ray        {plan.ports.dashboard_url}  [dim](token: {plan.home / 'ray_token'})[/]\n"
                 f"Logs       {self.supervisor.logs} and {plan.ray_directory}",
                 title=f"Sextant is ready after {time.monotonic() - self._started:.0f} s",
             )
@@ -179,7 +179,7 @@ class Laptop:
         console.print("Ask it:\n", end="")
         # Printed whole, so that it can be pasted.
         print(
-            f"curl {plan.base_url}/v1/chat/completions -H 'Authorization: Bearer {key}' \\\n"
+            f"curl {plan.ports.base_url}/v1/chat/completions -H 'Authorization: Bearer {key}' \\\n"
             f"  -H 'Content-Type: application/json' -d '{question}'",
             flush=True,
         )
@@ -203,10 +203,7 @@ def lock_home(home: Path) -> Any:
 def prepare(home: Path, port: int, model: str | None, *, usual_ports: bool) -> Plan:
     """Secrets, token and plan. Raises ConfigError."""
     ensure_secrets(home)
-    token = home / "ray_token"
-    if not token.is_file():
-        write_private(token, secrets.token_hex(32))
-    token.chmod(0o600)
+    ensure_private(home / "ray_token", secrets.token_hex(32))
     return make_plan(home, port, model, os.environ, usual_ports=usual_ports)
 
 
@@ -240,7 +237,8 @@ def main(
         laptop.start()
         laptop.watch()
     except (ConfigError, StartFailed) as error:
-        console.print(f"[red]✗[/] {error}", markup=True)
+        # A log's end may hold what looks like markup.
+        console.print(f"[red]✗[/] {escape(str(error))}")
         code = 1
     except Stop:
         pass

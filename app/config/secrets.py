@@ -47,11 +47,21 @@ def ensure_secrets(home: Path, environment: Mapping[str, str] = os.environ) -> S
         ("api_key", "SEXTANT_API_KEY", "sk-sextant-"),
         ("secret", "SEXTANT_SECRET", ""),
     ):
-        if not environment.get(variable) and not _read(home / name):
-            write_private(home / name, prefix + secrets.token_urlsafe(32))
-        elif (home / name).is_file():
-            (home / name).chmod(0o600)
+        if not environment.get(variable) or (home / name).is_file():
+            ensure_private(home / name, prefix + secrets.token_urlsafe(32))
     return load_secrets(home, environment)
+
+
+def ensure_private(path: Path, text: str) -> bool:
+    """Write a secret's file where it is missing or empty, and close it to others in any case.
+
+    Returns whether it was written.
+    """
+    if _read(path):
+        path.chmod(0o600)
+        return False
+    write_private(path, text)
+    return True
 
 
 def write_private(path: Path, text: str) -> None:

@@ -86,6 +86,11 @@ class StackConfig(Settings):
         """A path of the configuration; relative ones lie in `home`."""
         return self.home / relative
 
+    def checkpoint(self, model: ModelConfig) -> Path | None:
+        """The directory of a model's weights; None for a hub id."""
+        directory = self.path(model.source)
+        return directory if directory.is_dir() else None
+
     def model(self, model_id: str) -> ModelConfig:
         """The model of that id. Raises KeyError."""
         return next(model for model in self.models if model.id == model_id)

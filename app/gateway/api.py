@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from fastapi import FastAPI
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -55,7 +56,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
         405: MethodNotAllowed(f"{request.url.path[:200]} does not take {request.method}."),
     }
     response = error_response(known.get(error.status_code) or InvalidRequest("The request could not be read."))
-    for name, value in (error.headers or {}).items():
-        if name.lower() == "allow":
-            response.headers["allow"] = value
+    allow = Headers(error.headers or {}).get("allow")
+    if allow:
+        response.headers["allow"] = allow
     return response

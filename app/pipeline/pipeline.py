@@ -145,7 +145,7 @@ class Pipeline:
         self._rail.check_length(draft)
 
     async def _open_desk(
-        self, request: Request, route: Route, prompts: "Prompts", flight: Flight, use: CacheUse
+        self, request: Request, route: Route, prompts: Prompts, flight: Flight, use: CacheUse
     ) -> CacheDesk:
         cache = self._stages.cache if may_use(request) else None
         version: str | None = None
@@ -218,7 +218,7 @@ class Pipeline:
             attributes["sextant.retrieval.scores"] = [round(p.score, 4) for p in packed]
             return packed
 
-    def _prompts(self, route: Route) -> "Prompts":
+    def _prompts(self, route: Route) -> Prompts:
         """The prompts in force now: the ones in the key must be the ones that the model gets."""
         book = self._stages.prompts
         return Prompts(
@@ -226,7 +226,7 @@ class Pipeline:
             question=book[self._config.retrieval.prompt] if route.retrieval else None,
         )
 
-    def _instruct(self, draft: Draft, prompts: "Prompts", passages: list[Passage] | None) -> Draft:
+    def _instruct(self, draft: Draft, prompts: Prompts, passages: list[Passage] | None) -> Draft:
         if passages is not None and prompts.question is not None:
             question = prompts.question.render(passages=quote(passages), question=draft.question or "")
             draft = draft.asking(question)

@@ -30,16 +30,19 @@ class Place:
 
     def write(self, texts: Sequence[str]) -> None:
         """Put other texts in, in the order of `read`. Unchanged JSON keeps its spelling."""
-        if list(texts) == self.read():
-            return
         parsed = self._parsed()
         if parsed is None:
             self.holder[self.key] = texts[0]
             return
-        for (leaf, key), text in zip(list(_leaves(parsed)), texts, strict=True):
-            if str(leaf[key]) != text:
-                leaf[key] = text
-        self.holder[self.key] = orjson.dumps(parsed).decode()
+        changed = [
+            (leaf, key, text)
+            for (leaf, key), text in zip(_leaves(parsed), texts, strict=True)
+            if str(leaf[key]) != text
+        ]
+        for leaf, key, text in changed:
+            leaf[key] = text
+        if changed:
+            self.holder[self.key] = orjson.dumps(parsed).decode()
 
     def _parsed(self) -> dict[str, Any] | list[Any] | None:
         """The JSON container; None where the text is to be read as it is."""

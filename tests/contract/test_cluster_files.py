@@ -1,7 +1,7 @@
-"""The files of a cluster: what Ray and Serve say of them, and what their commands do in a shell.
+"""The file of a cluster: what Ray says of it, how it fits deployments/gpu.yaml, and what its commands do in a shell.
 
-Without a cloud and without a GPU: the configurations pass Ray's own checks, the application is built from
-them, and the commands run in bash in a home folder of their own, with stand-ins for `ray`, `sudo` and the like.
+Without a cloud and without a GPU: the configuration passes Ray's own checks, and the commands run in bash in a
+home folder of their own, with stand-ins for `ray`, `sudo` and the like.
 """
 
 import copy
@@ -9,7 +9,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,12 @@ import pytest
 import yaml
 
 from app.config import StackConfig
-from app.config.files import PROJECT, load_stack, read_serve_file
+from app.config.files import PROJECT
 from deployments.cluster_secrets import CLUSTER, RAY_TOKEN, SECRETS, STORES, ensure_cluster_secrets
 from deployments.plan import SERVE_ENV, read_env_file
+from tests.contract.conftest import SERVE_FILES, deployments
 
 CLUSTER_FILE = PROJECT / "cluster.yaml"
-SERVE_FILES = {"laptop": PROJECT / "deployments" / "laptop.yaml", "gpu": PROJECT / "deployments" / "gpu.yaml"}
 COMMANDS = (
     "initialization_commands",
     "setup_commands",
@@ -40,11 +40,6 @@ VCPUS = {"m5.2xlarge": 8}  # aws.amazon.com/ec2/instance-types
 def cluster() -> dict[str, Any]:
     content: dict[str, Any] = yaml.safe_load(CLUSTER_FILE.read_text())
     return content
-
-
-@pytest.fixture(scope="module")
-def gpu_stack() -> StackConfig:
-    return load_stack(SERVE_FILES["gpu"])
 
 
 def commands(cluster: Mapping[str, Any], *kinds: str) -> list[str]:
@@ -322,91 +317,3 @@ def test_no_secret_is_in_the_arguments_of_a_process(machine: Machine, cluster: d
     words = " ".join(word for call in machine.calls() for word in call["argv"])
     assert str(state / STORES) in words
     assert [secret for secret in secrets if secret in words] == []
-
-
-# --- the Serve files, and the application built from them ---
-
-
-@pytest.fixture(scope="module")
-def built() -> Iterator[dict[str, Any]]:
-    """Both applications, built as `serve deploy` does, in a Ray of their own and without a network."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in {
-            "HF_HUB_OFFLINE": "1",
-            "RAY_AUTH_MODE": "disabled",  # or Ray would leave a token in the user's home
-            "RAY_USAGE_STATS_ENABLED": "0",
-            "SEXTANT_API_KEY": "sk-test",
-            "SEXTANT_SECRET": "test",
-        }.items():
-            patch.setenv(name, value)
-        patch.delenv("RAY_ADDRESS", raising=False)
-        import ray
-
-        # Ray Serve LLM asks the runtime context, which needs a Ray; one without CPUs will do.
-        quiet = {"include_dashboard": False, "log_to_driver": False, "logging_level": "ERROR"}
-        ray.init(address="local", num_cpus=0, object_store_memory=80 * 1024**2, **quiet)
-        try:
-            from ray.serve._private.build_app import build_app as flatten
-
-            from deployments.application import build_app
-
-            yield {name: flatten(build_app(load_stack(path)), name="sextant") for name, path in SERVE_FILES.items()}
-        finally:
-            ray.shutdown()
-
-
-def deployments(application: Any) -> dict[str, Any]:
-    return {deployment.name: deployment for deployment in application.deployments}
-
-
-@pytest.mark.parametrize("name", SERVE_FILES)
-def test_serve_accepts_the_file(name: str) -> None:
-    from ray.serve.schema import ServeDeploySchema
-
-    content = read_serve_file(SERVE_FILES[name])
-    schema = ServeDeploySchema.model_validate(content)
-    (application,) = schema.applications
-    assert (application.name, application.import_path) == ("sextant", "deployments.application:build_app")
-    # Serve lets unknown keys pass.
-    assert set(content) <= set(ServeDeploySchema.model_fields)
-    assert set(content["applications"][0]) <= set(type(application).model_fields)
-    StackConfig.model_validate(application.args)
-
-
-@pytest.mark.parametrize("name", SERVE_FILES)
-def test_the_application_has_a_deployment_for_each_stage_and_model(name: str, built: dict[str, Any]) -> None:
-    models = {"laptop": {"Model:smollm2-135m"}, "gpu": {"Model:qwen3-8b", "Model:qwen3-1_7b"}}
-    assert set(deployments(built[name])) == {"Ingress", "Guard", "Cache", "Retriever", *models[name]}
-    assert built[name].ingress_deployment_name == "Ingress"
-
-
-@pytest.mark.parametrize("name", SERVE_FILES)
-def test_every_model_scales_within_its_bounds_on_its_device(name: str, built: dict[str, Any]) -> None:
-    for model in load_stack(SERVE_FILES[name]).models:
-        deployment = deployments(built[name])[f"Model:{model.id.replace('.', '_')}"]
-        replicas, scaling = model.replicas, deployment._deployment_config.autoscaling_config
-        if replicas.min == replicas.max:
-            assert (scaling, deployment.num_replicas) == (None, replicas.max)
-        else:
-            assert (scaling.min_replicas, scaling.max_replicas) == (replicas.min, replicas.max)
-            assert scaling.target_ongoing_requests == replicas.target_ongoing_requests
-            assert scaling.downscale_delay_s == replicas.downscale_delay_s
-        assert deployment.max_ongoing_requests == replicas.max_ongoing_requests
-        on_gpu = {"CPU": 0, "GPU": 1, f"accelerator_type:{model.accelerator_type}": 0.001}
-        on_cpu = {"CPU": model.cpus, "GPU": 0}
-        bundles = deployment._replica_config.placement_group_bundles
-        assert bundles == [on_gpu if model.device == "gpu" else on_cpu]
-
-
-def test_the_cluster_runs_several_ingresses_over_shared_stores(gpu_stack: StackConfig, built: dict[str, Any]) -> None:
-    assert deployments(built["gpu"])["Ingress"].num_replicas == gpu_stack.gateway.replicas > 1
-    assert deployments(built["gpu"])["Guard"].num_replicas == gpu_stack.guard.replicas > 1
-    assert gpu_stack.cache.url
-    assert gpu_stack.retrieval.url
-
-
-@pytest.mark.parametrize("name", SERVE_FILES)
-def test_vllm_has_the_tool_parsers(name: str) -> None:
-    from vllm.tool_parsers import ToolParserManager
-
-    assert all(ToolParserManager.get_tool_parser(m.tool_parser) for m in load_stack(SERVE_FILES[name]).models)

@@ -3,57 +3,27 @@
 import asyncio
 import json
 import logging
-import threading
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 from starlette.types import Message
 
 from app.errors import Unavailable
-from app.gateway.api import create_api
 from app.gateway.health import Dependency
 from app.gateway.responses import EventStream
 from tests.unit.bench import API_KEY, Bench
 from tests.unit.conftest import MakeBench
+from tests.unit.wire import CHAT, client_of, error_of, served
 
-CHAT = "/v1/chat/completions"
 HELLO: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "private words"}], "temperature": 0}
-
-
-@asynccontextmanager
-async def client_of(bench: Bench) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of the API, without a network in between."""
-    transport = httpx.ASGITransport(create_api(bench.gateway), raise_app_exceptions=False)
-    headers = {"authorization": f"Bearer {API_KEY}"}
-    async with httpx.AsyncClient(transport=transport, base_url="http://test", headers=headers) as client:
-        yield client
 
 
 @pytest.fixture
 def server(bench: Bench) -> Iterator[str]:
-    """The API on a real socket."""
-    config = uvicorn.Config(create_api(bench.gateway), host="127.0.0.1", port=0, log_level="error")
-    running = uvicorn.Server(config)
-    thread = threading.Thread(target=running.run, daemon=True)
-    thread.start()
-    while not running.started:
-        assert thread.is_alive()
-    port = running.servers[0].sockets[0].getsockname()[1]
-    yield f"http://127.0.0.1:{port}"
-    running.should_exit = True
-    thread.join()
-
-
-def error_of(response: httpx.Response, status: int) -> dict[str, Any]:
-    assert response.status_code == status, response.text
-    assert set(response.json()) == {"error"}
-    error: dict[str, Any] = response.json()["error"]
-    assert set(error) == {"message", "type", "param", "code"}
-    return error
+    with served(bench) as url:
+        yield url
 
 
 @pytest.mark.parametrize("value", [None, "", API_KEY, f"Basic {API_KEY}", "Bearer", "Bearer x", f"Bearer {API_KEY}x"])

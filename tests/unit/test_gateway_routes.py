@@ -3,37 +3,23 @@
 import base64
 import json
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
 
-from app.gateway.api import create_api
 from app.gateway.operations import CONSOLE_FILES
-from tests.unit.bench import API_KEY, Bench
+from tests.unit.bench import Bench
 from tests.unit.fakes import FakeGuard, vector_of
+from tests.unit.wire import CHAT, client_of, error_of
 
-CHAT = "/v1/chat/completions"
 HELLO: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "Hi there."}], "temperature": 0}
-AUTHORIZED = {"authorization": f"Bearer {API_KEY}"}
-
-
-@asynccontextmanager
-async def client_of(bench: Bench, **options: Any) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(create_api(bench.gateway, **options), raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://test", headers=AUTHORIZED) as client:
-        yield client
 
 
 def code_of(response: httpx.Response) -> tuple[int, str]:
     """Status and code of an error in the one shape."""
-    error = response.json()["error"]
-    assert set(response.json()) == {"error"}
-    assert set(error) == {"message", "type", "param", "code"}
-    return response.status_code, error["code"]
+    return response.status_code, error_of(response, response.status_code)["code"]
 
 
 @pytest.mark.parametrize("path", [CHAT, "/v1/completions", "/v1/embeddings", "/tokenize"])

@@ -3,7 +3,6 @@
 import json
 import logging
 import socket
-import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -11,12 +10,10 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-import uvicorn
 
-from app.gateway.api import create_api
 from tests.unit.bench import API_KEY, Bench
+from tests.unit.wire import AUTHORIZED, CHAT, served
 
-CHAT = "/v1/chat/completions"
 STREAM: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "Hi there."}], "stream": True}
 # Not written in one piece, as a traceback shows lines of source.
 PRIVATE = " ".join(["engine", "says:", "private"])
@@ -24,25 +21,13 @@ PRIVATE = " ".join(["engine", "says:", "private"])
 
 @pytest.fixture
 def url(bench: Bench) -> Iterator[str]:
-    """The API on a real socket."""
-    config = uvicorn.Config(create_api(bench.gateway), host="127.0.0.1", port=0, log_level="error")
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    deadline = time.monotonic() + 10
-    while not server.started:
-        assert thread.is_alive()
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    thread.join(10)
+    with served(bench) as url:
+        yield url
 
 
 @pytest.fixture
 def client(url: str) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=url, headers={"authorization": f"Bearer {API_KEY}"}, timeout=5) as client:
+    with httpx.Client(base_url=url, headers=AUTHORIZED, timeout=5) as client:
         yield client
 
 

@@ -10,7 +10,7 @@ from app.errors import DeadlineExceeded, Unavailable
 from app.pipeline.pipeline import Primed
 from tests.unit.bench import Bench, text_of
 from tests.unit.conftest import MakeBench
-from tests.unit.fakes import passage
+from tests.unit.fakes import FakeModel, passage
 
 
 async def stream(bench: Bench, **fields: Any) -> Primed:
@@ -132,7 +132,7 @@ async def test_cancelling_before_the_first_chunk_ends_the_generation(bench: Benc
 
 
 async def test_a_stream_without_a_chunk_ends_at_once(bench: Bench) -> None:
-    class Silent(type(bench.model)):  # type: ignore[misc]
+    class Silent(FakeModel):
         async def stream(self, *_: Any) -> AsyncIterator[dict[str, Any]]:
             return
             yield {}
