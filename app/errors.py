@@ -3,24 +3,31 @@
     SextantError
     ├── InvalidRequest            400  the request is wrong; `param` names the field
     │   └── ContextTooLong        400  prompt and answer do not fit the model's context
+    │   └── ContentRefused        400  a provider's content policy refuses it
     ├── Unauthenticated           401  no key, or not a key of ours
+    ├── BudgetExceeded            402  a budget does not hold what the request may cost
     ├── PermissionDenied          403  the key may not do this
     ├── NotFound                  404  no such route or thing
     │   └── ModelNotFound         404  no model or alias of that name
     ├── MethodNotAllowed          405
+    ├── Conflict                  409  it exists already, or has changed meanwhile
     ├── RequestTooSlow            408  the body did not arrive within gateway.body_timeout_s
     ├── PayloadTooLarge           413  body over gateway.max_body_bytes
     ├── UnsupportedMediaType      415  the body is not JSON
+    ├── RateLimited               429  a limit of ours is reached; `retry_after_s`
+    │   └── UpstreamRateLimited   429  a provider's is
     ├── ClientClosedRequest       499  nobody is there to read this
     ├── InternalError             500  a bug; the request id finds it in the log
-    ├── UpstreamFailed            502  a model answered with an error of its own
+    ├── UpstreamFailed            502  a model answered with an error of its own, or cannot be reached
     ├── Unavailable               503  a dependency is down or full; `retry_after_s`
     └── DeadlineExceeded          504  past gateway.request_timeout_s
+        └── UpstreamTimeout       504  a model was silent for too long
 
 The wire shape is OpenAI's: `{"error": {"message", "type", "param", "code"}}`. Messages are ours: no
 traceback, path or text of another library's exception gets into them.
 """
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 
@@ -71,11 +78,19 @@ class ContextTooLong(InvalidRequest):
     code = "context_length_exceeded"
 
 
+class ContentRefused(InvalidRequest):
+    code = "content_policy_violation"
+
+
 class Unauthenticated(SextantError):
     status, type, code = 401, "authentication_error", "invalid_api_key"
 
     def headers(self) -> dict[str, str]:
         return {"www-authenticate": "Bearer"}
+
+
+class BudgetExceeded(SextantError):
+    status, type, code = 402, "insufficient_quota", "budget_exceeded"
 
 
 class PermissionDenied(SextantError):
@@ -94,6 +109,10 @@ class MethodNotAllowed(SextantError):
     status, type, code = 405, "invalid_request_error", "method_not_allowed"
 
 
+class Conflict(SextantError):
+    status, type, code = 409, "invalid_request_error", "conflict"
+
+
 class RequestTooSlow(SextantError):
     status, type, code = 408, "invalid_request_error", "request_timeout"
 
@@ -104,6 +123,30 @@ class PayloadTooLarge(SextantError):
 
 class UnsupportedMediaType(SextantError):
     status, type, code = 415, "invalid_request_error", "unsupported_media_type"
+
+
+class RateLimited(SextantError):
+    """`limits`: the `x-ratelimit-*` headers that tell which limit it was."""
+
+    status, type, code = 429, "rate_limit_error", "rate_limit_exceeded"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        param: str | None = None,
+        retry_after_s: float | None = None,
+        limits: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message, param=param, retry_after_s=retry_after_s)
+        self.limits = dict(limits or {})
+
+    def headers(self) -> dict[str, str]:
+        return {**self.limits, **super().headers()}
+
+
+class UpstreamRateLimited(RateLimited):
+    code = "upstream_rate_limited"
 
 
 class ClientClosedRequest(SextantError):
@@ -124,3 +167,7 @@ class Unavailable(SextantError):
 
 class DeadlineExceeded(SextantError):
     status, type, code = 504, "server_error", "deadline_exceeded"
+
+
+class UpstreamTimeout(DeadlineExceeded):
+    code = "upstream_timeout"

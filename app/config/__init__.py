@@ -1,7 +1,11 @@
 """Configuration: validated once, frozen, handed down. Nothing else reads the environment."""
 
+from app.config.accounts import AccountsConfig, LedgerConfig
 from app.config.errors import ConfigError
-from app.config.models import AliasConfig, ModelConfig, ReplicasConfig
+from app.config.models import ModelConfig, ReplicasConfig
+from app.config.money import PriceConfig
+from app.config.providers import HostedModelConfig, ProviderConfig
+from app.config.routing import AliasConfig, RoutingConfig
 from app.config.secrets import Secrets, ensure_secrets, load_secrets
 from app.config.stack import StackConfig, default_home
 from app.config.stages import (
@@ -15,17 +19,23 @@ from app.config.stages import (
 )
 
 __all__ = [
+    "AccountsConfig",
     "AliasConfig",
     "CacheConfig",
     "ConfigError",
     "EmbedderConfig",
     "GatewayConfig",
     "GuardConfig",
+    "HostedModelConfig",
+    "LedgerConfig",
     "ModelConfig",
     "ObservabilityConfig",
+    "PriceConfig",
     "PromptsConfig",
+    "ProviderConfig",
     "ReplicasConfig",
     "RetrievalConfig",
+    "RoutingConfig",
     "Secrets",
     "StackConfig",
     "default_home",

@@ -4,6 +4,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from app.config.money import PriceConfig
 from app.config.settings import Count, Seconds, Settings
 
 # Engine arguments that other settings own; given twice they could disagree.
@@ -91,6 +92,7 @@ class ModelConfig(Settings):
     chat_template: str | None = Field(None, description="A Jinja file; by default the tokenizer's template.")
     lora: LoraSettings | None = Field(None, description="Adapters served beside the base model.")
     placement: PlacementSettings | None = Field(None, description="Workers of one replica.")
+    price: PriceConfig = Field(default_factory=PriceConfig, description="What it costs.")
     stream_batching_interval_ms: float = Field(
         0,
         ge=0,
@@ -110,12 +112,6 @@ class ModelConfig(Settings):
     def _possible(self) -> Self:
         if self.device == "cpu" and self.accelerator_type:
             raise ValueError(f"accelerator_type {self.accelerator_type} needs device: gpu; remove one of the two")
+        if not self.price.is_free and not isinstance(self.engine.get("max_model_len"), int):
+            raise ValueError("a price needs engine.max_model_len: without it the cost of a request has no bound")
         return self
-
-
-class AliasConfig(Settings):
-    """A name for a model together with what is done around it."""
-
-    model: str = Field(description="The id of the model that answers.")
-    retrieval: bool = Field(False, description="Answer from the knowledge base, with citations.")
-    prompt: str | None = Field(None, description="System prompt: the name of a file in `prompts.directory`.")

@@ -24,8 +24,9 @@ Units stand in the names: `_s` is seconds, `_ms` milliseconds, `_mb` megabytes. 
 `home`.
 
 Secrets are not configuration. They come from the environment, or from files in `home` that only their owner
-can read: `SEXTANT_API_KEY` or `api_key`, the key of the default tenant; `SEXTANT_SECRET` or `secret`, the key of
-all keyed hashes. `make serve` makes both. `SEXTANT_HOME` names the state directory, `SEXTANT_PORT` the port of
+can read: `SEXTANT_API_KEY` or `api_key`, the key of the default tenant; `SEXTANT_ADMIN_KEY` or
+`admin_key`, the key of the admin routes; `SEXTANT_SECRET` or `secret`, the key of all keyed hashes. `make serve` makes
+all of them. `SEXTANT_HOME` names the state directory, `SEXTANT_PORT` the port of
 `make serve`.
 """
 

@@ -3,6 +3,7 @@
 | secret | environment | file |
 | --- | --- | --- |
 | API key of the default tenant | SEXTANT_API_KEY | api_key |
+| key of the admin routes | SEXTANT_ADMIN_KEY | admin_key |
 | key of all keyed hashes | SEXTANT_SECRET | secret |
 """
 
@@ -15,38 +16,41 @@ from pathlib import Path
 from app.config.errors import ConfigError
 from app.config.places import make_private
 
+# file name, environment variable, what a made one begins with
+SECRETS = (
+    ("api_key", "SEXTANT_API_KEY", "sk-sextant-"),
+    ("admin_key", "SEXTANT_ADMIN_KEY", "sk-admin-"),
+    ("secret", "SEXTANT_SECRET", ""),
+)
+
 
 @dataclass(frozen=True)
 class Secrets:
     """What must not be shown; `repr` does not."""
 
     api_key: str = field(repr=False)
+    admin_key: str = field(repr=False)
     hash_key: bytes = field(repr=False)
 
 
 def load_secrets(home: Path, environment: Mapping[str, str] = os.environ) -> Secrets:
-    """Read the secrets. Raises ConfigError when one is nowhere to be found."""
-    found = {
-        name: environment.get(variable) or _read(home / name)
-        for name, variable in (("api_key", "SEXTANT_API_KEY"), ("secret", "SEXTANT_SECRET"))
-    }
-    missing = [name for name, value in found.items() if not value]
+    """Read the secrets. Raises ConfigError when one is nowhere to be found, or two keys are the same."""
+    found = {name: environment.get(variable) or _read(home / name) for name, variable, _ in SECRETS}
+    missing = [(name, variable) for name, variable, _ in SECRETS if not found[name]]
     if missing:
         raise ConfigError(
-            f"secret {name!r}: set {'SEXTANT_API_KEY' if name == 'api_key' else 'SEXTANT_SECRET'} "
-            f"or write {home / name}; `make serve` makes both"
-            for name in missing
+            f"secret {name!r}: set {variable} or write {home / name}; `make serve` makes all of them"
+            for name, variable in missing
         )
-    return Secrets(api_key=found["api_key"], hash_key=found["secret"].encode())
+    if found["api_key"] == found["admin_key"]:
+        raise ConfigError(["SEXTANT_ADMIN_KEY is the same as SEXTANT_API_KEY; give the admin routes their own key"])
+    return Secrets(found["api_key"], found["admin_key"], found["secret"].encode())
 
 
 def ensure_secrets(home: Path, environment: Mapping[str, str] = os.environ) -> Secrets:
     """Make what is missing, readable by this user alone, then load."""
     make_private(home)
-    for name, variable, prefix in (
-        ("api_key", "SEXTANT_API_KEY", "sk-sextant-"),
-        ("secret", "SEXTANT_SECRET", ""),
-    ):
+    for name, variable, prefix in SECRETS:
         if not environment.get(variable) or (home / name).is_file():
             ensure_private(home / name, prefix + secrets.token_urlsafe(32))
     return load_secrets(home, environment)

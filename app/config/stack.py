@@ -10,8 +10,11 @@ from typing import Any, Self
 
 from pydantic import Field, ValidationError, model_validator
 
+from app.config.accounts import AccountsConfig, LedgerConfig
 from app.config.errors import explain
-from app.config.models import AliasConfig, ModelConfig
+from app.config.models import ModelConfig
+from app.config.providers import HostedModelConfig, ProviderConfig
+from app.config.routing import AliasConfig, RoutingConfig
 from app.config.settings import Settings
 from app.config.stages import (
     CacheConfig,
@@ -36,10 +39,15 @@ class StackConfig(Settings):
         default_factory=default_home,
         description="State directory: models, stores, secrets. Default: SEXTANT_HOME, else ./.sextant.",
     )
-    models: tuple[ModelConfig, ...] = Field(min_length=1, description="The models that are served.")
+    models: tuple[ModelConfig, ...] = Field((), description="The models that are served here.")
+    providers: dict[str, ProviderConfig] = Field(default_factory=dict, description="Endpoints of hosted models.")
+    hosted: tuple[HostedModelConfig, ...] = Field((), description="The models that providers serve.")
     aliases: dict[str, AliasConfig] = Field(
-        default_factory=dict, description="Further names for them, with retrieval and prompt set."
+        default_factory=dict, description="Further names for them, with routing, retrieval and prompt set."
     )
+    routing: RoutingConfig = Field(default_factory=RoutingConfig, description="Retries, timeouts, circuit breakers.")
+    accounts: AccountsConfig = Field(default_factory=AccountsConfig, description="The database of keys and usage.")
+    ledger: LedgerConfig = Field(default_factory=LedgerConfig, description="Limits and budgets.")
     gateway: GatewayConfig = Field(default_factory=GatewayConfig, description="The HTTP front.")
     guard: GuardConfig = Field(default_factory=GuardConfig, description="The input rail.")
     cache: CacheConfig = Field(default_factory=CacheConfig, description="The exact cache.")
@@ -63,14 +71,21 @@ class StackConfig(Settings):
 
     @model_validator(mode="after")
     def _names_resolve(self) -> Self:
-        ids = [model.id for model in self.models]
+        ids = [*(model.id for model in self.models), *(model.id for model in self.hosted)]
+        if not ids:
+            raise ValueError("models: names no model, and neither does hosted; give at least one")
         taken = [*ids, *self.aliases, self.embedder.id]
         for name in taken:
             if taken.count(name) > 1:
                 raise ValueError(f"{name!r} names two things among models, aliases and embedder; rename one")
-        for alias, target in self.aliases.items():
-            if target.model not in ids:
-                raise ValueError(f"aliases.{alias}.model: {target.model!r} is no model; known: {', '.join(ids)}")
+        for alias, settings in self.aliases.items():
+            for target in sorted(settings.mentioned):
+                if target.partition(":")[0] not in ids:
+                    raise ValueError(f"aliases.{alias}: {target!r} is no model; known: {', '.join(ids)}")
+        for hosted in self.hosted:
+            if hosted.provider not in self.providers:
+                known = ", ".join(self.providers) or "none"
+                raise ValueError(f"hosted {hosted.id}: {hosted.provider!r} is no provider; known: {known}")
         return self
 
     @model_validator(mode="after")

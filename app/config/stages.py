@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
+from app.config.money import PriceConfig
 from app.config.settings import Count, Megabytes, Milliseconds, Seconds, Settings, Share
 
 PII_TYPES = (
@@ -27,6 +28,10 @@ class GatewayConfig(Settings):
     max_json_depth: int = Field(32, ge=4, le=200, description="Deepest nesting of a request body.")
     request_timeout_s: Seconds = Field(300, description="A request is cancelled past this, with a 504.")
     max_choices: Count = Field(8, description="Largest `n`.")
+    max_in_progress: Count = Field(
+        400, description="Requests that one process works on; one more is a 503 with retry-after at once."
+    )
+    batch_share: Share = Field(0.25, description="Share of `max_in_progress` that batches may take.")
 
 
 class GuardConfig(Settings):
@@ -89,6 +94,7 @@ class EmbedderConfig(Settings):
     )
     threads: Count = Field(1, description="ONNX threads for one embedding.")
     max_inputs: Count = Field(256, description="Texts in one /v1/embeddings request.")
+    price: PriceConfig = Field(default_factory=PriceConfig, description="What embedding costs.")
 
 
 class RetrievalConfig(Settings):

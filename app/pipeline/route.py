@@ -42,7 +42,7 @@ class Router:
     def route(self, name: str, wish: RetrievalRequest | None = None) -> Route:
         """Raises ModelNotFound."""
         alias = self._config.aliases.get(name)
-        base, colon, adapter = (alias.model if alias else name).partition(":")
+        base, colon, adapter = (alias.candidates[0].model if alias else name).partition(":")
         model = self._models.get(base)
         if model is None or (colon and (not adapter or model.lora is None)):
             raise ModelNotFound(
@@ -61,7 +61,7 @@ class Router:
         """`GET /v1/models`: what can be asked for, in OpenAI's form."""
         cards = [self._card(model.id, "model", model.id, retrieval=False) for model in self._config.models]
         cards += [
-            self._card(name, "alias", alias.model, retrieval=alias.retrieval)
+            self._card(name, "alias", alias.candidates[0].model, retrieval=alias.retrieval)
             for name, alias in self._config.aliases.items()
         ]
         embedder = self._config.embedder.id

@@ -20,7 +20,7 @@ from app.wire.chat import ChatRequest
 from app.wire.completions import CompletionRequest
 from tests.unit.fakes import DictStore, FakeEmbed, FakeGuard, FakeModel, FakeSearch, FakeVersions, Recorder
 
-API_KEY = "sk-test"
+API_KEY, ADMIN_KEY = "sk-test", "sk-admin-test"
 PROMPTS = {
     "assistant": "You are terse.",
     "answer-from-documents": "PASSAGES\n{{passages}}\nQUESTION {{question}}",
@@ -82,7 +82,7 @@ class Bench:
     def gateway(self) -> Gateway:
         return Gateway(
             config=self.config.gateway,
-            keyring=Keyring(Secrets(API_KEY, b"hash key")),
+            keyring=Keyring(Secrets(API_KEY, ADMIN_KEY, b"hash key")),
             pipeline=self.pipeline,
             embeddings=EmbeddingPipeline(self.config.embedder, self.embed),
             models={model.id: self.model for model in self.config.models},

@@ -88,7 +88,7 @@ def test_a_unit_in_the_value_is_refused_with_the_unit_to_give(sections: dict[str
         ({"models": [MODEL, MODEL]}, "'m' names two things"),
         ({"aliases": {"m": {"model": "m"}}}, "'m' names two things"),
         ({"embedder": {"id": "m"}}, "'m' names two things"),
-        ({"aliases": {"a": {"model": "x"}}}, "aliases.a.model: 'x' is no model; known: m"),
+        ({"aliases": {"a": {"model": "x"}}}, "aliases.a: 'x' is no model; known: m"),
         ({"guard": {"entities": []}}, "to mask nothing set guard.enabled to false"),
         ({"guard": {"on_failure": "ajar"}}, "guard.on_failure: input should be 'closed' or 'open' (got 'ajar')"),
         ({"guard": {"threshold": 1.5}}, "guard.threshold: input should be less than or equal to 1 (got 1.5)"),
@@ -99,7 +99,7 @@ def test_a_unit_in_the_value_is_refused_with_the_unit_to_give(sections: dict[str
         ({"models": []}, "models: "),
         ({"models": [{"id": "m"}]}, "models[0].source: missing; add it"),
         ({"models": [{**MODEL, "id": "a model"}]}, "models[0].id: "),
-        ({"aliases": {"a": {}}}, "aliases.a.model: missing; add it"),
+        ({"aliases": {"a": {}}}, "aliases.a: needs one of model, targets and tiers"),
     ],
 )
 def test_what_cannot_work_is_refused_with_its_path(sections: dict[str, Any], told: str) -> None:

@@ -51,9 +51,9 @@ def test_without_a_path_the_running_configuration_comes_first(tmp_path: Path, mo
         ("applications: []", "needs `applications:`"),
         ("applications: sextant", "needs `applications:`"),
         ("applications: [sextant]", "needs `applications:`"),
-        ("applications: [{name: x, args: {}}]", "models: missing; add it"),
-        ("applications: [{name: x, args: }]", "models: missing; add it"),
-        ("applications: [{name: x}]", "models: missing; add it"),
+        ("applications: [{name: x, args: {}}]", "models: names no model"),
+        ("applications: [{name: x, args: }]", "models: names no model"),
+        ("applications: [{name: x}]", "models: names no model"),
         (GOOD.replace("models:", "modles:"), "modles: unknown key; did you mean 'models'?"),
     ],
 )

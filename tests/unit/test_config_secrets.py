@@ -18,6 +18,7 @@ def test_missing_secrets_are_made_once_and_kept(tmp_path: Path) -> None:
     made = ensure_secrets(home, {})
 
     assert made.api_key.startswith("sk-sextant-")
+    assert made.admin_key.startswith("sk-admin-")
     assert len(made.hash_key) >= 32
     assert ensure_secrets(home, {}) == made
     assert load_secrets(home, {}) == made
@@ -26,7 +27,7 @@ def test_missing_secrets_are_made_once_and_kept(tmp_path: Path) -> None:
 def test_their_files_can_be_read_by_their_owner_alone(tmp_path: Path) -> None:
     ensure_secrets(tmp_path, {})
 
-    assert {mode(tmp_path / name) for name in ("api_key", "secret")} == {0o600}
+    assert {mode(tmp_path / name) for name in ("api_key", "admin_key", "secret")} == {0o600}
 
 
 def test_two_homes_get_different_secrets(tmp_path: Path) -> None:
@@ -39,9 +40,11 @@ def test_two_homes_get_different_secrets(tmp_path: Path) -> None:
 def test_the_environment_comes_before_the_files(tmp_path: Path) -> None:
     ensure_secrets(tmp_path, {})
 
-    found = load_secrets(tmp_path, {"SEXTANT_API_KEY": "sk-mine", "SEXTANT_SECRET": "pepper"})
+    found = load_secrets(
+        tmp_path, {"SEXTANT_API_KEY": "sk-mine", "SEXTANT_ADMIN_KEY": "sk-root", "SEXTANT_SECRET": "pepper"}
+    )
 
-    assert found == Secrets("sk-mine", b"pepper")
+    assert found == Secrets("sk-mine", "sk-root", b"pepper")
 
 
 def test_what_the_environment_gives_is_not_written_down(tmp_path: Path) -> None:
@@ -57,20 +60,30 @@ def test_a_secret_that_is_nowhere_is_told_with_what_to_set(tmp_path: Path) -> No
     with pytest.raises(ConfigError) as raised:
         load_secrets(tmp_path, {})
 
-    key, secret = raised.value.problems
+    key, admin, secret = raised.value.problems
     assert key.startswith(f"secret 'api_key': set SEXTANT_API_KEY or write {tmp_path / 'api_key'}")
+    assert admin.startswith(f"secret 'admin_key': set SEXTANT_ADMIN_KEY or write {tmp_path / 'admin_key'}")
     assert secret.startswith(f"secret 'secret': set SEXTANT_SECRET or write {tmp_path / 'secret'}")
 
 
 def test_white_space_around_a_secret_in_a_file_does_not_count(tmp_path: Path) -> None:
     (tmp_path / "api_key").write_text(" sk-mine\n")
+    (tmp_path / "admin_key").write_text("sk-root\n")
     (tmp_path / "secret").write_text("pepper\n")
 
-    assert load_secrets(tmp_path, {}) == Secrets("sk-mine", b"pepper")
+    assert load_secrets(tmp_path, {}) == Secrets("sk-mine", "sk-root", b"pepper")
+
+
+def test_the_admin_key_must_be_another_than_the_api_key(tmp_path: Path) -> None:
+    ensure_secrets(tmp_path, {})
+
+    with pytest.raises(ConfigError, match="SEXTANT_ADMIN_KEY is the same"):
+        load_secrets(tmp_path, {"SEXTANT_API_KEY": "sk-one", "SEXTANT_ADMIN_KEY": "sk-one"})
 
 
 def test_secrets_do_not_show_in_a_repr() -> None:
-    shown = repr(Secrets("sk-mine", b"pepper")) + str(Secrets("sk-mine", b"pepper"))
+    shown = repr(Secrets("sk-mine", "sk-root", b"pepper")) + str(Secrets("sk-mine", "sk-root", b"pepper"))
 
     assert "sk-mine" not in shown
+    assert "sk-root" not in shown
     assert "pepper" not in shown

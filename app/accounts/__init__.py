@@ -1,0 +1,1 @@
+"""Tenants, customers and keys: who may ask, for what, and how much."""

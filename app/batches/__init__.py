@@ -1,0 +1,1 @@
+"""OpenAI's batch API: files, batches, and the work of running one."""

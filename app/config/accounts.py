@@ -1,0 +1,52 @@
+"""Who may ask, and how it is counted: the database of keys and usage, and the ledger."""
+
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from app.config.settings import Count, Milliseconds, Seconds, Settings
+
+SQL_SCHEMES = ("postgresql://", "postgresql+asyncpg://", "sqlite:///", "sqlite+aiosqlite:///")
+
+
+class AccountsConfig(Settings):
+    """Tenants, customers, keys, usage and batches: an SQL database."""
+
+    url: str | None = Field(
+        None,
+        repr=False,  # it may hold a password
+        description="postgresql://user:password@host/db; absent, an SQLite file in `home`.",
+    )
+    refresh_s: Seconds = Field(
+        1, description="How often each ingress process asks for changes to keys; a revocation is effective after it."
+    )
+    max_stale_s: Seconds = Field(
+        60, description="A database that cannot be asked for this long: keys are no longer believed, 503."
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _scheme(cls, url: str | None) -> str | None:
+        if url is not None and not url.startswith(SQL_SCHEMES):
+            raise ValueError(f"must start with one of {', '.join(SQL_SCHEMES)}")
+        return url
+
+
+class LedgerConfig(Settings):
+    """Limits and budgets: reserved before a call, settled after it, in Valkey; usage rows in SQL."""
+
+    lease_s: Seconds = Field(
+        5, description="A reservation whose ingress process has been silent this long is settled by another one."
+    )
+    heartbeat_s: Seconds = Field(1, description="How often a process renews its reservations and tells their cost.")
+    timeout_ms: Milliseconds = Field(2000, description="A counter store that is slower than this has failed.")
+    on_store_failure: Literal["closed", "open"] = Field(
+        "closed",
+        description="When limits or budgets cannot be checked: refuse with 503 (closed) or let pass unchecked (open).",
+    )
+    commit_window_ms: float = Field(
+        0, ge=0, le=100, description="Usage rows are collected this long for one commit; 0: while one is under way."
+    )
+    max_spooled_rows: Count = Field(
+        100_000, description="Usage rows kept in a file while the database is away; past that requests are refused."
+    )

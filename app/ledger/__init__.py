@@ -1,0 +1,1 @@
+"""Limits and money: reserved before a call, settled after it, never overspent."""

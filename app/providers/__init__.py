@@ -1,0 +1,1 @@
+"""Hosted models behind the same port as our own."""

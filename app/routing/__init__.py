@@ -1,0 +1,1 @@
+"""Which model answers: policies, splits, retries, breakers, failover."""

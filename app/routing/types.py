@@ -1,0 +1,66 @@
+"""What the router hands on: targets, the order to try them in, and why."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from app.config.money import PriceConfig
+from app.pipeline.draft import Draft
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A model that can answer. `engine_model` is the name that its port knows, adapter included."""
+
+    id: str
+    engine_model: str
+    provider: str  # `local`, or a name from `providers`
+    price: PriceConfig
+    weight: float = 1
+    context_window: int | None = None  # tokens
+    max_output_tokens: int | None = None
+
+    @property
+    def kind(self) -> Literal["local", "hosted"]:
+        return "local" if self.provider == "local" else "hosted"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The order in which targets are tried.
+
+    `fallbacks` holds, by failure class, what follows `order` when the last of it failed that way.
+    """
+
+    order: tuple[Target, ...]
+    reason: str  # `router.reason` of the trace: "weighted 0.31", "tier small: p=0.83 >= 0.74", "canary 5%"
+    fallbacks: dict[str, tuple[Target, ...]] = field(default_factory=dict)
+    shadow: Target | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One call to a target. Times are nanoseconds since the epoch."""
+
+    target: Target
+    start_ns: int
+    end_ns: int
+    error: str | None  # the error's code; None: it answered
+
+
+@dataclass(slots=True)
+class Trip:
+    """One request through the dispatcher, which fills in the last two fields.
+
+    `reserve` is awaited before each attempt at another target, and may refuse it: BudgetExceeded
+    moves on to `fallbacks["budget"]`, RateLimited ends the trip.
+    """
+
+    plan: Plan
+    draft: Draft
+    answer_id: str
+    deadline: float  # event-loop time, seconds
+    reserve: Callable[[Target], Awaitable[None]]
+    priority: int = 0  # 0: interactive; larger waits longer
+    attempts: list[Attempt] = field(default_factory=list)
+    answered_by: Target | None = None

@@ -1,0 +1,1 @@
+"""The SQL database: schema, connections, migrations."""

@@ -1,0 +1,35 @@
+"""Connections to the SQL database: SQLite in the state directory, or PostgreSQL by URL."""
+
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+DRIVERS = {"postgresql": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}
+
+
+def database_url(url: str | None, home: Path) -> URL:
+    """The configured address with an async driver in it; by default `<home>/sextant.db`."""
+    parsed = make_url(url or f"sqlite:///{home / 'sextant.db'}")
+    return parsed.set(drivername=DRIVERS.get(parsed.drivername, parsed.drivername))
+
+
+def open_database(url: URL, connections: int = 4) -> AsyncEngine:
+    """An engine. Connects at first use; dispose of it when done."""
+    if url.get_backend_name() != "sqlite":
+        return create_async_engine(
+            url, pool_size=connections, max_overflow=0, pool_pre_ping=True, connect_args={"timeout": 5}
+        )
+    engine = create_async_engine(url, pool_size=connections, max_overflow=0, connect_args={"timeout": 10})
+    event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _: Any) -> None:
+    """Readers beside a writer (WAL), and a commit that has returned survives a power failure (FULL)."""
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()

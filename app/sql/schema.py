@@ -1,0 +1,173 @@
+"""The tables. Times are milliseconds since the epoch, money is nano-dollars, both whole numbers.
+
+A change here needs a migration: `alembic revision` in `app/sql/migrations` (a test compares the two).
+"""
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+NAME, ID, TEXT = String(128), String(64), String(256)
+
+tenants = Table(
+    "tenants",
+    metadata,
+    Column("id", NAME, primary_key=True),
+    Column("name", TEXT, nullable=False),
+    Column("metadata", JSON, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+)
+
+customers = Table(
+    "customers",
+    metadata,
+    Column("tenant", NAME, primary_key=True),
+    Column("id", NAME, primary_key=True),
+    Column("name", TEXT, nullable=False),
+    Column("metadata", JSON, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    ForeignKeyConstraint(["tenant"], ["tenants.id"]),
+)
+
+keys = Table(
+    "keys",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("tenant", NAME, nullable=False),
+    Column("customer", NAME),
+    Column("name", TEXT, nullable=False),
+    Column("digest", LargeBinary(32), nullable=False, unique=True),  # keyed BLAKE2b of the key
+    Column("hint", String(32), nullable=False),  # what may be shown: prefix and last four characters
+    Column("models", JSON),  # names it may ask for; null: all
+    Column("metadata", JSON, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("expires_ms", BigInteger),
+    Column("revoked_ms", BigInteger),
+    Column("replaces", ID),  # the key that this one was rotated from
+    ForeignKeyConstraint(["tenant"], ["tenants.id"]),
+    ForeignKeyConstraint(["tenant", "customer"], ["customers.tenant", "customers.id"]),
+    Index(None, "tenant"),
+)
+
+# `subject` as in app.accounts.types: key:<id>, customer:<tenant>/<id>, tenant:<id>, model:<tenant|*>/<name>.
+limits = Table(
+    "limits",
+    metadata,
+    Column("subject", String(300), primary_key=True),
+    Column("scope", String(16), nullable=False),
+    Column("requests_per_minute", Integer),
+    Column("tokens_per_minute", BigInteger),
+    Column("concurrent_requests", Integer),
+)
+
+budgets = Table(
+    "budgets",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("subject", String(300), nullable=False),
+    Column("scope", String(16), nullable=False),
+    Column("amount_nano", BigInteger, nullable=False),
+    Column("period", String(16), nullable=False),
+    Column("window_s", Integer),
+    Column("created_ms", BigInteger, nullable=False),
+    Index(None, "subject"),
+)
+
+# One row. Raised in the transaction of every change to what a caller is; ingress processes ask for it.
+directory_version = Table(
+    "directory_version",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+)
+
+usage = Table(
+    "usage",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("request_id", NAME, nullable=False),
+    Column("tenant", NAME, nullable=False),
+    Column("key_id", ID, nullable=False),
+    Column("customer", NAME),
+    Column("operation", String(32), nullable=False),
+    Column("requested_model", TEXT, nullable=False),
+    Column("model", TEXT, nullable=False),
+    Column("provider", NAME, nullable=False),
+    Column("outcome", String(16), nullable=False),
+    Column("error", NAME),
+    Column("cache", String(16), nullable=False),
+    Column("prompt_tokens", BigInteger, nullable=False),
+    Column("cached_tokens", BigInteger, nullable=False),
+    Column("completion_tokens", BigInteger, nullable=False),
+    Column("cost_nano", BigInteger, nullable=False),
+    Column("overrun_nano", BigInteger, nullable=False),
+    Column("estimated", Boolean, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("duration_ms", BigInteger, nullable=False),
+    Column("batch", ID),
+    Index(None, "tenant", "at_ms"),
+    Index(None, "key_id", "at_ms"),
+    Index(None, "model", "at_ms"),
+    Index(None, "at_ms"),
+)
+
+files = Table(
+    "files",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("tenant", NAME, nullable=False),
+    Column("key_id", ID, nullable=False),
+    Column("name", TEXT, nullable=False),
+    Column("purpose", String(32), nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("deleted_ms", BigInteger),
+    Index(None, "tenant", "created_ms"),
+)
+
+batches = Table(
+    "batches",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("tenant", NAME, nullable=False),
+    Column("customer", NAME),
+    Column("key_id", ID, nullable=False),
+    Column("endpoint", String(64), nullable=False),
+    Column("input_file", ID, nullable=False),
+    Column("output_file", ID),
+    Column("error_file", ID),
+    Column("status", String(16), nullable=False),
+    Column("errors", JSON),
+    Column("metadata", JSON),
+    Column("job", String(128)),
+    Column("total", Integer, nullable=False),
+    Column("completed", Integer, nullable=False),
+    Column("failed", Integer, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("started_ms", BigInteger),
+    Column("finalizing_ms", BigInteger),
+    Column("ended_ms", BigInteger),
+    Column("cancelling_ms", BigInteger),
+    Column("expires_ms", BigInteger, nullable=False),
+    Index(None, "tenant", "created_ms"),
+)
