@@ -16,14 +16,14 @@ FIND_PYTHON = for p in $(CANDIDATES); do \
 	if "$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null; then echo "$$p"; exit 0; fi; done; \
 	echo "Sextant needs Python 3.11 or 3.12; install one, or name it: make PYTHON=/path/to/python3.12 ..." >&2; exit 1
 
-.PHONY: help setup serve ingest eval test lint format config-reference lock clean
+.PHONY: help setup serve ingest eval router test chaos bench lint format config-reference lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo "  settings: SEXTANT_API_KEY, SEXTANT_PORT (8000), SEXTANT_HOME (.sextant), DOCS=dir, MODEL=hub-id-or-dir"
+	@echo "  settings: SEXTANT_API_KEY, SEXTANT_PORT (8000), SEXTANT_HOME (.sextant), DOCS=dir, MODEL=hub-id-or-dir, CONFIG=serve-file"
 
-serve: setup ## run the whole stack here (DOCS=dir, MODEL=hub-id-or-dir); Ctrl-C ends it
-	@exec $(BIN)/python -m deployments.laptop $(if $(DOCS),--docs '$(DOCS)') $(if $(MODEL),--model '$(MODEL)')
+serve: setup ## run the whole stack here (DOCS=dir, MODEL=hub-id-or-dir, CONFIG=file); Ctrl-C ends it
+	@exec $(BIN)/python -m deployments.laptop $(if $(DOCS),--docs '$(DOCS)') $(if $(MODEL),--model '$(MODEL)') $(if $(CONFIG),--config '$(CONFIG)')
 
 test: setup ## unit, contract and end-to-end tests (the last start the real stack)
 	@exec $(BIN)/python -m pytest $(TESTS)
@@ -40,6 +40,17 @@ $(STAMP): pyproject.toml $(LOCK)
 	@echo "Installing packages (about 2 minutes the first time)"
 	@$(BIN)/python requirements/install.py $(LOCK)
 	@touch $(STAMP)
+
+chaos: setup ## what happens when replicas and providers die under load (about 20 minutes)
+	@exec $(BIN)/python -m pytest tests/chaos -s $(ARGS)
+
+bench: setup .bench-venv/.installed ## the gateway beside LiteLLM's and MLflow's (about 30 minutes)
+	@exec $(BIN)/python -m benchmarks.gateway $(ARGS)
+
+.bench-venv/.installed: benchmarks/requirements.txt
+	@$(BIN)/python -m venv .bench-venv
+	@.bench-venv/bin/python -m pip install --quiet --requirement $<
+	@touch $@
 
 lint: $(STAMP) ## ruff and mypy, strict
 	@$(BIN)/ruff check .
@@ -59,8 +70,11 @@ ingest: $(STAMP) ## ingest DOCS=dir into the running stack, as a Ray job
 eval: $(STAMP) ## run evals/smoke.jsonl against the running stack, as a Ray job
 	@exec $(BIN)/python -m deployments.submit jobs.evaluate $(ARGS)
 
+router: $(STAMP) ## train the router of a cost-tiered alias, as a Ray job (ARGS=--help)
+	@exec $(BIN)/python -m deployments.submit jobs.train_router $(ARGS)
+
 lock: ## choose new versions of all packages and write requirements/
 	@python="$$($(FIND_PYTHON))"; "$$python" requirements/lock.py
 
 clean: ## remove .venv and everything that was fetched, stored or made
-	rm -rf $(VENV) .sextant build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .bench-venv .sextant build *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -19,7 +19,8 @@
     ├── ClientClosedRequest       499  nobody is there to read this
     ├── InternalError             500  a bug; the request id finds it in the log
     ├── UpstreamFailed            502  a model answered with an error of its own, or cannot be reached
-    ├── Unavailable               503  a dependency is down or full; `retry_after_s`
+    ├── Unavailable               503  a dependency is down; `retry_after_s`
+    │   └── Overloaded            503  more requests than can be worked on; `retry_after_s`
     └── DeadlineExceeded          504  past gateway.request_timeout_s
         └── UpstreamTimeout       504  a model was silent for too long
 
@@ -46,7 +47,10 @@ class SextantError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Errors cross process borders by pickle; keyword arguments would be lost."""
-        return _rebuild, (type(self), self.message, self.param, self.retry_after_s)
+        return _rebuild, (type(self), self.message, self._details())
+
+    def _details(self) -> dict[str, Any]:
+        return {"param": self.param, "retry_after_s": self.retry_after_s}
 
     def to_wire(self) -> dict[str, Any]:
         """The body of an error answer, and the data of an SSE error event."""
@@ -66,8 +70,8 @@ class SextantError(Exception):
         return {"retry-after": str(max(1, round(self.retry_after_s)))}
 
 
-def _rebuild(kind: type[SextantError], message: str, param: str | None, retry_after_s: float | None) -> SextantError:
-    return kind(message, param=param, retry_after_s=retry_after_s)
+def _rebuild(kind: type[SextantError], message: str, details: dict[str, Any]) -> SextantError:
+    return kind(message, **details)
 
 
 class InvalidRequest(SextantError):
@@ -144,6 +148,9 @@ class RateLimited(SextantError):
     def headers(self) -> dict[str, str]:
         return {**self.limits, **super().headers()}
 
+    def _details(self) -> dict[str, Any]:
+        return {**super()._details(), "limits": self.limits}
+
 
 class UpstreamRateLimited(RateLimited):
     code = "upstream_rate_limited"
@@ -163,6 +170,10 @@ class UpstreamFailed(SextantError):
 
 class Unavailable(SextantError):
     status, type, code = 503, "server_error", "unavailable"
+
+
+class Overloaded(Unavailable):
+    code = "overloaded"
 
 
 class DeadlineExceeded(SextantError):

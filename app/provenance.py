@@ -4,13 +4,15 @@ import hashlib
 import json
 from pathlib import Path
 
-from app.config import ModelConfig, StackConfig
+from app.config import HostedModelConfig, ModelConfig, StackConfig
 from app.config.files import PROJECT
 
 
 def model_revisions(config: StackConfig) -> dict[str, str]:
-    """A digest for each model id. It changes with the weights, the tokenizer and the engine's arguments."""
-    return {model.id: _revision(config, model) for model in config.models}
+    """A digest for each model id. It changes with the weights, the tokenizer and the engine's arguments; of a hosted
+    model with where it is and what it is called there, which is all that can be known of it."""
+    served = {model.id: _revision(config, model) for model in config.models}
+    return served | {model.id: _hosted(config, model) for model in config.hosted}
 
 
 def _revision(config: StackConfig, model: ModelConfig) -> str:
@@ -24,6 +26,12 @@ def _revision(config: StackConfig, model: ModelConfig) -> str:
         "chat_template": _text(model.chat_template),
     }
     return hashlib.blake2b(json.dumps(identity, sort_keys=True, default=str).encode(), digest_size=8).hexdigest()
+
+
+def _hosted(config: StackConfig, model: HostedModelConfig) -> str:
+    provider = config.providers[model.provider]
+    identity = [provider.preset, provider.dialect, provider.base_url, provider.api_version, model.model or model.id]
+    return hashlib.blake2b(json.dumps(identity).encode(), digest_size=8).hexdigest()
 
 
 def _text(template: str | None) -> str | None:

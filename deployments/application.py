@@ -13,6 +13,8 @@ from ray import serve
 from ray.serve import Application
 
 from app.config import StackConfig, load_secrets
+from app.sql.database import database_url
+from app.sql.migrate import migrate
 from deployments.cache import Cache
 from deployments.guard import Guard
 from deployments.ingress import Ingress
@@ -24,8 +26,9 @@ LIGHT, HEAVY = {"num_cpus": 0.1}, {"num_cpus": 0.5}
 
 
 def build_app(args: StackConfig) -> Application:
-    """Bind the graph. Raises ConfigError when a secret is missing."""
+    """Bind the graph. Raises ConfigError when a secret is missing, Unavailable when the database is."""
     load_secrets(args.home)
+    migrate(database_url(args.accounts.url, args.home))
     guard = serve.deployment(
         Guard, name="Guard", num_replicas=args.guard.replicas, ray_actor_options=HEAVY, max_ongoing_requests=64
     ).bind(args.guard)

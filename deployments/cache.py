@@ -19,7 +19,7 @@ class Cache:
         from app.retrieval.embedder import Embedder
 
         self._valkey: EmbeddedValkey | None = None
-        if config.cache.url is None:
+        if config.has_embedded_valkey:
             self._valkey = EmbeddedValkey(config.home, config.cache.store_memory_mb)
             self._valkey.start()
         self._embedder = Embedder(config.path(config.embedder.directory), config.embedder.threads)

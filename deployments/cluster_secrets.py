@@ -5,7 +5,7 @@
 | file in .sextant/cluster | holds | who reads it |
 | --- | --- | --- |
 | ray_token | Ray's token: who has it can run code on the cluster | every Ray process, `ray job`, `serve` |
-| secrets.env | SEXTANT_API_KEY, SEXTANT_ADMIN_KEY, SEXTANT_SECRET | the replicas |
+| secrets.env | SEXTANT_API_KEY, SEXTANT_ADMIN_KEY, SEXTANT_SECRET, PGPASSWORD | the replicas |
 | stores.env | PostgreSQL's password, and MLflow's address of it | the head's PostgreSQL and MLflow |
 
 cluster.yaml mounts the folder on every machine. What is there already is kept, so add what replicas need,
@@ -49,6 +49,7 @@ def _ensure_variables(directory: Path) -> list[Path]:
             "SEXTANT_API_KEY": f"sk-sextant-{secrets.token_urlsafe(32)}",
             "SEXTANT_ADMIN_KEY": f"sk-admin-{secrets.token_urlsafe(32)}",
             "SEXTANT_SECRET": secrets.token_urlsafe(32),
+            "PGPASSWORD": password,
         },
         STORES: {
             "POSTGRES_USER": DATABASE,

@@ -15,6 +15,7 @@ from app.errors import (
     ContextTooLong,
     InternalError,
     InvalidRequest,
+    Overloaded,
     SextantError,
     Unavailable,
     UpstreamFailed,
@@ -143,7 +144,7 @@ def translated(error: Exception, name: str) -> SextantError:
     if isinstance(cause, SextantError):
         return cause
     if isinstance(cause, BackPressureError):
-        return Unavailable(f"The {name} has more requests than it can queue; try again later.", retry_after_s=5)
+        return Overloaded(f"The {name} has more requests than it can queue; try again later.", retry_after_s=5)
     if isinstance(cause, RayActorError | DeploymentUnavailableError):
         return Unavailable(f"The {name} is starting or restarting; try again.", retry_after_s=5)
     if isinstance(cause, TaskCancelledError | RequestCancelledError):

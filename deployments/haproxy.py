@@ -1,4 +1,4 @@
-"""HAProxy without splice(2), so that it notices clients that leave.
+"""HAProxy as Sextant wants it: it notices clients that leave, and its errors look like all others.
 
     export RAY_SERVE_HAPROXY_BINARY_PATH=$(python -m deployments.haproxy ~/.sextant/haproxy)
 
@@ -6,6 +6,9 @@ Ray Serve's configuration of HAProxy turns `option splice-request` on. With it H
 clients leave while they wait for a whole answer, and the engine generates for nobody to the end (7 of 8 in our
 trial; none of 8 without). Serve takes no setting for it, but it takes the path of a binary: this one starts
 the real one with `-dS`, which turns splicing off.
+
+When a replica dies, Serve has HAProxy answer "500 Internal Server Error" in plain text. Clients do not retry that, and
+it is not true: the script puts our 503 with `retry-after` in its place.
 """
 
 import os
@@ -13,6 +16,10 @@ import shlex
 import shutil
 import sys
 from pathlib import Path
+
+import orjson
+
+from app.errors import Unavailable
 
 
 def find_haproxy() -> str | None:
@@ -27,10 +34,15 @@ def find_haproxy() -> str | None:
         return None
 
 
-# Serve's configuration binds HAProxy's statistics and metrics to all addresses, without a password.
-LOOPBACK_ONLY = r"""for f in "$@"; do
-  case "$f" in *.cfg) sed -i -E 's/^( *bind )\*?:([0-9]+)/\1127.0.0.1:\2/' "$f" ;; esac
+# Changes to each configuration that HAProxy is started with. The second: Serve binds its statistics and metrics to
+# all addresses, without a password.
+OUR_ERRORS = r"-e 's|^( *errorfile 50[234] ).*|\1{path}|'"
+LOOPBACK_ONLY = r"-e 's/^( *bind )\*?:([0-9]+)/\1127.0.0.1:\2/'"
+SCRIPT = """#!/bin/sh
+for f in "$@"; do
+  case "$f" in *.cfg) sed -i -E {edits} "$f" ;; esac
 done
+exec {binary} -dS "$@"
 """
 
 
@@ -40,10 +52,21 @@ def write_wrapper(path: Path, binary: str, *, loopback_only: bool = False) -> Pa
     `loopback_only`: what Serve binds to all addresses listens on this machine alone.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    bind = LOOPBACK_ONLY if loopback_only else ""
-    path.write_text(f'#!/bin/sh\n{bind}exec {shlex.quote(binary)} -dS "$@"\n')
+    errors = path.with_name(f"{path.name}.unavailable.http")
+    errors.write_bytes(error_answer())
+    edits = [OUR_ERRORS.format(path=errors), *([LOOPBACK_ONLY] if loopback_only else [])]
+    path.write_text(SCRIPT.format(edits=" ".join(edits), binary=shlex.quote(binary)))
     path.chmod(0o755)
     return path
+
+
+def error_answer() -> bytes:
+    """What HAProxy says for a replica that cannot: a whole HTTP response."""
+    error = Unavailable("The gateway's process is gone or restarting; try again.", retry_after_s=1)
+    body = orjson.dumps(error.to_wire())
+    headers = {"content-type": "application/json", "content-length": str(len(body)), **error.headers()}
+    head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    return f"HTTP/1.1 {error.status} Service Unavailable\r\n{head}\r\n".encode() + body
 
 
 def main() -> int:

@@ -1,30 +1,45 @@
 """The ingress deployment: the gateway behind Serve's HTTP proxy."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import httpx
 from fastapi import FastAPI
 from ray import serve
 from ray.serve.handle import DeploymentHandle
 
+from app.batches.batch_records import BatchRecords
+from app.batches.file_records import FileRecords
+from app.batches.files import FileStore
+from app.batches.runner import BatchRunner
+from app.batches.service import BatchService
 from app.cache.embedded import socket_path
 from app.cache.exact import ExactCache
 from app.cache.store import SharedStore
 from app.config import StackConfig, load_secrets
 from app.gateway.api import create_api
-from app.gateway.gateway import Gateway
+from app.gateway.gateway import Gateway, Pipelines
 from app.gateway.health import Dependency, ReadinessCheck
-from app.gateway.keys import Keyring
 from app.guard.policy import policy_version
 from app.pipeline.embeddings import EmbeddingPipeline
 from app.pipeline.pipeline import Identity, Pipeline, Stages
+from app.pipeline.ports import ModelPort
+from app.pipeline.route import Router
+from app.pipeline.tokenize import TokenizePipeline
 from app.prompts import PromptBook
 from app.provenance import model_revisions
+from app.providers.build import build_providers
 from app.retrieval.knowledge import PublishedVersions
+from app.routing.board import TargetBoard
+from app.routing.catalogue import Catalogue
+from app.routing.shed import Shedder
 from app.telemetry.tracing import Tracing
+from deployments.accounting import open_accounting
+from deployments.batches import RayJobs
 from deployments.handles import CacheHandle, GuardHandle, ModelHandle, RetrieverHandle
+from deployments.routing import build_dispatching
 
 
 @serve.ingress()
@@ -44,24 +59,42 @@ class Ingress:
         self._tracing = Tracing(config.observability) if self._mlflow_url else None
         self._shared = SharedStore.connect(config.cache.url, socket_path(config.home), config.cache.timeout_ms)
         self._prompts = PromptBook(config.prompts, prompt_names(config), self._mlflow_url)
+        self._providers = build_providers(config, config.home, os.environ)
+        self._accounting = open_accounting(config, secrets)
+        ports: dict[str, ModelPort] = {
+            **{name: ModelHandle(handle) for name, handle in models.items()},
+            **self._providers.models,
+        }
+        catalogue, board = Catalogue(config), TargetBoard(config.routing)
         stages = Stages(
             guard=GuardHandle(guard, config.guard.timeout_ms) if guard else None,
             cache=ExactCache(config.cache, self._shared) if config.cache.enabled else None,
             embed=CacheHandle(cache),
             search=RetrieverHandle(retriever, config.retrieval.timeout_ms),
             versions=PublishedVersions(self._shared, config.retrieval.collection),
-            models={name: ModelHandle(handle) for name, handle in models.items()},
+            router=Router(config, catalogue),
+            dispatching=build_dispatching(config, catalogue, ports, board),
             prompts=self._prompts,
         )
+        files, batches = FileStore(config.path(str(config.batches.directory))), BatchRecords(self._accounting.engine)
+        self._runner = BatchRunner(config.batches, batches, files, RayJobs(config))
         identity = Identity(secrets.hash_key, policy_version(config.guard), model_revisions(config))
         self._gateway = Gateway(
             config=config.gateway,
-            keyring=Keyring(secrets),
-            pipeline=Pipeline(config, stages, identity),
-            embeddings=EmbeddingPipeline(config.embedder, stages.embed),
-            models=stages.models,
+            directory=self._accounting.directory,
+            accounts=self._accounting.store,
+            ledger=self._accounting.ledger,
+            pipelines=Pipelines(
+                chat=Pipeline(config, stages, identity),
+                embeddings=EmbeddingPipeline(config.embedder, stages.embed),
+                tokenize=TokenizePipeline(stages.router, ports),
+            ),
+            batches=BatchService(
+                config.batches, FileRecords(self._accounting.engine), batches, files, self._runner.wake
+            ),
+            shedder=Shedder(config.gateway.max_in_progress, config.gateway.batch_share),
             listeners=[self._tracing] if self._tracing else [],
-            readiness=ReadinessCheck(self._dependencies(config, stages)),
+            readiness=ReadinessCheck(self._dependencies(config, stages, ports)),
             links={"mlflow": self._mlflow_url, "ray": config.observability.dashboard_url},
         )
 
@@ -70,17 +103,20 @@ class Ingress:
 
     @asynccontextmanager
     async def _background(self) -> AsyncIterator[None]:
-        following = asyncio.create_task(self._prompts.follow())
-        try:
-            yield
-        finally:
-            following.cancel()
-            await self._shared.close()
+        async with AsyncExitStack() as stack:
             if self._tracing:
-                await asyncio.to_thread(self._tracing.close)
+                stack.push_async_callback(asyncio.to_thread, self._tracing.close)
+            stack.push_async_callback(self._shared.close)
+            stack.push_async_callback(self._providers.aclose)
+            await stack.enter_async_context(self._accounting.running())
+            for work in (self._prompts.follow(), self._runner.follow()):
+                stack.callback(asyncio.create_task(work).cancel)
+            yield
 
-    def _dependencies(self, config: StackConfig, stages: Stages) -> dict[str, Dependency]:
-        """What /readyz asks. A model that may scale to zero is not woken by it."""
+    def _dependencies(
+        self, config: StackConfig, stages: Stages, ports: Mapping[str, ModelPort]
+    ) -> dict[str, Dependency]:
+        """What /readyz asks. A model that may scale to zero is not woken by it, and no provider is paid for it."""
         found: dict[str, Dependency] = {}
         if stages.guard:
             found["guard"] = Dependency(stages.guard.ping, required=config.guard.on_failure == "closed")
@@ -88,9 +124,13 @@ class Ingress:
         found["knowledge base"] = Dependency(stages.search.ping, required=False)
         for model in config.models:
             if model.replicas.min > 0:
-                found[f"model {model.id}"] = Dependency(stages.models[model.id].ping, required=True)
+                found[f"model {model.id}"] = Dependency(ports[model.id].ping, required=True)
+        for hosted in config.hosted:
+            found[f"model {hosted.id}"] = Dependency(ports[hosted.id].ping, required=False)
         if config.cache.enabled:
             found["cache store"] = Dependency(self._shared.ping, required=False)
+        found["accounts"] = Dependency(self._accounting.ping, required=True)
+        found["ledger"] = Dependency(self._accounting.ledger.ping, required=config.ledger.on_store_failure == "closed")
         if self._mlflow_url:
             found["mlflow"] = Dependency(self._mlflow_answers, required=False)
         return found

@@ -26,7 +26,7 @@ from app.config import ConfigError, default_home, ensure_secrets, load_secrets
 from app.config.files import PROJECT
 from app.config.places import make_private
 from app.config.secrets import ensure_private
-from deployments.plan import LOGICAL_CPUS, LOOPBACK, Plan, make_plan
+from deployments.plan import LAPTOP, LOGICAL_CPUS, LOOPBACK, Plan, make_plan
 from deployments.processes import Child, Supervisor, adopt_orphans
 
 console = Console(highlight=False)
@@ -200,11 +200,11 @@ def lock_home(home: Path) -> Any:
     return lock
 
 
-def prepare(home: Path, port: int, model: str | None, *, usual_ports: bool) -> Plan:
+def prepare(home: Path, port: int, model: str | None, config: Path, *, usual_ports: bool) -> Plan:
     """Secrets, token and plan. Raises ConfigError."""
     ensure_secrets(home)
     ensure_private(home / "ray_token", secrets.token_hex(32))
-    return make_plan(home, port, model, os.environ, usual_ports=usual_ports)
+    return make_plan(home, port, model, os.environ, config=config, usual_ports=usual_ports)
 
 
 def main(
@@ -212,6 +212,7 @@ def main(
     home: Annotated[Path | None, typer.Option(envvar="SEXTANT_HOME", help="State directory.")] = None,
     model: Annotated[str | None, typer.Option(help="Hugging Face id or directory of another chat model.")] = None,
     docs: Annotated[list[Path] | None, typer.Option(help="What to ingest instead of this project's docs.")] = None,
+    config: Annotated[Path, typer.Option(help="The Serve file to run.", dir_okay=False)] = LAPTOP,
     usual_ports: Annotated[
         bool, typer.Option(help="MLflow on 5000 and Ray's dashboard on 8265 where those are free.")
     ] = True,
@@ -233,7 +234,7 @@ def main(
         if missing:
             raise ConfigError([f"DOCS: there is no {path}" for path in missing])
         adopt_orphans()
-        laptop = Laptop(prepare(place, port, model or None, usual_ports=usual_ports), documents)
+        laptop = Laptop(prepare(place, port, model or None, config, usual_ports=usual_ports), documents)
         laptop.start()
         laptop.watch()
     except (ConfigError, StartFailed) as error:

@@ -12,6 +12,7 @@ from ray.serve.llm.openai_api_models import ChatCompletionRequest, CompletionReq
 
 from app.config import ModelConfig, StackConfig
 from app.config.files import PROJECT
+from app.ledger.share import ReplicaClock
 
 REQUESTS = {"chat": ChatCompletionRequest, "completions": CompletionRequest}
 PREFIX = b"data: "
@@ -36,6 +37,7 @@ class ModelServer(LLMServer):  # type: ignore[misc]
         from deployments.engine_load import LoadLogger
 
         await super().start()
+        self._clock = ReplicaClock()
         self._load = LoadLogger()
         self.engine._engine_client.logger_manager.stat_loggers.append(self._load)
         # Ray 2.60 looks for tokenization under the name that vLLM 0.29 no longer uses.
@@ -44,18 +46,23 @@ class ModelServer(LLMServer):  # type: ignore[misc]
     async def generate(
         self, task: Literal["chat", "completions"], body: dict[str, Any], request_id: str
     ) -> AsyncIterator[bytes]:
-        """JSON texts: chunks of a stream, or one answer, or an `{"error": ...}`."""
+        """JSON texts: chunks of a stream, or one answer, or an `{"error": ...}`. Each says in `replica_seconds` how
+        much of this replica's time the request has had by then."""
         try:
             request = REQUESTS[task](**body, request_id=request_id)
         except ValidationError as error:
             yield _refusal(error)
             return
-        answers = await (self.chat(request) if task == "chat" else self.completions(request))
-        async for answer in answers:
-            for part in answer if isinstance(answer, list) else [answer]:
-                payload = _payload(part)
-                if payload != b"[DONE]":
-                    yield payload
+        start = self._clock.start()
+        try:
+            answers = await (self.chat(request) if task == "chat" else self.completions(request))
+            async for answer in answers:
+                for part in answer if isinstance(answer, list) else [answer]:
+                    payload = _payload(part)
+                    if payload != b"[DONE]":
+                        yield payload[:-1] + b',"replica_seconds":%.6f}' % self._clock.share(start)
+        finally:
+            self._clock.end(start)
 
     async def tokenize_text(self, body: dict[str, Any]) -> bytes:
         """vLLM's tokenize answer as JSON text, or an `{"error": ...}`."""

@@ -91,43 +91,52 @@ class Plan:
 
 
 def make_plan(
-    home: Path, http_port: int, model: str | None, environment: Mapping[str, str], *, usual_ports: bool = True
+    home: Path,
+    http_port: int,
+    model: str | None,
+    environment: Mapping[str, str],
+    *,
+    config: Path = LAPTOP,
+    usual_ports: bool = True,
 ) -> Plan:
     """Decide. Writes `<home>/run/serve.yaml`. Raises ConfigError."""
     ports = Ports.choose(http_port, usual_ports)
-    content = serve_file(home, ports, model)
+    content = serve_file(home, ports, model, config)
     StackConfig.model_validate(content["applications"][0]["args"])  # refused here rather than in Serve's log
     run = home / "run"
     run.mkdir(parents=True, exist_ok=True)
     path = run / "serve.yaml"
-    path.write_text("# Made by `make serve` from deployments/laptop.yaml.\n" + yaml.safe_dump(content, sort_keys=False))
+    path.write_text(f"# Made by `make serve` from {config.name}.\n" + yaml.safe_dump(content, sort_keys=False))
     return Plan(home, ports, ray_directory(home), path, _environment(home, ports, environment))
 
 
-def serve_file(home: Path, ports: Ports, model: str | None) -> dict[str, Any]:
-    """deployments/laptop.yaml with ports, home, MLflow's address, and the model asked for."""
-    content = read_serve_file(LAPTOP)
+def serve_file(home: Path, ports: Ports, model: str | None, config: Path = LAPTOP) -> dict[str, Any]:
+    """The Serve file with ports, home, MLflow's address, and the model asked for."""
+    content = read_serve_file(config)
     content["http_options"] = {"host": LOOPBACK, "port": ports.http}
-    arguments = content["applications"][0]["args"]
+    arguments = content["applications"][0].setdefault("args", {})
     arguments["home"] = str(home)
     arguments["observability"] = {
         **arguments.get("observability", {}),
         "mlflow_url": ports.mlflow_url,
         "dashboard_url": ports.dashboard_url,
     }
+    arguments["batches"] = {**arguments.get("batches", {}), "gateway_url": f"{ports.base_url}/v1"}
     if model:
         _serve_model(arguments, model)
     return content
 
 
 def _serve_model(arguments: dict[str, Any], model: str) -> None:
-    """Put another model in the place of the first."""
+    """Put another model in the place of the first. Raises ConfigError where there is none."""
+    if not arguments.get("models"):
+        raise ConfigError(["MODEL: this configuration serves no model of its own that another could replace"])
     directory = Path(model)
     is_local = directory.is_dir()
     name = (directory.resolve().name if is_local else model.rsplit("/", 1)[-1]).lower()
     first = arguments["models"][0]
     for alias in arguments.get("aliases", {}).values():
-        if alias["model"] == first["id"]:
+        if alias.get("model") == first["id"]:
             alias["model"] = name
     first |= {"id": name, "source": str(directory.resolve()) if is_local else model}
     if not is_local:

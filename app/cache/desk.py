@@ -52,10 +52,10 @@ class CacheDesk:
             return None
         return await self._cache.look_up(self._key(body))
 
-    async def keep(self, body: Mapping[str, Any], entry: Entry | None) -> None:
+    def keep(self, body: Mapping[str, Any], entry: Entry | None) -> None:
         """Keep the entry for this body, if it may be kept."""
         if self._cache is not None and self._use.write and entry is not None and may_keep(entry.answer):
-            await self._cache.keep(self._key(body), entry)
+            self._cache.keep(self._key(body), entry)
 
     def _key(self, body: Mapping[str, Any]) -> str:
         return cache_key(dict(body), self._provenance, self._hash_key)

@@ -1,5 +1,6 @@
 """The exact tier: the same request in the same circumstances is answered once."""
 
+import asyncio
 import logging
 import time
 from dataclasses import dataclass, field
@@ -51,6 +52,7 @@ class ExactCache:
         self._memory = MemoryTier(config.memory_mb * 1_000_000, config.ttl_s)
         self._store = store
         self._ttl_s = config.ttl_s
+        self._putting: set[asyncio.Future[bool]] = set()
 
     async def look_up(self, key: str) -> Entry | None:
         """The entry, or None. An entry that cannot be read is dropped and is a miss."""
@@ -70,11 +72,17 @@ class ExactCache:
             self._memory.put(key, raw, self._ttl_s - (time.time() - entry.made_s))
         return entry
 
-    async def keep(self, key: str, entry: Entry) -> None:
-        """Store an entry in both tiers."""
+    def keep(self, key: str, entry: Entry) -> None:
+        """Store an entry in both tiers: in this process at once, in the shared store without anybody waiting for it."""
         raw = entry.to_bytes()
         self._memory.put(key, raw)
-        await self._store.put(_name(key), raw, self._ttl_s)
+        putting = asyncio.ensure_future(self._store.put(_name(key), raw, self._ttl_s))
+        self._putting.add(putting)  # the loop itself keeps no task alive
+        putting.add_done_callback(self._putting.discard)
+
+    async def kept(self) -> None:
+        """Return once everything that was kept is in the shared store, or will not get there."""
+        await asyncio.gather(*self._putting)
 
 
 def _name(key: str) -> str:

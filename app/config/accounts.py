@@ -6,6 +6,7 @@ from pydantic import Field, field_validator
 
 from app.config.settings import Count, Milliseconds, Seconds, Settings
 
+VALKEY_SCHEMES = ("redis://", "rediss://", "valkey://", "valkeys://", "unix://")
 SQL_SCHEMES = ("postgresql://", "postgresql+asyncpg://", "sqlite:///", "sqlite+aiosqlite:///")
 
 
@@ -35,6 +36,12 @@ class AccountsConfig(Settings):
 class LedgerConfig(Settings):
     """Limits and budgets: reserved before a call, settled after it, in Valkey; usage rows in SQL."""
 
+    url: str | None = Field(
+        None,
+        repr=False,  # it may hold a password
+        description="redis://, rediss:// or valkey:// server of the counters; absent, the cache's (`cache.url`), or "
+        "the Valkey inside the application. It must not evict keys without an expiry.",
+    )
     lease_s: Seconds = Field(
         5, description="A reservation whose ingress process has been silent this long is settled by another one."
     )
@@ -50,3 +57,10 @@ class LedgerConfig(Settings):
     max_spooled_rows: Count = Field(
         100_000, description="Usage rows kept in a file while the database is away; past that requests are refused."
     )
+
+    @field_validator("url")
+    @classmethod
+    def _scheme(cls, url: str | None) -> str | None:
+        if url is not None and not url.startswith(VALKEY_SCHEMES):
+            raise ValueError(f"must start with one of {', '.join(VALKEY_SCHEMES)}")
+        return url

@@ -41,6 +41,14 @@ class ProviderConfig(Settings):
     max_connections: Count = Field(256, description="Connections kept open to it by each ingress process.")
     http2: bool = Field(True, description="Offer HTTP/2 where the connection is encrypted.")
     connect_timeout_s: Seconds = Field(5, description="Past this the provider is down.")
+    ca_file: str | None = Field(
+        None, description="Certificates to trust instead of the system's (PEM; relative: in `home`)."
+    )
+    proxy_url: str | None = Field(
+        None,
+        pattern=r"^https?://[^@/]+/?$",
+        description="HTTP proxy on the way to it; the variables of the environment are not obeyed.",
+    )
 
     @model_validator(mode="after")
     def _has_address(self) -> Self:

@@ -93,7 +93,7 @@ class AliasConfig(Settings):
 class RoutingConfig(Settings):
     """Retries, timeouts and circuit breakers, for every target alike."""
 
-    max_attempts: int = Field(4, ge=1, le=20, description="Calls that one request may make in all, retries included.")
+    max_attempts: int = Field(4, ge=1, le=20, description="Calls of one request, retries included.")
     retries_per_target: int = Field(1, ge=0, le=10, description="Further tries at a target before the next one.")
     backoff_s: Seconds = Field(0.1, description="Wait before a retry: doubles each time, with full jitter.")
     max_retry_after_s: Seconds = Field(

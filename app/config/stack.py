@@ -11,6 +11,7 @@ from typing import Any, Self
 from pydantic import Field, ValidationError, model_validator
 
 from app.config.accounts import AccountsConfig, LedgerConfig
+from app.config.batches import BatchesConfig
 from app.config.errors import explain
 from app.config.models import ModelConfig
 from app.config.providers import HostedModelConfig, ProviderConfig
@@ -48,6 +49,7 @@ class StackConfig(Settings):
     routing: RoutingConfig = Field(default_factory=RoutingConfig, description="Retries, timeouts, circuit breakers.")
     accounts: AccountsConfig = Field(default_factory=AccountsConfig, description="The database of keys and usage.")
     ledger: LedgerConfig = Field(default_factory=LedgerConfig, description="Limits and budgets.")
+    batches: BatchesConfig = Field(default_factory=BatchesConfig, description="Files and batches.")
     gateway: GatewayConfig = Field(default_factory=GatewayConfig, description="The HTTP front.")
     guard: GuardConfig = Field(default_factory=GuardConfig, description="The input rail.")
     cache: CacheConfig = Field(default_factory=CacheConfig, description="The exact cache.")
@@ -71,7 +73,7 @@ class StackConfig(Settings):
 
     @model_validator(mode="after")
     def _names_resolve(self) -> Self:
-        ids = [*(model.id for model in self.models), *(model.id for model in self.hosted)]
+        ids = self.model_ids
         if not ids:
             raise ValueError("models: names no model, and neither does hosted; give at least one")
         taken = [*ids, *self.aliases, self.embedder.id]
@@ -88,14 +90,15 @@ class StackConfig(Settings):
                 raise ValueError(f"hosted {hosted.id}: {hosted.provider!r} is no provider; known: {known}")
         return self
 
-    @model_validator(mode="after")
-    def _embedded_stores_have_one_ingress(self) -> Self:
-        if self.gateway.replicas > 1 and self.cache.enabled and self.cache.url is None:
-            raise ValueError(
-                "gateway.replicas: several ingress replicas cannot share the Valkey inside the application; "
-                "set cache.url to a server, or gateway.replicas to 1"
-            )
-        return self
+    @property
+    def model_ids(self) -> list[str]:
+        """Everything that generates text: served here, then hosted."""
+        return [*(model.id for model in self.models), *(model.id for model in self.hosted)]
+
+    @property
+    def has_embedded_valkey(self) -> bool:
+        """Whether the application runs a Valkey of its own, for the cache, the ledger or both."""
+        return self.cache.url is None
 
     def path(self, relative: str) -> Path:
         """A path of the configuration; relative ones lie in `home`."""

@@ -51,9 +51,9 @@ def record(
     evaluation: Evaluation, report: Report, *, url: str, experiment: str, params: Mapping[str, object]
 ) -> Recorded:
     """Write the run. Raises TrackingError; the run is then marked as failed, if it was made."""
-    client = _client(url)
-    with _translated(url):
-        experiment_id = _experiment(client, experiment)
+    client = open_client(url)
+    with translated(url):
+        experiment_id = find_experiment(client, experiment)
         name = f"{params.get('model', 'eval')} on {evaluation.dataset.name}"
         run_id: str = client.create_run(experiment_id, run_name=name, tags=_tags(params)).info.run_id
         finished = False
@@ -128,7 +128,7 @@ def _row(result: Graded) -> dict[str, Any]:
     }
 
 
-def _client(url: str) -> "MlflowClient":
+def open_client(url: str) -> "MlflowClient":
     # Before the import, which reads them: no usage reports to MLflow's makers from our stack, and
     # no bars and links of its own in the job's log.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -136,11 +136,11 @@ def _client(url: str) -> "MlflowClient":
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     from mlflow import MlflowClient
 
-    with _translated(url):
+    with translated(url):
         return MlflowClient(tracking_uri=url)
 
 
-def _experiment(client: "MlflowClient", name: str) -> str:
+def find_experiment(client: "MlflowClient", name: str) -> str:
     """The experiment's id; it is made when there is none."""
     from mlflow.exceptions import MlflowException
 
@@ -169,7 +169,7 @@ def _tags(params: Mapping[str, object]) -> dict[str, str]:
 
 
 @contextmanager
-def _translated(url: str) -> Iterator[None]:
+def translated(url: str) -> Iterator[None]:
     """MLflow's errors, and those of the connections and files below it, become TrackingError."""
     from mlflow.exceptions import MlflowException
 

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.errors import InvalidRequest, MethodNotAllowed, NotFound, SextantError
-from app.gateway import operations, routes
+from app.gateway import admin, batches, dialects, operations, routes, usage
 from app.gateway.envelope import Envelope
 from app.gateway.gateway import Gateway
 from app.gateway.responses import error_response
@@ -35,8 +35,16 @@ def create_api(
     # The interactive pages load scripts from elsewhere; the schema itself is enough for tools.
     api = FastAPI(title="Sextant", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     api.state.gateway = gateway
-    api.include_router(routes.router)
-    api.include_router(operations.router)
+    for router in (
+        routes.router,
+        dialects.responses,
+        dialects.messages,
+        batches.router,
+        usage.router,
+        admin.router,
+        operations.router,
+    ):
+        api.include_router(router)
     api.add_exception_handler(SextantError, _sextant_error)
     api.add_exception_handler(HTTPException, _http_error)
     api.add_middleware(Envelope, echoed=request_id_echoed)

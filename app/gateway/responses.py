@@ -33,21 +33,54 @@ def error_response(error: SextantError) -> Response:
     return json_response(error.to_wire(), error.status, error.headers())
 
 
-class EventStream(Response):
-    """Chunks as server-sent events, ended by `[DONE]`, or by an error event if they fail.
+class StreamEncoder(Protocol):
+    """How a stream of chunks leaves: the events of one dialect. One encoder for each stream."""
 
-    When the client leaves, the chunks are closed at once, which ends the generation.
-    """
+    def chunk(self, chunk: dict[str, Any]) -> bytes:
+        """A chunk's events; empty where it has none. Raises UpstreamFailed."""
+        ...
+
+    def end(self) -> bytes:
+        """The events that complete the answer. Raises UpstreamFailed for one that is not complete."""
+        ...
+
+    def failed(self, error: SextantError) -> bytes:
+        """The events that end the stream instead."""
+        ...
+
+
+class ChatEvents:
+    """Chunks as OpenAI's chat completions send them: as they are, ended by `[DONE]` or an error event."""
+
+    def chunk(self, chunk: dict[str, Any]) -> bytes:
+        return event(chunk)
+
+    def end(self) -> bytes:
+        return DONE
+
+    def failed(self, error: SextantError) -> bytes:
+        return event(error.to_wire())
+
+
+class EventStream(Response):
+    """Chunks as server-sent events. A client that leaves closes the chunks at once, which ends the generation."""
 
     media_type = "text/event-stream"
 
-    def __init__(self, chunks: ClosableChunks, headers: Mapping[str, str], deadline: float) -> None:
+    def __init__(
+        self,
+        chunks: ClosableChunks,
+        headers: Mapping[str, str],
+        deadline: float,
+        encoder: StreamEncoder | None = None,
+    ) -> None:
         """`deadline`: event-loop time, seconds; a client that does not read until then is given up."""
         # Proxies must neither keep the stream nor hold it back.
         super().__init__(None, 200, {**headers, "cache-control": "no-cache", "x-accel-buffering": "no"})
         del self.headers["content-length"]
         self._chunks = chunks
         self._deadline = deadline
+        self._encoder = encoder or ChatEvents()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         sending = asyncio.ensure_future(self._send(send))
@@ -69,11 +102,12 @@ class EventStream(Response):
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         try:
             async for chunk in self._chunks:
-                await send({"type": "http.response.body", "body": event(chunk), "more_body": True})
-            last = DONE
+                if events := self._encoder.chunk(chunk):
+                    await send({"type": "http.response.body", "body": events, "more_body": True})
+            last = self._encoder.end()
         except Exception as raised:
             error = as_sextant_error(raised)
             if error is not raised:
                 logger.error("a stream failed: %s", type(raised).__name__, exc_info=without_text(raised))
-            last = event(error.to_wire())
+            last = self._encoder.failed(error)
         await send({"type": "http.response.body", "body": last, "more_body": False})

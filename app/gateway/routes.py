@@ -1,66 +1,58 @@
 """The routes that carry OpenAI's names, and `/tokenize` by vLLM's."""
 
-from typing import TypeVar
-
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.cache.desk import CacheUse
 from app.errors import ModelNotFound
-from app.gateway.body import read_json_body, while_connected
-from app.gateway.gateway import Gateway
+from app.gateway.body import while_connected
+from app.gateway.receive import caller_of, gateway_of, receive, take_off, travel
 from app.gateway.responses import EventStream, json_response
 from app.pipeline.draft import Draft
 from app.pipeline.flight import Flight
-from app.telemetry.events import Timeline
-from app.wire.base import Wire
 from app.wire.chat import ChatRequest
 from app.wire.completions import CompletionRequest
 from app.wire.embeddings import EmbeddingRequest
-from app.wire.parse import parse_request
 from app.wire.tokenize import TokenizeRequest
 
 router = APIRouter()
-Body = TypeVar("Body", bound=Wire)
 
 
 @router.post("/v1/chat/completions")
 async def chat_completions(request: Request) -> Response:
     """Answer a conversation."""
-    flight, body = await _receive(request, ChatRequest, "chat")
-    return await _answer(request, flight, body)
+    received = await receive(request, ChatRequest)
+    return await _answer(request, take_off(request, received, "chat"), received.body)
 
 
 @router.post("/v1/completions")
 async def completions(request: Request) -> Response:
     """Continue a text."""
-    flight, body = await _receive(request, CompletionRequest, "text_completion")
-    return await _answer(request, flight, body)
+    received = await receive(request, CompletionRequest)
+    return await _answer(request, take_off(request, received, "text_completion"), received.body)
 
 
 @router.post("/v1/embeddings")
 async def embeddings(request: Request) -> Response:
     """Turn texts into vectors."""
-    flight, body = await _receive(request, EmbeddingRequest, "embeddings")
-    answer = await while_connected(request, _gateway(request).embeddings.answer(body, flight))
+    received = await receive(request, EmbeddingRequest)
+    flight = take_off(request, received, "embeddings")
+    answer = await while_connected(request, gateway_of(request).pipelines.embeddings.answer(received.body, flight))
     return json_response(answer, headers=flight.headers())
 
 
 @router.get("/v1/models")
 async def list_models(request: Request) -> Response:
-    """Everything that `model` can name."""
-    gateway = _gateway(request)
-    gateway.keyring.authenticate(request.headers.get("authorization"))
-    return json_response({"object": "list", "data": gateway.pipeline.router.listing()})
+    """Everything that `model` can name, for this key."""
+    caller = caller_of(request)
+    return json_response({"object": "list", "data": gateway_of(request).pipelines.chat.router.listing(caller)})
 
 
 @router.get("/v1/models/{name:path}")
 async def retrieve_model(request: Request, name: str) -> Response:
     """One of them."""
-    gateway = _gateway(request)
-    gateway.keyring.authenticate(request.headers.get("authorization"))
-    for card in gateway.pipeline.router.listing():
+    caller = caller_of(request)
+    for card in gateway_of(request).pipelines.chat.router.listing(caller):
         if card["id"] == name:
             return json_response(card)
     raise ModelNotFound(f"The model {name!r} does not exist; GET /v1/models lists what does.", param="model")
@@ -69,35 +61,17 @@ async def retrieve_model(request: Request, name: str) -> Response:
 @router.post("/tokenize")
 async def tokenize(request: Request) -> Response:
     """Count and list the tokens that a model makes of a text."""
-    gateway = _gateway(request)
-    flight, body = await _receive(request, TokenizeRequest, "tokenize")
-    route = gateway.pipeline.router.route(body.model)
+    received = await receive(request, TokenizeRequest)
+    body, flight = received.body, take_off(request, received, "tokenize")
     fields = body.model_dump(exclude_unset=True, exclude={"model", "messages"})
     if body.messages is not None:
         fields["messages"] = Draft.messages_of(body.messages)
-    work = gateway.models[route.model.id].tokenize({**fields, "model": route.engine_model})
-    return json_response(await while_connected(request, flight.before_deadline(work)))
-
-
-async def _receive(request: Request, kind: type[Body], operation: str) -> tuple[Flight, Body]:
-    """Authenticate, read, validate."""
-    gateway, timeline = _gateway(request), Timeline()
-    with timeline.stage("receive"):
-        caller = gateway.keyring.authenticate(request.headers.get("authorization"))
-        raw = await read_json_body(request, gateway.config.max_body_bytes, gateway.config.body_timeout_s)
-        body = parse_request(kind, raw, gateway.config.max_json_depth)
-    return gateway.take_off(request.state.request_id, caller, operation, timeline), body
+    work = gateway_of(request).pipelines.tokenize.answer(body.model, fields, flight)
+    return json_response(await while_connected(request, work), headers=flight.headers())
 
 
 async def _answer(request: Request, flight: Flight, body: ChatRequest | CompletionRequest) -> Response:
-    allowed = body.sextant.cache
-    use = CacheUse.of(request.headers.get("cache-control"), allowed.read, allowed.write)
-    reply = await while_connected(request, _gateway(request).pipeline.answer(body, flight, use))
+    reply = await travel(request, flight, body)
     if reply.chunks is not None:
         return EventStream(reply.chunks, flight.headers(), flight.deadline)
     return json_response(reply.body, headers=flight.headers())
-
-
-def _gateway(request: Request) -> Gateway:
-    gateway: Gateway = request.app.state.gateway
-    return gateway

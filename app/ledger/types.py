@@ -37,3 +37,12 @@ class UsageRow:
     attempts: int = 0
     duration_ms: int = 0
     batch: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """What has happened to a budget in its period so far. `resets_ms`: None for a rolling or total budget."""
+
+    spent_nano: int
+    reserved_nano: int
+    resets_ms: int | None

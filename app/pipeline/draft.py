@@ -7,6 +7,7 @@ from typing import Any
 
 from app.pipeline.ports import Task
 from app.pipeline.texts import places
+from app.routing.target import Target
 from app.wire.chat import ChatRequest, Message
 from app.wire.completions import CompletionRequest
 
@@ -83,11 +84,21 @@ class Draft:
             system = f"{system}\n\n{first['content']}"
         return Draft(self.task, {**self.body, "messages": [{"role": "system", "content": system}, *messages]})
 
-    def for_engine(self, model: str) -> dict[str, Any]:
-        """The body to send: the engine's model name, and usage always counted."""
-        body = {**self.body, "model": model}
+    def for_target(self, target: Target, *, priority: int = 0) -> dict[str, Any]:
+        """The body to send: the target's name of the model, and usage always counted."""
+        body = {**self.body, "model": target.engine_model}
+        if target.kind == "local":
+            if body.get("stream"):
+                # Counted in every chunk, so that a stream that is cut off is billed for what was generated.
+                body["stream_options"] = {"include_usage": True, "continuous_usage_stats": True}
+            if priority and target.has_priorities:
+                body["priority"] = priority
+            return body
         if body.get("stream"):
             body["stream_options"] = {"include_usage": True}
+        for name in ("max_tokens", "max_completion_tokens"):
+            if body.get(name) and target.max_output_tokens:
+                body[name] = min(body[name], target.max_output_tokens)  # what is reserved for; a default is the port's
         return body
 
 

@@ -6,8 +6,12 @@ import numpy as np
 
 from app.config import EmbedderConfig
 from app.errors import InvalidRequest, ModelNotFound
+from app.ledger.pricing import cost_nano, prompt_bound, worst_case
+from app.pipeline.billing import Bill
 from app.pipeline.flight import Flight
 from app.pipeline.ports import EmbedPort
+from app.pipeline.route import check_allowed
+from app.routing.target import Target
 from app.telemetry.events import Usage
 from app.wire.embeddings import EmbeddingRequest, embedding_answer
 
@@ -18,15 +22,16 @@ class EmbeddingPipeline:
     def __init__(self, config: EmbedderConfig, embedder: EmbedPort) -> None:
         self._config = config
         self._embedder = embedder
+        self._target = Target(config.id, config.id, "local", config.price)
 
     async def answer(self, request: EmbeddingRequest, flight: Flight) -> dict[str, Any]:
         """OpenAI's answer. Raises SextantError; settled in any case."""
         try:
             answer = await flight.before_deadline(self._answer(request, flight))
         except BaseException as error:
-            flight.settle(error)
+            await flight.settle(error)
             raise
-        flight.settle()
+        await flight.settle()
         return answer
 
     async def _answer(self, request: EmbeddingRequest, flight: Flight) -> dict[str, Any]:
@@ -35,10 +40,14 @@ class EmbeddingPipeline:
                 f"The model {request.model!r} does not exist or does not embed; use {self._config.id!r}.",
                 param="model",
             )
+        check_allowed(flight.caller, request.model)
         # Not before: a name that is none may be any text, and the trace would keep it.
-        flight.requested_model, flight.model = request.model, self._config.id
+        flight.model = self._config.id
+        await flight.admit(request.model)
         if len(request.inputs) > self._config.max_inputs:
             raise InvalidRequest(f"'input': at most {self._config.max_inputs} texts a request.", param="input")
+        bound = prompt_bound({"prompt": request.inputs})
+        await flight.hold(self._target, bound, worst_case(self._config.price, bound, 0, 0, 0))
         with flight.timeline.stage("embed"):
             vectors = np.stack(await self._embedder.embed(request.inputs))
             tokens = sum(await self._embedder.count_tokens(request.inputs))
@@ -48,4 +57,6 @@ class EmbeddingPipeline:
                 param="dimensions",
             )
         flight.transcript.usage = Usage(prompt_tokens=tokens)
+        bill = Bill(flight.transcript.usage, cost_nano(self._config.price, tokens, 0, 0, 0.0), estimated=False)
+        flight.billing = lambda: (self._target, bill)
         return embedding_answer(vectors, tokens, self._config.id, request.encoding_format)

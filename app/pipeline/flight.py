@@ -4,25 +4,26 @@ import asyncio
 import logging
 import time
 import uuid
-from collections.abc import AsyncGenerator, Awaitable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from app.errors import ClientClosedRequest, DeadlineExceeded, InternalError, SextantError
+from app.accounts.types import Caller
+from app.errors import ClientClosedRequest, DeadlineExceeded, InternalError, SextantError, Unavailable
+from app.ledger.types import Outcome, UsageRow
+from app.pipeline.billing import Bill, usd
+from app.pipeline.ledger_port import LedgerPort, ReservationPort
 from app.pipeline.transcript import Transcript
-from app.telemetry.events import Attributes, Listener, RequestFinished, Timeline
+from app.routing.target import Target
+from app.routing.types import Trip
+from app.telemetry.events import Attributes, Listener, RequestFinished, Timeline, Usage
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who asks."""
-
-    tenant: str
-    key_id: str
+# How often a stream tells the ledger what it has cost so far; its heartbeat takes the latest.
+PROGRESS_S = 0.25
 
 
 @dataclass(slots=True)
@@ -34,6 +35,7 @@ class Flight:
     operation: str
     deadline: float  # event-loop time, seconds
     listeners: Sequence[Listener]
+    ledger: LedgerPort
     timeline: Timeline = field(default_factory=Timeline)
     transcript: Transcript = field(default_factory=Transcript)
     answer_id: str = field(default_factory=lambda: uuid.uuid4().hex)
@@ -42,11 +44,43 @@ class Flight:
     cache: str = "bypass"
     attributes: Attributes = field(default_factory=dict)
     content: dict[str, str] | None = None
+    trip: Trip | None = None
+    reservation: ReservationPort | None = None
+    was_sent: bool = False  # to a model, or as good as
+    # Who is owed, and how much, if it ended now; None as long as nobody was asked.
+    billing: Callable[[], tuple[Target, Bill] | None] = lambda: None
+    row: UsageRow | None = None
+    release: Callable[[], None] = lambda: None  # makes room for another request
+    _settling: "asyncio.Task[Any] | None" = None
     _settled: bool = False
+    _told: float = 0
+
+    async def admit(self, requested_model: str) -> ReservationPort:
+        """Pass the limits. Raises RateLimited, Unavailable."""
+        self.requested_model = requested_model
+        with self.timeline.stage("admit"):
+            self.reservation = await self.ledger.admit(
+                self.caller,
+                self.answer_id,
+                requested_model,
+                request_id=self.request_id,
+                operation=self.operation,
+            )
+        return self.reservation
+
+    async def hold(self, target: Target, tokens: int, cost_nano: int) -> None:
+        """Reserve the worst case of asking a target. Raises BudgetExceeded, RateLimited, Unavailable."""
+        if self.reservation is None:
+            raise InternalError("The request was not admitted.")
+        with self.timeline.stage("reserve"):
+            await self.reservation.reserve(target.id, tokens, cost_nano)
+        self.was_sent = True
 
     def headers(self) -> dict[str, str]:
-        """Headers that tell how the answer came about."""
+        """Headers that tell how the answer came about. The cost is known once it is settled."""
         return {
+            **(self.reservation.headers() if self.reservation else {}),
+            **({"x-sextant-cost-usd": usd(self.row.cost_nano)} if self.row else {}),
             "x-sextant-cache": self.cache,
             "x-sextant-model": self.model,
             "server-timing": self.timeline.server_timing(),
@@ -63,15 +97,20 @@ class Flight:
             raise DeadlineExceeded("The request took longer than it may; the generation was ended.") from None
 
     async def to_the_end(self, chunks: AsyncGenerator[dict[str, Any], None]) -> AsyncGenerator[dict[str, Any], None]:
-        """Pass chunks on under the deadline, and settle when they end, whichever way."""
+        """Pass chunks on under the deadline, and settle when they end, whichever way.
+
+        The stream is over for the client only after this generator: what was used is durable by then.
+        """
         error: BaseException | None = None
         try:
             while True:
                 try:
                     chunk = await self.before_deadline(anext(chunks))
                 except StopAsyncIteration:
-                    return
+                    break
+                self._tell_progress()
                 yield chunk
+            await self.settle()
         except BaseException as raised:
             error = raised
             raise
@@ -80,27 +119,99 @@ class Flight:
             try:
                 await chunks.aclose()
             finally:
-                self.settle(error)
+                await self.settle(error)
 
-    def settle(self, error: BaseException | None = None) -> None:
-        """Tell the listeners, once."""
+    async def settle(self, error: BaseException | None = None) -> None:
+        """Make the usage row durable, release what was held, and tell the listeners, once.
+
+        What was refused before a model was asked leaves no row: nothing was used.
+        Raises Unavailable when the row cannot be kept anywhere: an answer must not be finished then.
+        """
         if self._settled:
             return
         self._settled = True
         seen = as_sextant_error(error) if error is not None else None
+        try:
+            # A client that leaves meanwhile must not stop either of them.
+            if self.reservation is not None and seen is not None and not self.was_sent:
+                self._settling = asyncio.ensure_future(self.reservation.release())
+                await asyncio.shield(self._settling)
+            elif self.reservation is not None:
+                self.row = self._row(seen)
+                settling = self._settling = asyncio.ensure_future(self.reservation.settle(self.row))
+                self.row = await asyncio.shield(settling)
+        except SextantError as raised:
+            if seen is not None:
+                logger.error("request %s: not settled: %s", self.request_id, raised.code)
+                return
+            seen = raised
+            raise
+        finally:
+            self.release()
+            self._tell_listeners(seen)
+
+    def _row(self, error: SextantError | None) -> UsageRow:
+        owed = self.billing()
+        target, bill = owed if owed else (None, Bill(Usage(), 0, estimated=False))
+        now_ns = time.time_ns()
+        return UsageRow(
+            id=self.answer_id,
+            at_ms=self.timeline.start_ns // 1_000_000,
+            request_id=self.request_id,
+            tenant=self.caller.tenant,
+            key_id=self.caller.key_id,
+            customer=self.caller.customer,
+            operation=self.operation,
+            requested_model=self.requested_model,
+            model=target.id if target else "",
+            provider=target.provider if target else "",
+            outcome=_outcome(error),
+            error=error.code if error else None,
+            cache=self.cache,
+            prompt_tokens=bill.usage.prompt_tokens,
+            cached_tokens=bill.usage.cached_tokens,
+            completion_tokens=bill.usage.completion_tokens,
+            cost_nano=bill.cost_nano,
+            estimated=bill.estimated,
+            attempts=len(self.trip.attempts) if self.trip else 0,
+            duration_ms=(now_ns - self.timeline.start_ns) // 1_000_000,
+            batch=self.caller.batch,
+        )
+
+    def _tell_progress(self) -> None:
+        if self.reservation is None:
+            return
+        if self.reservation.lost.is_set():
+            raise Unavailable("This server was silent for too long; the request was settled without it.")
+        now = time.monotonic()
+        if now - self._told < PROGRESS_S:
+            return
+        self._told = now
+        if owed := self.billing():
+            target, bill = owed
+            usage = bill.usage
+            self.reservation.progress(
+                bill.cost_nano, usage.prompt_tokens, usage.completion_tokens, target.id, target.provider
+            )
+
+    def _tell_listeners(self, error: SextantError | None) -> None:
+        row = self.row
         event = RequestFinished(
             request_id=self.request_id,
             operation=self.operation,
             tenant=self.caller.tenant,
+            key_id=self.caller.key_id,
+            customer=self.caller.customer,
             requested_model=self.requested_model,
             model=self.model,
             start_ns=self.timeline.start_ns,
             end_ns=time.time_ns(),
             stages=tuple(self.timeline.stages),
             usage=self.transcript.usage,
+            cost_nano=row.cost_nano if row else 0,
             cache=self.cache,
-            status=seen.status if seen else 200,
-            error=seen.code if seen else None,
+            status=error.status if error else 200,
+            error=error.code if error else None,
             first_token_ns=self.transcript.first_token_ns,
             finish_reasons=tuple(self.transcript.finish_reasons),
             attributes=self.attributes,
@@ -111,6 +222,12 @@ class Flight:
                 listener.request_finished(event)
             except Exception as raised:
                 logger.error("a listener failed: %s", type(raised).__name__, exc_info=without_text(raised))
+
+
+def _outcome(error: SextantError | None) -> Outcome:
+    if error is None:
+        return "ok"
+    return "cancelled" if isinstance(error, ClientClosedRequest) else "error"
 
 
 def as_sextant_error(error: BaseException) -> SextantError:

@@ -9,12 +9,15 @@ from app.cache.desk import CacheDesk
 from app.cache.exact import Entry
 from app.guard.restore import Restorer
 from app.guard.types import Screened
+from app.pipeline.billing import usd
 from app.pipeline.draft import Draft
 from app.pipeline.flight import Flight
 from app.pipeline.output import OutputFilter
-from app.pipeline.ports import ModelPort
 from app.pipeline.replay import replay_answer, replay_stream
 from app.retrieval.marks import Marks
+from app.routing.dispatch import Dispatcher
+from app.routing.types import Trip
+from app.telemetry.events import Attributes
 
 Chunk = dict[str, Any]
 Chunks = AsyncGenerator[Chunk, None]
@@ -36,55 +39,74 @@ class Generation:
     marks: Marks | None
     include_usage: bool
 
-    async def whole(self, model: ModelPort, draft: Draft, engine_model: str) -> Chunk:
+    async def whole(self, dispatcher: Dispatcher, trip: Trip) -> Chunk:
         """Make the answer in one piece."""
-        with self.flight.timeline.stage("generate", **{"gen_ai.request.model": engine_model}):
-            answer = await model.complete(draft.task, draft.for_engine(engine_model), self.flight.answer_id)
+        with self.flight.timeline.stage("generate") as attributes:
+            try:
+                answer = await dispatcher.complete(trip)
+            finally:
+                self._note(trip, attributes)
+        self._own(answer, trip)
         if self.marks:
             OutputFilter(self.marks.filter).answer(answer)
         self.flight.transcript.answer(answer)
         answer["sextant"] = self._extension()
-        await self._keep(Entry(answer))
+        self._keep(Entry(answer), trip)
+        answer["sextant"]["cost_usd"] = self._cost()
         return self._restored().answer(answer)
 
-    async def stream(self, model: ModelPort, draft: Draft, engine_model: str) -> Chunks:
+    async def stream(self, dispatcher: Dispatcher, trip: Trip) -> Chunks:
         """Make the answer as a stream of chunks."""
         marking = OutputFilter(self.marks.filter) if self.marks else None
-        with self.flight.timeline.stage("generate", **{"gen_ai.request.model": engine_model}):
-            chunks = model.stream(draft.task, draft.for_engine(engine_model), self.flight.answer_id)
-            # Closed with this stream, not when the collector comes: it ends the generation in the engine.
-            async with aclosing(self._outgoing(chunks, marking)) as outgoing:
-                async for chunk in outgoing:
-                    yield chunk
-        await self._keep(self.flight.transcript.entry(self._extension()))
+        with self.flight.timeline.stage("generate") as attributes:
+            try:
+                # Closed with this stream, not when the collector comes: it ends the generation in the engine.
+                async with aclosing(self._outgoing(dispatcher.stream(trip), marking, trip=trip)) as outgoing:
+                    async for chunk in outgoing:
+                        yield chunk
+            finally:
+                self._note(trip, attributes)
+        self._keep(self.flight.transcript.entry(self._extension()), trip)
 
     def replay(self, entry: Entry) -> Chunk:
         """A cached answer, in one piece."""
         answer = replay_answer(entry, self._wire_id(entry))
+        self.flight.model = answer["model"]
         self.flight.transcript.answer(answer)
-        answer["sextant"] = {**(answer.get("sextant") or {}), "cache": self.flight.cache}
+        answer["sextant"] = {**(answer.get("sextant") or {}), "cache": self.flight.cache, "cost_usd": 0.0}
         return self._restored().answer(answer)
 
     async def replay_stream(self, entry: Entry) -> Chunks:
         """A cached answer, as a stream."""
         extension = entry.answer.get("sextant") or {}
         chunks = replay_stream(entry, self._wire_id(entry))
+        self.flight.model = entry.answer["model"]
         async with aclosing(self._outgoing(chunks, None, extension)) as outgoing:
             async for chunk in outgoing:
                 yield chunk
 
     async def _outgoing(
-        self, chunks: Any, marking: OutputFilter | None, extension: dict[str, Any] | None = None
+        self,
+        chunks: Any,
+        marking: OutputFilter | None,
+        extension: dict[str, Any] | None = None,
+        trip: Trip | None = None,
     ) -> Chunks:
         restoring = self._restored()
         is_first = True
         try:
             async for chunk in chunks:
+                if trip:
+                    self._own(chunk, trip)
                 if marking:
                     marking.chunk(chunk)
                 self.flight.transcript.chunk(chunk)
-                if not chunk.get("choices") and not self.include_usage:
+                if chunk.get("choices"):
+                    chunk.pop("usage", None)  # counted as it goes; the client gets it once, at the end
+                elif not self.include_usage:
                     continue
+                else:
+                    chunk["sextant"] = {"cost_usd": self._cost()}
                 restoring.chunk(chunk)
                 if is_first:
                     first = {"citations": self.citations} if extension is None else extension
@@ -96,13 +118,33 @@ class Generation:
         finally:
             await chunks.aclose()
 
+    def _own(self, part: Chunk, trip: Trip) -> None:
+        """Answers carry our id and our model's name, whoever made them."""
+        target = trip.answered_by
+        if target is None:
+            return
+        self.flight.model = target.id
+        part["id"] = f"{'chatcmpl' if trip.draft.task == 'chat' else 'cmpl'}-{self.flight.answer_id}"
+        part["model"] = target.engine_model if target.kind == "local" else target.id
+
+    def _note(self, trip: Trip, attributes: Attributes) -> None:
+        """Tell the trace who was asked, and who answered."""
+        if trip.attempts:
+            attributes["gen_ai.request.model"] = trip.attempts[-1].target.engine_model
+            attributes["sextant.attempts"] = [f"{a.target.id}: {a.error or 'ok'}" for a in trip.attempts]
+
+    def _cost(self) -> float:
+        owed = self.flight.billing()
+        return float(usd(owed[1].cost_nano)) if owed else 0.0
+
     def _extension(self) -> dict[str, Any]:
         cited = {"cited": self.marks.cited} if self.marks else {}
         return {"citations": self.citations, **cited, "cache": self.flight.cache}
 
-    async def _keep(self, entry: Entry | None) -> None:
-        if not self.screened.failed_open:
-            await self.desk.keep(self.asked.body, entry)
+    def _keep(self, entry: Entry | None, trip: Trip) -> None:
+        """Not what no guard has seen, and not what a fallback has said in another's place."""
+        if not self.screened.failed_open and trip.answered_by in trip.plan.order:
+            self.desk.keep(self.asked.body, entry)
 
     def _restored(self) -> OutputFilter:
         vault = self.screened.vault

@@ -30,6 +30,9 @@ class OutputFilter:
                 self._apply(kind, path, holder, field, ended=ended)
             if ended:
                 self._release(choice)
+            elif (choice.get("delta") or {}).get("tool_calls"):
+                # The text is over once a call begins; what is held back belongs before it.
+                self._release(choice, "content")
         return chunk
 
     def answer(self, answer: dict[str, Any]) -> dict[str, Any]:
@@ -48,11 +51,11 @@ class OutputFilter:
             text_filter = self._filters[path] = make()
         holder[field] = text_filter.feed(holder[field]) + (text_filter.flush() if ended else "")
 
-    def _release(self, choice: dict[str, Any]) -> None:
-        """Give out what filters still hold, though the last chunk carries no text for them."""
+    def _release(self, choice: dict[str, Any], kind: str | None = None) -> None:
+        """Give out what filters (of a kind) still hold, though the chunk carries no text for them."""
         index = choice.get("index", 0)
         for path, text_filter in self._filters.items():
-            if path[0] != index or not (held := text_filter.flush()):
+            if path[0] != index or kind not in (None, path[1]) or not (held := text_filter.flush()):
                 continue
             if path[1] == "content":
                 holder, field = _content(choice, create=True)

@@ -1,10 +1,10 @@
-"""The pipeline: cache, guard and embedder at the same time, retriever, model, settlement.
+"""The pipeline: admission, cache, guard and embedder at the same time, retriever, router, model, settlement.
 
-cache ── hit ──────────────────────────────────────> replay
-  ├─ guard: screen ┐ at the same time
-  └─ embed         ┘
+admit ─> cache ── hit ─────────────────────────────> replay
+           ├─ guard: screen ┐ at the same time
+           └─ embed         ┘
 masked? then the cache is asked again, with the masked text
-retrieve ─> instruct ─> generate ─> mark ─> keep ─> restore ─> settle
+retrieve ─> instruct ─> plan ─> reserve, generate, fail over ─> mark ─> keep ─> restore ─> settle
 """
 
 import asyncio
@@ -17,13 +17,14 @@ from app.cache.exact import Entry, ExactCache
 from app.cache.key import Provenance
 from app.cache.policy import may_use
 from app.config import StackConfig
-from app.errors import InvalidRequest
+from app.errors import InvalidRequest, SextantError
 from app.guard.types import Screened
+from app.pipeline.dispatching import Dispatching
 from app.pipeline.draft import Draft
 from app.pipeline.flight import Flight
 from app.pipeline.generate import Chunks, Generation
-from app.pipeline.ports import EmbedPort, GuardPort, ModelPort, SearchPort, VersionPort
-from app.pipeline.route import Route, Router
+from app.pipeline.ports import EmbedPort, GuardPort, SearchPort, VersionPort
+from app.pipeline.route import Route, Router, check_allowed
 from app.pipeline.screen import InputRail
 from app.prompts import Prompt, PromptBook
 from app.retrieval.marks import Marks
@@ -52,7 +53,8 @@ class Stages:
     embed: EmbedPort
     search: SearchPort
     versions: VersionPort
-    models: Mapping[str, ModelPort]
+    router: Router
+    dispatching: Dispatching
     prompts: PromptBook
 
 
@@ -81,7 +83,7 @@ class Pipeline:
     """Answers chat and text completion requests."""
 
     def __init__(self, config: StackConfig, stages: Stages, identity: Identity) -> None:
-        self.router = Router(config)
+        self.router = stages.router
         self._config = config
         self._stages = stages
         self._identity = identity
@@ -95,31 +97,36 @@ class Pipeline:
                 # The status line is only sent once there is something to send after it.
                 await reply.chunks.prime()
         except BaseException as error:
-            flight.settle(error)
+            await flight.settle(error)
             raise
         if reply.chunks is None:
-            flight.settle()
+            await flight.settle()
         return reply
 
     async def _answer(self, request: Request, flight: Flight, use: CacheUse) -> Reply:
         wish = request.sextant.retrieval if isinstance(request, ChatRequest) else None
         route = self.router.route(request.model, wish)
-        flight.requested_model, flight.model = request.model, route.model.id
+        check_allowed(flight.caller, request.model)
+        flight.model = route.base.id
+        reservation = await flight.admit(request.model)
         draft = Draft.of(request)
         self._check(request, route, draft)
-        question = draft.question if route.retrieval else None
+        is_embedded = route.retrieval or self._stages.dispatching.needs_vector(route, request.sextant.routing)
+        question = draft.question if is_embedded else None
 
         prompts = self._prompts(route)
         desk = await self._open_desk(request, route, prompts, flight, use)
         if hit := await self._look_up(desk, draft, flight):
             return self._replay(hit, request, desk, draft, Screened(()), flight)
-        screened, vector = await self._screen_and_embed(draft, question, flight)
+        if reservation.exhausted and route.is_never_free and not (route.alias and route.alias.budget_fallback):
+            raise reservation.exhausted  # before any work is done for it
+        screened, vector = await self._screen_and_embed(draft, question, route, flight)
         if screened.changed:
             draft, desk = draft.with_texts(screened.texts), desk.masked()
             if hit := await self._look_up(desk, draft, flight):
                 return self._replay(hit, request, desk, draft, screened, flight)
             if question is not None:
-                vector = await self._embed(draft.question or "", flight)
+                vector = await self._embed(draft.question or "", route, flight)
         self._capture(draft, screened, flight)
         passages = await self._retrieve(route, vector, flight)
         generation = Generation(
@@ -131,10 +138,12 @@ class Pipeline:
             self._marks(request, passages),
             include_usage=_wants_usage(request),
         )
-        model, final = self._stages.models[route.model.id], self._instruct(draft, prompts, passages)
+        final = self._instruct(draft, prompts, passages)
+        trip = self._stages.dispatching.trip(route, request.sextant.routing, final, vector, flight)
+        dispatcher = self._stages.dispatching.dispatcher
         if request.stream:
-            return Reply(chunks=Primed(flight, generation.stream(model, final, route.engine_model)))
-        return Reply(body=await generation.whole(model, final, route.engine_model))
+            return Reply(chunks=Primed(flight, generation.stream(dispatcher, trip)))
+        return Reply(body=await generation.whole(dispatcher, trip))
 
     def _check(self, request: Request, route: Route, draft: Draft) -> None:
         limit = self._config.gateway.max_choices
@@ -155,10 +164,11 @@ class Pipeline:
                 cache = None  # an answer whose documents' state is unknown can be neither found nor kept
         settings = self._config.retrieval
         seen = (settings.max_context_tokens, float(settings.marks), self._config.embedder.id)
+        answering = self._stages.dispatching.answering(route, request.sextant.routing, flight.caller)
         provenance = Provenance(
             tenant=flight.caller.tenant,
-            model=route.engine_model,
-            model_revision=self._identity.model_revisions[route.model.id],
+            model=" ".join(target.engine_model for target in answering),
+            model_revision=" ".join(self._identity.model_revisions[target.id] for target in answering),
             guard_policy=self._identity.guard_policy,
             masked=False,
             prompts=prompts.identities,
@@ -192,20 +202,26 @@ class Pipeline:
             flight.content = {"input": "\n\n".join(draft.texts)}
 
     async def _screen_and_embed(
-        self, draft: Draft, question: str | None, flight: Flight
+        self, draft: Draft, question: str | None, route: Route, flight: Flight
     ) -> tuple[Screened, Vector | None]:
         if question is None:
             return await self._rail.screen(draft, flight), None
-        embedding = asyncio.ensure_future(self._embed(question, flight))
+        embedding = asyncio.ensure_future(self._embed(question, route, flight))
         try:
             screened = await self._rail.screen(draft, flight)
             return screened, await embedding
         finally:
             embedding.cancel()
 
-    async def _embed(self, text: str, flight: Flight) -> Vector:
-        with flight.timeline.stage("embed"):
-            return (await self._stages.embed.embed([text]))[0]
+    async def _embed(self, text: str, route: Route, flight: Flight) -> Vector | None:
+        """The text's vector. A router alone can do without one: None when there is none to be had."""
+        try:
+            with flight.timeline.stage("embed"):
+                return (await self._stages.embed.embed([text]))[0]
+        except SextantError:
+            if route.retrieval:
+                raise
+            return None
 
     async def _retrieve(self, route: Route, vector: Vector | None, flight: Flight) -> list[Passage] | None:
         """The packed passages; None when the request wants none."""

@@ -1,10 +1,13 @@
-"""Router: from the name in a request to a model and what is done around it."""
+"""Router: from the name in a request to the models that may answer it and what is done around them."""
 
 from dataclasses import dataclass
 from typing import Any
 
-from app.config import ModelConfig, StackConfig
-from app.errors import ModelNotFound
+from app.accounts.types import Caller
+from app.config import AliasConfig, StackConfig
+from app.errors import PermissionDenied
+from app.routing.catalogue import Catalogue
+from app.routing.target import Target
 from app.wire.extension import RetrievalRequest
 
 
@@ -18,54 +21,55 @@ class Retrieval:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Where a request goes."""
+    """Where a request goes. `reachable`: every model that may come to answer it, the usual one first."""
 
     requested: str
-    model: ModelConfig
-    adapter: str | None  # LoRA adapter
+    alias: AliasConfig | None
+    reachable: tuple[Target, ...]
     retrieval: Retrieval | None
     prompt: str | None
 
     @property
-    def engine_model(self) -> str:
-        """The name the engine knows."""
-        return f"{self.model.id}:{self.adapter}" if self.adapter else self.model.id
+    def base(self) -> Target:
+        """The model that answers when nothing speaks against it."""
+        return self.reachable[0]
+
+    @property
+    def is_never_free(self) -> bool:
+        """Whether each model that can be reached costs money."""
+        return all(not target.price.is_free for target in self.reachable)
 
 
 class Router:
     """Resolves models, aliases and adapters."""
 
-    def __init__(self, config: StackConfig) -> None:
+    def __init__(self, config: StackConfig, catalogue: Catalogue) -> None:
         self._config = config
-        self._models = {model.id: model for model in config.models}
+        self._catalogue = catalogue
 
     def route(self, name: str, wish: RetrievalRequest | None = None) -> Route:
         """Raises ModelNotFound."""
         alias = self._config.aliases.get(name)
-        base, colon, adapter = (alias.candidates[0].model if alias else name).partition(":")
-        model = self._models.get(base)
-        if model is None or (colon and (not adapter or model.lora is None)):
-            raise ModelNotFound(
-                f"The model {name!r} does not exist or does not generate text; GET /v1/models lists what does.",
-                param="model",
-            )
+        usual = [target.model for target in alias.candidates] if alias else [name]
+        others = sorted(alias.mentioned.difference(usual)) if alias else []
         return Route(
             requested=name,
-            model=model,
-            adapter=adapter or None,
+            alias=alias,
+            reachable=tuple(self._catalogue.target(model) for model in (*usual, *others)),
             retrieval=self._retrieval(wish, bool(alias and alias.retrieval)),
             prompt=alias.prompt if alias else None,
         )
 
-    def listing(self) -> list[dict[str, Any]]:
-        """`GET /v1/models`: what can be asked for, in OpenAI's form."""
-        cards = [self._card(model.id, "model", model.id, retrieval=False) for model in self._config.models]
+    def listing(self, caller: Caller) -> list[dict[str, Any]]:
+        """`GET /v1/models`: what this caller can ask for, in OpenAI's form."""
+        cards = [self._card(name, "model", name, retrieval=False) for name in self._config.model_ids]
         cards += [
             self._card(name, "alias", alias.candidates[0].model, retrieval=alias.retrieval)
             for name, alias in self._config.aliases.items()
         ]
         embedder = self._config.embedder.id
-        return [*cards, self._card(embedder, "embedder", embedder, retrieval=False)]
+        cards.append(self._card(embedder, "embedder", embedder, retrieval=False))
+        return [card for card in cards if may_use(caller, card["id"])]
 
     def _retrieval(self, wish: RetrievalRequest | None, default: bool) -> Retrieval | None:
         if not (wish.enabled if wish is not None else default):
@@ -86,3 +90,14 @@ class Router:
             "owned_by": "sextant",
             "sextant": {"kind": kind, "model": model, "retrieval": retrieval},
         }
+
+
+def may_use(caller: Caller, name: str) -> bool:
+    """Whether the caller's key allows this name. A base model's adapters go with it."""
+    return caller.models is None or name in caller.models or name.partition(":")[0] in caller.models
+
+
+def check_allowed(caller: Caller, name: str) -> None:
+    """Raises PermissionDenied."""
+    if not may_use(caller, name):
+        raise PermissionDenied(f"This key may not use {name!r}; GET /v1/models lists what it may.", param="model")

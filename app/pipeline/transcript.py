@@ -14,6 +14,8 @@ class Transcript:
     def __init__(self) -> None:
         self.deltas: list[str] = []
         self.usage = Usage()
+        self.is_counted = False  # the model has told its usage
+        self.replica_seconds = 0.0  # of a replica's time, as the model deployment splits it
         self.finish_reasons: list[str] = []
         self.first_token_ns: int | None = None
         self._special = False  # tool calls or refusals passed by
@@ -68,8 +70,10 @@ class Transcript:
         return Entry(answer, tuple(self.deltas))
 
     def _count(self, body: dict[str, Any]) -> None:
+        self.replica_seconds = body.pop("replica_seconds", self.replica_seconds)
         usage = body.get("usage")
         if usage:
+            self.is_counted = True
             self._usage = usage
             details = usage.get("prompt_tokens_details") or {}
             self.usage = Usage(

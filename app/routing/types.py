@@ -1,28 +1,10 @@
-"""What the router hands on: targets, the order to try them in, and why."""
+"""What the router hands on: the order to try targets in, and why."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Literal
 
-from app.config.money import PriceConfig
 from app.pipeline.draft import Draft
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A model that can answer. `engine_model` is the name that its port knows, adapter included."""
-
-    id: str
-    engine_model: str
-    provider: str  # `local`, or a name from `providers`
-    price: PriceConfig
-    weight: float = 1
-    context_window: int | None = None  # tokens
-    max_output_tokens: int | None = None
-
-    @property
-    def kind(self) -> Literal["local", "hosted"]:
-        return "local" if self.provider == "local" else "hosted"
+from app.routing.target import Target
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """The tables. Times are milliseconds since the epoch, money is nano-dollars, both whole numbers.
 
-A change here needs a migration: `alembic revision` in `app/sql/migrations` (a test compares the two).
+A change here needs a migration: `python -m app.sql.revise "what changes"` drafts it (a test compares the two).
 """
 
 from sqlalchemy import (
@@ -62,7 +62,9 @@ keys = Table(
     Column("created_ms", BigInteger, nullable=False),
     Column("expires_ms", BigInteger),
     Column("revoked_ms", BigInteger),
-    Column("replaces", ID),  # the key that this one was rotated from
+    # What the key was before it was rotated, and until when that is still accepted.
+    Column("previous_digest", LargeBinary(32), unique=True),
+    Column("previous_until_ms", BigInteger),
     ForeignKeyConstraint(["tenant"], ["tenants.id"]),
     ForeignKeyConstraint(["tenant", "customer"], ["customers.tenant", "customers.id"]),
     Index(None, "tenant"),
@@ -98,6 +100,15 @@ directory_version = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("version", BigInteger, nullable=False),
+)
+
+# What each version changed, so that a change costs the same however many keys there are: `key:<id>` or
+# the subject of a limit or budget. Only the latest are kept; who is further behind loads everything.
+directory_changes = Table(
+    "directory_changes",
+    metadata,
+    Column("version", BigInteger, primary_key=True, autoincrement=False),
+    Column("subject", String(300), primary_key=True),
 )
 
 usage = Table(

@@ -36,12 +36,15 @@ class RequestFinished:
     request_id: str
     operation: str  # OpenTelemetry's gen_ai.operation.name: chat, text_completion, embeddings
     tenant: str
+    key_id: str
+    customer: str | None
     requested_model: str
     model: str  # the model that answered
     start_ns: int
     end_ns: int
     stages: tuple[StageFinished, ...]
     usage: Usage
+    cost_nano: int  # nano-dollars, as billed
     cache: str
     status: int
     error: str | None

@@ -3,11 +3,11 @@
 {"model": "chat", "messages": [...], "sextant": {"retrieval": {"top_k": 5}, "cache": {"read": false}}}
 """
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from app.wire.base import Wire
+from app.wire.base import Name, Wire
 
 
 class RetrievalRequest(Wire):
@@ -25,8 +25,18 @@ class CacheRequest(Wire):
     write: bool = True
 
 
+class RoutingRequest(Wire):
+    """A say in which of an alias's models answers."""
+
+    model: Name | None = None  # this one, of those that the alias can reach
+    tier: Literal["small", "large"] | None = None  # of a cost-tiered alias
+    fallbacks: bool = True  # false: the first choice or an error
+    splits: bool = True  # false: neither canary nor shadow
+
+
 class Extension(Wire):
     """All of it. Unknown fields are errors."""
 
     retrieval: RetrievalRequest | None = None
     cache: CacheRequest = CacheRequest()
+    routing: RoutingRequest = RoutingRequest()

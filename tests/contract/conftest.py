@@ -25,6 +25,7 @@ def built() -> Iterator[dict[str, Any]]:
             "RAY_AUTH_MODE": "disabled",  # or Ray would leave a token in the user's home
             "RAY_USAGE_STATS_ENABLED": "0",
             "SEXTANT_API_KEY": "sk-test",
+            "SEXTANT_ADMIN_KEY": "sk-admin-test",
             "SEXTANT_SECRET": "test",
         }.items():
             patch.setenv(name, value)
@@ -37,8 +38,11 @@ def built() -> Iterator[dict[str, Any]]:
         try:
             from ray.serve._private.build_app import build_app as flatten
 
+            import deployments.application
             from deployments.application import build_app
 
+            # There is no database of the cluster's here; what it does is tested with the accounts.
+            patch.setattr(deployments.application, "migrate", lambda url: None)
             yield {name: flatten(build_app(load_stack(path)), name="sextant") for name, path in SERVE_FILES.items()}
         finally:
             ray.shutdown()

@@ -3,22 +3,40 @@
 import asyncio
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+from app.accounts.book import Book
+from app.accounts.directory import Directory
+from app.accounts.store import AccountStore
+from app.accounts.types import Caller
+from app.batches.batch_records import BatchRecords
+from app.batches.file_records import FileRecords
+from app.batches.files import FileStore
+from app.batches.service import BatchService
 from app.cache.desk import CacheUse
 from app.cache.exact import ExactCache
 from app.config import Secrets, StackConfig
-from app.gateway.gateway import Gateway
+from app.gateway.gateway import Gateway, Pipelines
 from app.gateway.health import Dependency, ReadinessCheck
-from app.gateway.keys import Keyring
+from app.ledger.ledger import Ledger
+from app.pipeline.dispatching import Dispatching
 from app.pipeline.embeddings import EmbeddingPipeline
-from app.pipeline.flight import Caller, Flight
+from app.pipeline.flight import Flight
 from app.pipeline.output import content_of
 from app.pipeline.pipeline import Identity, Pipeline, Reply, Stages
+from app.pipeline.ports import ModelPort
+from app.pipeline.route import Router
+from app.pipeline.tokenize import TokenizePipeline
 from app.prompts import PromptBook
+from app.routing.board import TargetBoard
+from app.routing.catalogue import Catalogue
+from app.routing.dispatch import Dispatcher
+from app.routing.planner import Planner
+from app.routing.shed import Shedder
+from app.sql.database import database_url, open_database
 from app.wire.chat import ChatRequest
 from app.wire.completions import CompletionRequest
-from tests.unit.fakes import DictStore, FakeEmbed, FakeGuard, FakeModel, FakeSearch, FakeVersions, Recorder
+from tests.unit.fakes import DictStore, FakeEmbed, FakeGuard, FakeLedger, FakeModel, FakeSearch, FakeVersions, Recorder
 
 API_KEY, ADMIN_KEY = "sk-test", "sk-admin-test"
 PROMPTS = {
@@ -56,7 +74,8 @@ class Bench:
         self.model = FakeModel()
         self.store = DictStore()
         self.recorder = Recorder()
-        self.identity = Identity(b"hash key", "policy-1", {model.id: "rev-1" for model in config.models})
+        self.ledger = FakeLedger()
+        self.identity = Identity(b"hash key", "policy-1", dict.fromkeys(config.model_ids, "rev-1"))
         self.dependencies: Mapping[str, Dependency] = {}
         self.forget()
 
@@ -65,47 +84,79 @@ class Bench:
         self._cache = ExactCache(self.config.cache, self.store)
 
     @property
-    def pipeline(self) -> Pipeline:
+    def pipelines(self) -> Pipelines:
         names = {"assistant", "answer-from-documents"}
+        catalogue, board = Catalogue(self.config), TargetBoard(self.config.routing)
         stages = Stages(
             guard=self.guard,
             cache=self._cache if self.config.cache.enabled else None,
             embed=self.embed,
             search=self.search,
             versions=self.versions,
-            models={model.id: self.model for model in self.config.models},
+            router=Router(self.config, catalogue),
+            dispatching=Dispatching(
+                catalogue,
+                Planner(catalogue, self.config.aliases, board),
+                Dispatcher(self.config.routing, self.models, board),
+                self.config.gateway.request_timeout_s,
+            ),
             prompts=PromptBook(self.config.prompts, names, None),
         )
-        return Pipeline(self.config, stages, self.identity)
+        return Pipelines(
+            chat=Pipeline(self.config, stages, self.identity),
+            embeddings=EmbeddingPipeline(self.config.embedder, self.embed),
+            tokenize=TokenizePipeline(stages.router, self.models),
+        )
+
+    @property
+    def pipeline(self) -> Pipeline:
+        return self.pipelines.chat
+
+    @property
+    def models(self) -> dict[str, ModelPort]:
+        """One stand-in for all of them."""
+        return dict.fromkeys(self.config.model_ids, self.model)
 
     @property
     def gateway(self) -> Gateway:
+        secrets = Secrets(API_KEY, ADMIN_KEY, b"hash key")
+        engine = open_database(database_url(None, self.config.home))  # connects at first use: never, here
+        directory = Directory(secrets, engine, self.config.accounts)
+        directory.use(Book())
+        files = FileStore(self.config.home / "files")
         return Gateway(
             config=self.config.gateway,
-            keyring=Keyring(Secrets(API_KEY, ADMIN_KEY, b"hash key")),
-            pipeline=self.pipeline,
-            embeddings=EmbeddingPipeline(self.config.embedder, self.embed),
-            models={model.id: self.model for model in self.config.models},
+            directory=directory,
+            accounts=AccountStore(engine, secrets),
+            ledger=cast(Ledger, self.ledger),
+            pipelines=self.pipelines,
+            batches=BatchService(self.config.batches, FileRecords(engine), BatchRecords(engine), files),
+            shedder=Shedder(self.config.gateway.max_in_progress, self.config.gateway.batch_share),
             listeners=[self.recorder],
             readiness=ReadinessCheck(self.dependencies),
         )
 
-    def flight(self, operation: str = "chat", tenant: str = "default") -> Flight:
+    def flight(self, operation: str = "chat", tenant: str = "default", **facts: Any) -> Flight:
         return Flight(
             request_id="req-1",
-            caller=Caller(tenant, "key-1"),
+            caller=Caller(tenant, "key-1", **facts),
             operation=operation,
             deadline=asyncio.get_running_loop().time() + self.config.gateway.request_timeout_s,
             listeners=[self.recorder],
+            ledger=self.ledger,
         )
 
     async def ask(
         self, content: str = "Hi there.", *, tenant: str = "default", use: CacheUse | None = None, **fields: Any
     ) -> Reply:
         """A chat request: model `m`, temperature 0, one user turn, unless `fields` say otherwise."""
-        body = {"model": "m", "messages": [{"role": "user", "content": content}], "temperature": 0, **fields}
-        request = ChatRequest.model_validate(body)
-        return await self.pipeline.answer(request, self.flight(tenant=tenant), use or CacheUse())
+        fields = {"messages": [{"role": "user", "content": content}], **fields}
+        return await self.send(fields, self.flight(tenant=tenant), use)
+
+    async def send(self, fields: dict[str, Any], flight: Flight, use: CacheUse | None = None) -> Reply:
+        """A chat request in this flight."""
+        usual = {"model": "m", "messages": [{"role": "user", "content": "Hi there."}], "temperature": 0}
+        return await self.pipeline.answer(ChatRequest.model_validate({**usual, **fields}), flight, use or CacheUse())
 
     async def answer(self, content: str = "Hi there.", **fields: Any) -> dict[str, Any]:
         """A whole answer."""

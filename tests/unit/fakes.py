@@ -10,8 +10,11 @@ from typing import Any
 import numpy as np
 from valkey.asyncio import Valkey
 
+from app.accounts.types import Caller
 from app.cache.store import SharedStore
+from app.errors import BudgetExceeded, SextantError
 from app.guard.types import Finding, Screened
+from app.ledger.types import UsageRow
 from app.pipeline.ports import Task
 from app.retrieval.types import Chunk, Passage, Vector
 from app.telemetry.events import RequestFinished
@@ -232,6 +235,69 @@ class DictStore(SharedStore):
     def text(self) -> str:
         """All keys and values."""
         return "\n".join(f"{key} {value.decode()}" for key, value in self.values.items())
+
+
+class FakeReservation:
+    """Holds what it is told to, and nothing is too much for it unless `refusals` has an error for the model."""
+
+    def __init__(self, ledger: "FakeLedger", reservation_id: str) -> None:
+        self.id = reservation_id
+        self.exhausted: BudgetExceeded | None = ledger.exhausted
+        self.lost = asyncio.Event()
+        self.held: list[tuple[str, int, int]] = []
+        self.told: list[int] = []
+        self._ledger = ledger
+
+    def headers(self) -> dict[str, str]:
+        return dict(self._ledger.headers)
+
+    async def reserve(self, model: str, tokens: int, cost_nano: int) -> None:
+        if error := self._ledger.refusals.get(model):
+            raise error
+        self.held.append((model, tokens, cost_nano))
+
+    def progress(self, cost_nano: int, prompt_tokens: int, completion_tokens: int, model: str, provider: str) -> None:
+        self.told.append(cost_nano)
+
+    async def settle(self, row: UsageRow) -> UsageRow:
+        if self._ledger.settling:
+            await self._ledger.settling.wait()
+        if self._ledger.settle_error:
+            raise self._ledger.settle_error
+        self._ledger.rows.append(row)
+        return row
+
+    async def release(self) -> None:
+        self._ledger.released.append(self.id)
+
+
+@dataclass
+class FakeLedger:
+    """Lets everybody in, unless `admit_error` says otherwise, and keeps the rows."""
+
+    admit_error: SextantError | None = None
+    settle_error: SextantError | None = None
+    exhausted: BudgetExceeded | None = None
+    refusals: dict[str, SextantError] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
+    settling: asyncio.Event | None = None
+    rows: list[UsageRow] = field(default_factory=list)
+    released: list[str] = field(default_factory=list)
+    reservations: list[FakeReservation] = field(default_factory=list)
+
+    async def admit(
+        self, caller: Caller, reservation_id: str, requested_model: str, *, request_id: str = "", operation: str = ""
+    ) -> FakeReservation:
+        if self.admit_error:
+            raise self.admit_error
+        self.reservations.append(FakeReservation(self, reservation_id))
+        return self.reservations[-1]
+
+    @property
+    def row(self) -> UsageRow:
+        """The one row there must be."""
+        (row,) = self.rows
+        return row
 
 
 @dataclass

@@ -95,7 +95,7 @@ async def test_a_desk_that_may_not_read_does_not_find_and_may_still_keep() -> No
     cache = ExactCache(CacheConfig(), DictStore())
     entry = Entry(whole_answer("chat", {"model": "m"}, "Hello."))
 
-    await desk(cache, read=False).keep(BODY, entry)
+    desk(cache, read=False).keep(BODY, entry)
 
     assert await desk(cache, read=False).look_up(BODY) is None
     assert await desk(cache).look_up(BODY) == entry
@@ -106,10 +106,12 @@ async def test_a_desk_that_may_not_write_keeps_nothing() -> None:
     store = DictStore()
     entry = Entry(whole_answer("chat", {"model": "m"}, "Hello."))
 
-    await desk(ExactCache(CacheConfig(), store), write=False).keep(BODY, entry)
-    await desk(None).keep(BODY, entry)
-    await desk(ExactCache(CacheConfig(), store)).keep(BODY, None)
-    await desk(ExactCache(CacheConfig(), store)).keep(BODY, Entry({"choices": [{"finish_reason": "length"}]}))
+    cache = ExactCache(CacheConfig(), store)
+    desk(cache, write=False).keep(BODY, entry)
+    desk(None).keep(BODY, entry)
+    desk(cache).keep(BODY, None)
+    desk(cache).keep(BODY, Entry({"choices": [{"finish_reason": "length"}]}))
+    await cache.kept()
 
     assert store.values == {}
 
@@ -118,7 +120,7 @@ async def test_an_unmasked_look_up_never_finds_what_was_kept_for_masked_texts() 
     cache = ExactCache(CacheConfig(), DictStore())
     entry = Entry(whole_answer("chat", {"model": "m"}, "Hello <PERSON_1>."))
 
-    await desk(cache).masked().keep(BODY, entry)
+    desk(cache).masked().keep(BODY, entry)
 
     assert await desk(cache).look_up(BODY) is None
     assert await desk(cache).masked().look_up(BODY) == entry

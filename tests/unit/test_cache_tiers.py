@@ -78,7 +78,8 @@ def test_entries_end_with_their_time(clock: list[float]) -> None:
 async def test_an_entry_is_found_in_memory_and_by_another_ingress_in_the_store() -> None:
     store = DictStore()
     cache = ExactCache(CacheConfig(), store)
-    await cache.keep("k", Entry(ANSWER, ("Hel", "lo.")))
+    cache.keep("k", Entry(ANSWER, ("Hel", "lo.")))
+    await cache.kept()
 
     assert await ExactCache(CacheConfig(), store).look_up("k") == Entry(ANSWER, ("Hel", "lo."))
     store.values.clear()
@@ -89,7 +90,9 @@ async def test_an_entry_is_found_in_memory_and_by_another_ingress_in_the_store()
 async def test_an_entry_that_came_from_the_store_does_not_live_longer_than_its_time(clock: list[float]) -> None:
     store = DictStore()
     made_50_s_ago = Entry(ANSWER, made_s=time.time() - 50)
-    await ExactCache(CacheConfig(ttl_s=60), store).keep("k", made_50_s_ago)
+    early = ExactCache(CacheConfig(ttl_s=60), store)
+    early.keep("k", made_50_s_ago)
+    await early.kept()
     late = ExactCache(CacheConfig(ttl_s=60), store)
 
     assert await late.look_up("k") == made_50_s_ago
@@ -127,7 +130,8 @@ async def test_an_entry_that_cannot_be_read_is_a_miss_and_is_replaced(
     assert await cache.look_up("k") is None
     assert "unreadable" in caplog.text
 
-    await cache.keep("k", Entry(ANSWER))
+    cache.keep("k", Entry(ANSWER))
+    await cache.kept()
     assert await cache.look_up("k") == Entry(ANSWER)
 
 

@@ -79,7 +79,6 @@ def test_a_unit_in_the_value_is_refused_with_the_unit_to_give(sections: dict[str
 @pytest.mark.parametrize(
     ("sections", "told"),
     [
-        ({"gateway": {"replicas": 2}}, "set cache.url to a server, or gateway.replicas to 1"),
         ({"models": [{**MODEL, "accelerator_type": "L4"}]}, "models[0]: accelerator_type L4 needs device: gpu"),
         ({"models": [{**MODEL, "replicas": {"min": 3, "max": 2}}]}, "models[0].replicas: min (3) is above max (2)"),
         ({"models": [{**MODEL, "engine": {"model": "x"}}]}, "models[0].engine: model is set by models[].source"),

@@ -120,10 +120,10 @@ def test_a_home_that_others_could_read_is_closed_to_them(tmp_path: Path) -> None
     (home / "ray_token").write_text("token")
     (home / "api_key").write_text("key")
     lock = lock_home(home)
-    prepare(home, planning._any_free(), None, usual_ports=False)
+    prepare(home, planning._any_free(), None, planning.LAPTOP, usual_ports=False)
     lock.close()
     assert stat.S_IMODE(home.stat().st_mode) == 0o700
-    for name in ("ray_token", "api_key", "secret"):
+    for name in ("ray_token", "api_key", "admin_key", "secret"):
         assert stat.S_IMODE((home / name).stat().st_mode) == 0o600
 
 

@@ -17,7 +17,7 @@ MODEL = "all-minilm-l6-v2"
 
 async def embed(bench: Bench, **fields: Any) -> dict[str, Any]:
     request = EmbeddingRequest.model_validate({"model": MODEL, "input": "private words", **fields})
-    return await bench.gateway.embeddings.answer(request, bench.flight(operation="embeddings"))
+    return await bench.pipelines.embeddings.answer(request, bench.flight(operation="embeddings"))
 
 
 async def test_texts_are_embedded_in_their_order_and_counted(bench: Bench) -> None:

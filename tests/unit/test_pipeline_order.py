@@ -31,9 +31,9 @@ async def test_the_stages_are_recorded_in_their_order(bench: Bench) -> None:
     await bench.answer(model="docs")
 
     stages = [stage.name for stage in bench.recorder.only.stages]
-    assert stages[0] == "cache"
-    assert set(stages[1:3]) == {"guard", "embed"}
-    assert stages[3:] == ["retrieve", "generate"]
+    assert stages[:2] == ["admit", "cache"]
+    assert set(stages[2:4]) == {"guard", "embed"}
+    assert stages[4:] == ["retrieve", "reserve", "generate"]
 
 
 async def test_without_retrieval_nothing_is_embedded_or_searched(bench: Bench) -> None:
@@ -105,7 +105,8 @@ async def test_the_engine_gets_its_own_model_name_and_none_of_our_fields(bench: 
         {"role": "system", "content": "You are terse."}, {"role": "user", "content": "Hi there."},
     ]  # fmt: skip
     assert body == {
-        "model": "m", "temperature": 0, "stream": True, "stream_options": {"include_usage": True}, "seed": 5,
+        "model": "m", "temperature": 0, "stream": True, "seed": 5,
+        "stream_options": {"include_usage": True, "continuous_usage_stats": True},
     }  # fmt: skip
 
 

@@ -57,14 +57,14 @@ def test_tool_arguments_are_restored_as_json_and_apart() -> None:
     assert arguments == {0: '{"to": "Ann \\"A\\" O\'Neil"}', 1: '{"cc": "Bob"}'}
 
 
-def test_what_is_held_back_comes_with_the_end_of_the_choice() -> None:
+def test_what_is_held_back_comes_with_the_end_of_the_choice_and_text_before_the_first_call() -> None:
     output = restoring()
     output.chunk(delta(content="see <PERSON"))
-    output.chunk(delta(tool_calls=[call(0, "<PER")]))
-
+    called = output.chunk(delta(tool_calls=[call(0, "<PER")]))["choices"][0]["delta"]
     end = output.chunk(delta(finish="stop"))["choices"][0]["delta"]
 
-    assert end == {"content": "<PERSON", "tool_calls": [{"index": 0, "function": {"arguments": "<PER"}}]}
+    assert called["content"] == "<PERSON"
+    assert end == {"tool_calls": [{"index": 0, "function": {"arguments": "<PER"}}]}
 
 
 def test_text_completions_are_changed_where_their_text_stands() -> None:

@@ -147,7 +147,7 @@ async def test_the_stage_that_failed_says_so(bench: Bench) -> None:
         await bench.answer()
 
     assert {stage.name: stage.error for stage in bench.recorder.only.stages} == {
-        "cache": None, "guard": None, "generate": "upstream_failed",
+        "admit": None, "cache": None, "guard": None, "reserve": None, "generate": "upstream_failed",
     }  # fmt: skip
 
 
@@ -169,7 +169,7 @@ async def test_a_listener_that_fails_harms_nobody_and_its_words_stay_out_of_the_
     flight = bench.flight()
     flight.listeners = [Broken(), bench.recorder]
     with caplog.at_level(logging.DEBUG):
-        flight.settle()
+        await flight.settle()
 
     assert bench.recorder.only.status == 200
     assert "a listener failed" in caplog.text

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.errors import DeadlineExceeded, Unavailable
+from app.errors import DeadlineExceeded, Unavailable, UpstreamFailed
 from app.pipeline.pipeline import Primed
 from tests.unit.bench import Bench, text_of
 from tests.unit.conftest import MakeBench
@@ -131,7 +131,7 @@ async def test_cancelling_before_the_first_chunk_ends_the_generation(bench: Benc
     assert bench.recorder.only.status == 499
 
 
-async def test_a_stream_without_a_chunk_ends_at_once(bench: Bench) -> None:
+async def test_a_stream_without_a_chunk_is_one_that_was_cut_off(bench: Bench) -> None:
     class Silent(FakeModel):
         async def stream(self, *_: Any) -> AsyncIterator[dict[str, Any]]:
             return
@@ -139,8 +139,9 @@ async def test_a_stream_without_a_chunk_ends_at_once(bench: Bench) -> None:
 
     bench.model = Silent()
 
-    assert await bench.chunks() == []
-    assert bench.recorder.only.status == 200
+    with pytest.raises(UpstreamFailed):
+        await bench.chunks()
+    assert bench.recorder.only.status == 502
 
 
 async def test_citations_come_with_the_first_chunk_and_what_was_cited_with_the_last(bench: Bench) -> None:

@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
+from app.accounts.types import Caller
 from app.errors import ModelNotFound
 from app.pipeline.route import Router
 from app.retrieval.passages import CHARACTERS_PER_TOKEN, citations, pack, quote
+from app.routing.catalogue import Catalogue
 from app.wire.extension import RetrievalRequest
 from tests.unit.bench import stack_config
 from tests.unit.fakes import passage
@@ -44,13 +46,14 @@ def router(tmp_path: Path) -> Router:
         {"id": "m", "source": "org/m"},
         {"id": "tuned", "source": "org/t", "lora": {"path": "s3://bucket/adapters"}},
     ]
-    return Router(stack_config(tmp_path, models=models))
+    config = stack_config(tmp_path, models=models)
+    return Router(config, Catalogue(config))
 
 
 def test_an_alias_leads_to_its_model_prompt_and_retrieval(router: Router) -> None:
     chat, docs = router.route("chat"), router.route("docs")
 
-    assert (chat.model.id, chat.prompt, chat.retrieval) == ("m", "assistant", None)
+    assert (chat.base.id, chat.prompt, chat.retrieval) == ("m", "assistant", None)
     assert docs.retrieval is not None
     assert (docs.retrieval.top_k, docs.retrieval.min_score) == (4, 0.25)
 
@@ -65,8 +68,8 @@ def test_the_request_decides_about_retrieval_where_it_says_something(router: Rou
 def test_an_adapter_is_asked_for_behind_a_colon(router: Router) -> None:
     route = router.route("tuned:sql")
 
-    assert (route.model.id, route.adapter, route.engine_model) == ("tuned", "sql", "tuned:sql")
-    assert router.route("tuned").engine_model == "tuned"
+    assert (route.base.id, route.base.engine_model) == ("tuned", "tuned:sql")
+    assert router.route("tuned").base.engine_model == "tuned"
 
 
 @pytest.mark.parametrize("name", ["unknown", "m:sql", "tuned:", "m:", ":", "all-minilm-l6-v2", "M", "chat:sql"])
@@ -78,7 +81,7 @@ def test_a_name_that_is_not_listed_is_not_found(router: Router, name: str) -> No
 
 
 def test_everything_that_model_can_name_is_listed(router: Router) -> None:
-    cards = router.listing()
+    cards = router.listing(Caller("default", "default"))
 
     assert [card["id"] for card in cards] == ["m", "tuned", "chat", "docs", "all-minilm-l6-v2"]
     assert {card["object"] for card in cards} == {"model"}

@@ -1,5 +1,6 @@
 """What leaves for MLflow: captured text only where it was asked for, and nothing that can hurt a request."""
 
+import asyncio
 import json
 import threading
 import time
@@ -125,6 +126,7 @@ async def test_a_request_and_the_end_of_the_stack_never_wait_for_a_stuck_exporte
 
     for _ in range(200):
         tracing.request_finished(bench.recorder.only)
+    await asyncio.sleep(0)
     assert time.perf_counter() - began < 2
     tracing.close(timeout_s=0.2)
 
@@ -132,11 +134,12 @@ async def test_a_request_and_the_end_of_the_stack_never_wait_for_a_stuck_exporte
     stuck.released.set()
 
 
-def exported(bench: Bench) -> str:
+async def exported(bench: Bench) -> str:
     exporter = InMemorySpanExporter()
     tracing = Tracing(ObservabilityConfig(), exporter)
     for event in bench.recorder.events:
         tracing.request_finished(event)
+    await asyncio.sleep(0)
     tracing.close()
     return str([span.to_json() for span in exporter.get_finished_spans()])
 
@@ -156,16 +159,16 @@ async def test_captured_text_is_masked_in_question_and_answer(make_bench: MakeBe
 
     for event in bench.recorder.events:
         assert event.content == {"input": "I am <PERSON_1>. Which port?", "output": "Dear <PERSON_1>, it is 8000."}
-    assert "Which port?" in exported(bench)
-    assert "Alice" not in exported(bench)
+    assert "Which port?" in await exported(bench)
+    assert "Alice" not in await exported(bench)
 
 
 async def test_text_is_not_captured_unless_it_was_asked_for(bench: Bench) -> None:
     await masking(bench).answer("I am Alice. Which port?")
 
     assert bench.recorder.only.content is None
-    assert "Which port" not in exported(bench)
-    assert "8000" not in exported(bench)
+    assert "Which port" not in await exported(bench)
+    assert "8000" not in await exported(bench)
 
 
 async def test_what_a_failed_guard_let_pass_is_not_captured(make_bench: MakeBench) -> None:
@@ -176,4 +179,4 @@ async def test_what_a_failed_guard_let_pass_is_not_captured(make_bench: MakeBenc
     await bench.answer("I am Alice.")
 
     assert bench.recorder.only.content is None
-    assert "Alice" not in exported(bench)
+    assert "Alice" not in await exported(bench)

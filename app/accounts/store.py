@@ -1,0 +1,18 @@
+"""Everything about accounts that the database holds."""
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.accounts.keys import KeyStore
+from app.accounts.rules import RuleStore
+from app.accounts.spend import UsageStore
+from app.accounts.tokens import KeyHasher
+from app.config import Secrets
+
+
+class AccountStore:
+    """For the admin routes and the usage route; requests are answered from `Directory`."""
+
+    def __init__(self, engine: AsyncEngine, secrets: Secrets) -> None:
+        self.keys = KeyStore(engine, KeyHasher(secrets))
+        self.rules = RuleStore(engine)
+        self.usage = UsageStore(engine)

@@ -1,0 +1,161 @@
+"""The rows of batches. Every change of a status is a compare-and-set: the API, the job and the runner race."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, and_, case, exists, func, insert, literal, select, update
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.batches.clock import now_ms
+from app.batches.file_records import behind, file_values
+from app.batches.transaction import transaction
+from app.batches.types import OPEN, Batch, Problem, Status, StoredFile
+from app.sql.schema import batches, files
+
+
+class BatchRecords:
+    """Table `batches`. All methods raise Unavailable while the database is away."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def add(self, batch: Batch, max_open: int) -> bool:
+        """Insert, unless the tenant has `max_open` unfinished ones or the input file is gone: then False.
+
+        Requests at the same time may pass the bound by their number where the database lets them run
+        side by side (PostgreSQL); it is there against a flood.
+        """
+        values = {**asdict(batch), "errors": None}
+        types = [batches.c[name] for name in values]
+        unfinished = (
+            select(func.count())
+            .select_from(batches)
+            .where(batches.c.tenant == batch.tenant, batches.c.status.in_(OPEN))
+            .scalar_subquery()
+        )
+        file = exists().where(files.c.id == batch.input_file, files.c.deleted_ms.is_(None))
+        row = select(*(literal(values[column.name], column.type) for column in types)).where(
+            unfinished < max_open, file
+        )
+        async with transaction(self._engine) as connection:
+            return (await connection.execute(insert(batches).from_select(types, row))).rowcount == 1
+
+    async def get(self, batch_id: str, tenant: str | None = None) -> Batch | None:
+        """The batch; with `tenant`, unless it is another one's."""
+        query = select(batches).where(batches.c.id == batch_id)
+        if tenant is not None:
+            query = query.where(batches.c.tenant == tenant)
+        async with transaction(self._engine) as connection:
+            row = (await connection.execute(query)).first()
+        return _batch(row) if row else None
+
+    async def page(self, tenant: str, *, after: str | None, limit: int) -> Sequence[Batch] | None:
+        """Up to `limit` batches older than the batch `after`, newest first; None: there is no such batch."""
+        query = select(batches).where(batches.c.tenant == tenant).limit(limit)
+        query = query.order_by(batches.c.created_ms.desc(), batches.c.id.desc())
+        async with transaction(self._engine) as connection:
+            if after is not None:
+                place = select(batches.c.created_ms).where(batches.c.tenant == tenant, batches.c.id == after)
+                time = (await connection.execute(place)).scalar()
+                if time is None:
+                    return None
+                query = query.where(behind(batches.c.created_ms, batches.c.id, time, after, False))
+            rows = (await connection.execute(query)).all()
+        return [_batch(row) for row in rows]
+
+    async def cancel(self, tenant: str, batch_id: str) -> bool:
+        """Ask for the end of a batch that is not yet near it. One that no job has begun ends at once."""
+        now = now_ms()
+        untouched = and_(batches.c.job.is_(None), batches.c.status == "validating")
+        return await self._change(
+            batch_id,
+            batches.c.tenant == tenant,
+            batches.c.status.in_(("validating", "in_progress")),
+            status=case((untouched, "cancelled"), else_="cancelling"),
+            cancelling_ms=now,
+            ended_ms=case((untouched, now), else_=None),
+        )
+
+    async def start(self, batch_id: str, total: int) -> bool:
+        """The input is valid: validating -> in_progress."""
+        return await self._change(
+            batch_id, batches.c.status == "validating", status="in_progress", total=total, started_ms=now_ms()
+        )
+
+    async def progress(self, batch_id: str, completed: int, failed: int) -> Status | None:
+        """Write the counts, and read whether to go on."""
+        async with transaction(self._engine) as connection:
+            await connection.execute(
+                update(batches)
+                .where(batches.c.id == batch_id, batches.c.status.in_(OPEN))
+                .values(completed=completed, failed=failed)
+            )
+            status: Status | None = await connection.scalar(select(batches.c.status).where(batches.c.id == batch_id))
+        return status
+
+    async def finalize(self, batch_id: str) -> bool:
+        """Every request has its line: in_progress -> finalizing."""
+        return await self._change(
+            batch_id, batches.c.status == "in_progress", status="finalizing", finalizing_ms=now_ms()
+        )
+
+    async def finish(
+        self,
+        batch: Batch,
+        status: Status,
+        *,
+        output: StoredFile | None = None,
+        error: StoredFile | None = None,
+        errors: Sequence[Problem] = (),
+    ) -> bool:
+        """End a batch that is still as it was read, and show its files in the same transaction."""
+        async with transaction(self._engine) as connection:
+            changed = await connection.execute(
+                update(batches)
+                .where(batches.c.id == batch.id, batches.c.status == batch.status)
+                .values(
+                    status=status,
+                    output_file=output.id if output else None,
+                    error_file=error.id if error else None,
+                    errors=[asdict(problem) for problem in errors],
+                    completed=batch.completed,
+                    failed=batch.failed,
+                    ended_ms=now_ms(),
+                )
+            )
+            if changed.rowcount != 1:
+                return False
+            for file in (output, error):
+                if file:
+                    await connection.execute(insert(files).values(file_values(file)))
+        return True
+
+    async def unfinished(self, limit: int) -> Sequence[Batch]:
+        """What jobs should work on: what they have begun, then the oldest of each tenant before any second one."""
+        rank = func.row_number().over(partition_by=batches.c.tenant, order_by=batches.c.created_ms)
+        begun = case((batches.c.job.is_(None), 1), else_=0)
+        query = (
+            select(batches)
+            .where(batches.c.status.in_(OPEN))
+            .order_by(begun, rank, batches.c.created_ms, batches.c.id)
+            .limit(limit)
+        )
+        async with transaction(self._engine) as connection:
+            return [_batch(row) for row in (await connection.execute(query)).all()]
+
+    async def claim(self, batch_id: str, before: str | None, job: str) -> bool:
+        """Put a new job in the place of the one before; of several processes one succeeds."""
+        return await self._change(
+            batch_id, batches.c.job.is_not_distinct_from(before), batches.c.status.in_(OPEN), job=job
+        )
+
+    async def _change(self, batch_id: str, *conditions: ColumnElement[bool], **values: object) -> bool:
+        query = update(batches).where(batches.c.id == batch_id, *conditions).values(**values)
+        async with transaction(self._engine) as connection:
+            return (await connection.execute(query)).rowcount == 1
+
+
+def _batch(row: Row[Any]) -> Batch:
+    fields = dict(row._mapping)
+    return Batch(**{**fields, "errors": tuple(Problem(**problem) for problem in fields["errors"] or ())})

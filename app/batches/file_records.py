@@ -1,0 +1,89 @@
+"""The rows of files. Every question names the tenant, so no answer can be another tenant's."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import ColumnElement, and_, exists, func, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.batches.clock import now_ms
+from app.batches.transaction import transaction
+from app.batches.types import OPEN, StoredFile
+from app.sql.schema import batches, files
+
+COLUMNS = (
+    files.c.id,
+    files.c.tenant,
+    files.c.key_id,
+    files.c.name,
+    files.c.purpose,
+    files.c.bytes,
+    files.c.created_ms,
+)
+
+
+class FileRecords:
+    """Table `files`. All methods raise Unavailable while the database is away."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def add(self, file: StoredFile) -> None:
+        """Make a file visible."""
+        async with transaction(self._engine) as connection:
+            await connection.execute(insert(files).values(file_values(file)))
+
+    async def find(self, tenant: str, file_id: str) -> StoredFile | None:
+        """The file, unless it is deleted or another tenant's."""
+        async with transaction(self._engine) as connection:
+            row = (await connection.execute(select(*COLUMNS).where(_visible(tenant), files.c.id == file_id))).first()
+        return StoredFile(**row._mapping) if row else None
+
+    async def page(
+        self, tenant: str, *, purpose: str | None, after: str | None, limit: int, ascending: bool
+    ) -> Sequence[StoredFile] | None:
+        """Up to `limit` files behind the file `after`, which may have been deleted meanwhile; None: no such file."""
+        query = select(*COLUMNS).where(_visible(tenant)).limit(limit)
+        if purpose is not None:
+            query = query.where(files.c.purpose == purpose)
+        order = (files.c.created_ms, files.c.id)
+        query = query.order_by(*order) if ascending else query.order_by(*(column.desc() for column in order))
+        async with transaction(self._engine) as connection:
+            if after is not None:
+                place = select(*order).where(files.c.tenant == tenant, files.c.id == after)
+                row = (await connection.execute(place)).first()
+                if row is None:
+                    return None
+                query = query.where(behind(files.c.created_ms, files.c.id, row[0], row[1], ascending))
+            rows = (await connection.execute(query)).all()
+        return [StoredFile(**row._mapping) for row in rows]
+
+    async def delete(self, tenant: str, file_id: str) -> bool:
+        """Make a file invisible. False: there is none, or an unfinished batch reads it."""
+        in_use = exists().where(batches.c.input_file == file_id, batches.c.tenant == tenant, batches.c.status.in_(OPEN))
+        query = update(files).where(_visible(tenant), files.c.id == file_id, ~in_use).values(deleted_ms=now_ms())
+        async with transaction(self._engine) as connection:
+            return (await connection.execute(query)).rowcount == 1
+
+    async def stored_bytes(self, tenant: str) -> int:
+        """What the tenant's files hold together."""
+        async with transaction(self._engine) as connection:
+            query = select(func.coalesce(func.sum(files.c.bytes), 0)).where(_visible(tenant))
+            return int((await connection.execute(query)).scalar_one())
+
+
+def file_values(file: StoredFile) -> dict[str, object]:
+    """A row of `files`."""
+    return {column.name: getattr(file, column.name) for column in COLUMNS}
+
+
+def behind(
+    time: ColumnElement[int], identifier: ColumnElement[str], last_time: int, last_id: str, ascending: bool
+) -> ColumnElement[bool]:
+    """Rows that follow a given one, ordered by time and then by id."""
+    if ascending:
+        return or_(time > last_time, and_(time == last_time, identifier > last_id))
+    return or_(time < last_time, and_(time == last_time, identifier < last_id))
+
+
+def _visible(tenant: str) -> ColumnElement[bool]:
+    return and_(files.c.tenant == tenant, files.c.deleted_ms.is_(None))

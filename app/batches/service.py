@@ -1,0 +1,158 @@
+"""What the routes of files and batches do. A caller sees what is its tenant's."""
+
+import re
+import uuid
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+
+from app.accounts.types import Caller
+from app.batches.batch_records import BatchRecords
+from app.batches.clock import now_ms
+from app.batches.file_records import FileRecords
+from app.batches.files import FileStore
+from app.batches.types import Batch, StoredFile
+from app.batches.upload import receive_upload
+from app.batches.wire import BatchPage, BatchRequest, FilePage
+from app.config.batches import BatchesConfig
+from app.errors import Conflict, InvalidRequest, NotFound, PermissionDenied, RateLimited
+
+RETRY_AFTER_S = 60.0
+# Anything else is no id of ours, and not a text that every database takes (PostgreSQL refuses a NUL).
+ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+class BatchService:
+    """All methods raise Unavailable while the database is away, NotFound for what is not the caller's."""
+
+    def __init__(
+        self,
+        config: BatchesConfig,
+        file_records: FileRecords,
+        batch_records: BatchRecords,
+        files: FileStore,
+        on_created: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`on_created` wakes whoever starts the jobs."""
+        self.config = config
+        self._file_records = file_records
+        self._batch_records = batch_records
+        self._files = files
+        self._on_created = on_created
+
+    async def upload(self, caller: Caller, content_type: str, body: AsyncIterator[bytes]) -> StoredFile:
+        """Store a file. Raises what `receive_upload` raises, and InvalidRequest when the tenant's store is full."""
+        _refuse_batches(caller)
+        if await self._file_records.stored_bytes(caller.tenant) >= self.config.max_stored_bytes:
+            raise InvalidRequest("Your files take all the room that they may; delete some.", param="file")
+        file_id = f"file-{uuid.uuid4().hex}"
+        async with self._files.writing(caller.tenant, file_id) as write:
+            upload = await receive_upload(content_type, body, write, self.config.max_file_bytes)
+            if upload.purpose != "batch":
+                raise InvalidRequest("purpose must be 'batch'.", param="purpose")
+        file = StoredFile(
+            id=file_id,
+            tenant=caller.tenant,
+            key_id=caller.key_id,
+            name=upload.name,
+            purpose="batch",
+            bytes=upload.bytes,
+            created_ms=now_ms(),
+        )
+        try:
+            await self._file_records.add(file)
+        except BaseException:
+            await self._files.delete(caller.tenant, file_id)
+            raise
+        return file
+
+    async def file(self, caller: Caller, file_id: str) -> StoredFile:
+        """A file's row."""
+        file = await self._file_records.find(caller.tenant, file_id) if ID.fullmatch(file_id) else None
+        if file is None:
+            raise NotFound(f"There is no file {file_id[:100]!r}.", param="file_id")
+        return file
+
+    async def list_files(self, caller: Caller, query: FilePage) -> Sequence[StoredFile]:
+        """A page of files, and one more."""
+        found = await self._file_records.page(
+            caller.tenant,
+            purpose=query.purpose,
+            after=query.after,
+            limit=query.limit + 1,
+            ascending=query.order == "asc",
+        )
+        if found is None:
+            raise InvalidRequest("'after' is no file of yours.", param="after")
+        return found
+
+    async def content(self, caller: Caller, file_id: str) -> Path:
+        """Where a file's content lies."""
+        file = await self.file(caller, file_id)
+        return self._files.path(file.tenant, file.id)
+
+    async def delete_file(self, caller: Caller, file_id: str) -> StoredFile:
+        """Delete a file. Raises Conflict while an unfinished batch reads it."""
+        _refuse_batches(caller)
+        file = await self.file(caller, file_id)
+        if not await self._file_records.delete(caller.tenant, file.id):
+            await self.file(caller, file_id)  # somebody else may have deleted it just now
+            raise Conflict("An unfinished batch reads this file; cancel it first.", param="file_id")
+        await self._files.delete(file.tenant, file.id)
+        return file
+
+    async def create(self, caller: Caller, request: BatchRequest) -> Batch:
+        """Begin a batch. Raises InvalidRequest, and RateLimited over `max_open`."""
+        _refuse_batches(caller)
+        file = await self._file_records.find(caller.tenant, request.input_file_id)
+        if file is None or file.purpose != "batch":
+            raise InvalidRequest("There is no such file with purpose 'batch'.", param="input_file_id")
+        now = now_ms()
+        batch = Batch(
+            id=f"batch_{uuid.uuid4().hex}",
+            tenant=caller.tenant,
+            customer=caller.customer,
+            key_id=caller.key_id,
+            endpoint=request.endpoint,
+            input_file=file.id,
+            status="validating",
+            created_ms=now,
+            expires_ms=now + round(self.config.expires_s * 1000),
+            metadata=request.metadata,
+        )
+        if not await self._batch_records.add(batch, self.config.max_open):
+            raise RateLimited(
+                f"You may have {self.config.max_open} unfinished batches; wait for one to end, or cancel it.",
+                retry_after_s=RETRY_AFTER_S,
+            )
+        self._on_created()
+        return batch
+
+    async def batch(self, caller: Caller, batch_id: str) -> Batch:
+        """A batch's row."""
+        batch = await self._batch_records.get(batch_id, caller.tenant) if ID.fullmatch(batch_id) else None
+        if batch is None:
+            raise NotFound(f"There is no batch {batch_id[:100]!r}.", param="batch_id")
+        return batch
+
+    async def list_batches(self, caller: Caller, query: BatchPage) -> Sequence[Batch]:
+        """A page of batches, and one more."""
+        found = await self._batch_records.page(caller.tenant, after=query.after, limit=query.limit + 1)
+        if found is None:
+            raise InvalidRequest("'after' is no batch of yours.", param="after")
+        return found
+
+    async def cancel(self, caller: Caller, batch_id: str) -> Batch:
+        """End a batch early; what is done is kept. Raises Conflict when it ends or has ended otherwise."""
+        _refuse_batches(caller)
+        await self.batch(caller, batch_id)
+        changed = await self._batch_records.cancel(caller.tenant, batch_id)
+        batch = await self.batch(caller, batch_id)
+        if not changed and batch.status not in {"cancelling", "cancelled"}:
+            raise Conflict(f"A batch with status '{batch.status}' cannot be cancelled.", param="batch_id")
+        return batch
+
+
+def _refuse_batches(caller: Caller) -> None:
+    """A request of a batch could otherwise make batches without end."""
+    if caller.batch is not None:
+        raise PermissionDenied("A batch cannot change files or batches.")

@@ -1,0 +1,123 @@
+"""The routes of OpenAI's batch API: `/v1/files` and `/v1/batches`."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import TypeVar
+
+from fastapi import APIRouter
+from pydantic import ValidationError
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import FileResponse, Response
+
+from app.accounts.types import Caller
+from app.batches.service import BatchService
+from app.batches.wire import BatchPage, BatchRequest, FilePage, batch_object, file_object, page_object
+from app.errors import ClientClosedRequest, NotFound, RequestTooSlow
+from app.gateway.body import read_json_body
+from app.gateway.responses import json_response
+from app.wire.base import Wire
+from app.wire.parse import describe, parse_request
+
+router = APIRouter()
+Query = TypeVar("Query", bound=Wire)
+
+
+@router.post("/v1/files")
+async def upload_file(request: Request) -> Response:
+    """Store a file of requests."""
+    caller, batches = _enter(request)
+    timeout_s = batches.config.upload_timeout_s
+    try:
+        async with asyncio.timeout(timeout_s) as limit:
+            file = await batches.upload(caller, request.headers.get("content-type", ""), _body(request))
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        raise RequestTooSlow(f"The file did not arrive within {timeout_s:g} s.") from None
+    return json_response(file_object(file))
+
+
+@router.get("/v1/files")
+async def list_files(request: Request) -> Response:
+    """A page of files."""
+    caller, batches = _enter(request)
+    query = _query(FilePage, request)
+    return json_response(page_object([file_object(f) for f in await batches.list_files(caller, query)], query.limit))
+
+
+@router.get("/v1/files/{file_id}")
+async def retrieve_file(request: Request, file_id: str) -> Response:
+    """What is known of a file."""
+    caller, batches = _enter(request)
+    return json_response(file_object(await batches.file(caller, file_id)))
+
+
+@router.get("/v1/files/{file_id}/content")
+async def file_content(request: Request, file_id: str) -> Response:
+    """A file's content, read from the disk as the client takes it."""
+    caller, batches = _enter(request)
+    path = await batches.content(caller, file_id)
+    if not await asyncio.to_thread(path.is_file):
+        raise NotFound(f"The content of {path.name!r} is gone.", param="file_id")
+    return FileResponse(path, media_type="application/octet-stream", filename=f"{path.name}.jsonl")
+
+
+@router.delete("/v1/files/{file_id}")
+async def delete_file(request: Request, file_id: str) -> Response:
+    """Delete a file."""
+    caller, batches = _enter(request)
+    file = await batches.delete_file(caller, file_id)
+    return json_response({"id": file.id, "object": "file", "deleted": True})
+
+
+@router.post("/v1/batches")
+async def create_batch(request: Request) -> Response:
+    """Have the requests of a file answered in the background."""
+    caller, batches = _enter(request)
+    config = request.app.state.gateway.config
+    raw = await read_json_body(request, config.max_body_bytes, config.body_timeout_s)
+    return json_response(
+        batch_object(await batches.create(caller, parse_request(BatchRequest, raw, config.max_json_depth)))
+    )
+
+
+@router.get("/v1/batches")
+async def list_batches(request: Request) -> Response:
+    """A page of batches, newest first."""
+    caller, batches = _enter(request)
+    query = _query(BatchPage, request)
+    return json_response(page_object([batch_object(b) for b in await batches.list_batches(caller, query)], query.limit))
+
+
+@router.get("/v1/batches/{batch_id}")
+async def retrieve_batch(request: Request, batch_id: str) -> Response:
+    """How far a batch is."""
+    caller, batches = _enter(request)
+    return json_response(batch_object(await batches.batch(caller, batch_id)))
+
+
+@router.post("/v1/batches/{batch_id}/cancel")
+async def cancel_batch(request: Request, batch_id: str) -> Response:
+    """End a batch early."""
+    caller, batches = _enter(request)
+    return json_response(batch_object(await batches.cancel(caller, batch_id)))
+
+
+def _enter(request: Request) -> tuple[Caller, BatchService]:
+    gateway = request.app.state.gateway
+    return gateway.directory.authenticate(request.headers.get("authorization")), gateway.batches
+
+
+def _query(kind: type[Query], request: Request) -> Query:
+    try:
+        return kind.model_validate(dict(request.query_params))
+    except ValidationError as error:
+        raise describe(error) from None
+
+
+async def _body(request: Request) -> AsyncIterator[bytes]:
+    try:
+        async for piece in request.stream():
+            yield piece
+    except ClientDisconnect:
+        raise ClientClosedRequest("The client went away.") from None

@@ -1,0 +1,184 @@
+"""Limits and budgets of requests: reserved before, settled after, and never overspent.
+
+    admit    requests per minute and concurrency; reads the rest           one script in the store
+    reserve  tokens per minute and money, before each attempt              one script
+    settle   the usage row durable in SQL, then the counters               one group commit, one script
+
+The rows are the truth, and the counters follow from them: budgets that the store does not have are loaded from the
+rows before anything is reserved on them. Windows of requests and tokens are not: a store that loses its data forgets
+the last minute. A request whose process dies is settled by another one, when its lease has run out.
+"""
+
+import asyncio
+import contextlib
+import logging
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+
+import orjson
+
+from app.accounts.types import Budget, Caller
+from app.config.accounts import LedgerConfig
+from app.errors import Unavailable
+from app.ledger.counters import Counters
+from app.ledger.meters import admission, money
+from app.ledger.periods import span
+from app.ledger.reaper import reap
+from app.ledger.refusal import refusal
+from app.ledger.reservation import Reservation, applicable
+from app.ledger.rows import RowWriter
+from app.ledger.store import MeterStore, StoreFailed
+from app.ledger.types import Balance, UsageRow
+
+logger = logging.getLogger(__name__)
+
+HEARTBEAT_BATCH = 500  # reservations in one script, so that it does not hold the store up
+
+
+def now_ms() -> int:
+    """Milliseconds since the epoch, by this machine."""
+    return time.time_ns() // 1_000_000
+
+
+class Ledger:
+    """One for each process. Its store and its rows are shared by all of them."""
+
+    def __init__(
+        self, config: LedgerConfig, store: MeterStore, rows: RowWriter, clock: Callable[[], int] = now_ms
+    ) -> None:
+        self._config = config
+        self._store = store
+        self._rows = rows
+        self._clock = clock
+        self._counters = Counters(store, rows.history, uuid.uuid4().hex, config.lease_s)
+        self._live: dict[str, Reservation] = {}
+        self._orphans: set[str] = set()  # perhaps admitted by the store, but nobody here knows of it
+
+    async def admit(
+        self,
+        caller: Caller,
+        reservation_id: str,
+        requested_model: str,
+        *,
+        request_id: str = "",
+        operation: str = "",
+    ) -> Reservation:
+        """Let a request in, or not. What is taken (one of requests per minute, one of concurrency) is all or nothing.
+
+        When no limit or budget can apply, the store is not asked and nothing is kept of the request until it settles:
+        should its process die, no budget is short of anything, and a row without a cost that anybody pays is missing.
+        Raises RateLimited, and Unavailable: the store failed and that refuses, or the database is away.
+        """
+        if self._rows.is_behind:
+            raise Unavailable("The usage database is away; requests wait until it is back.", retry_after_s=5)
+        rules = applicable(caller, requested_model)
+        at_ms = self._clock()
+        meters = admission(rules, caller.budgets, at_ms)
+        verdict = None
+        if meters or caller.model_budgets:
+            who = orjson.dumps(
+                {
+                    "request_id": request_id,
+                    "tenant": caller.tenant,
+                    "key_id": caller.key_id,
+                    "customer": caller.customer,
+                    "operation": operation,
+                    "requested_model": requested_model,
+                    "batch": caller.batch,
+                }
+            )
+            try:
+                verdict = await self._counters.admit(reservation_id, who, meters, at_ms)
+            except BaseException as error:
+                self._orphans.add(reservation_id)
+                if not isinstance(error, StoreFailed) or self._config.on_store_failure == "closed":
+                    raise
+            else:
+                at_ms = verdict.now_ms  # the store's clock is everybody's
+                if verdict.refused:
+                    raise refusal(verdict, verdict.readings)
+        return Reservation(
+            reservation_id,
+            caller,
+            rules,
+            self._counters,
+            self._rows,
+            live=self._live,
+            fails_open=self._config.on_store_failure == "open",
+            at_ms=at_ms,
+            admitted=verdict,
+        )
+
+    async def balance(self, budget: Budget) -> Balance:
+        """What is spent and reserved of a budget in its period. Raises Unavailable."""
+        at_ms = self._clock()
+        reading = (await self._counters.read([money(budget, 0, "b", at_ms)], at_ms)).readings[0]
+        resets_ms = None if budget.period == "rolling" else span(budget.period, at_ms).end_ms
+        return Balance(reading.spent, reading.reserved, resets_ms)
+
+    async def rebuild(self) -> None:
+        """Forget the counters of all budgets: each is loaded from the rows when it is needed next.
+
+        What is reserved is not forgotten. Raises Unavailable.
+        """
+        await self._counters.forget_all()
+
+    async def ping(self) -> bool:
+        """Whether requests can be admitted: the store answers, and no rows wait for the database."""
+        return not self._rows.is_behind and await self._store.ping()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Renews leases, and tends to what is left over here and by others. Closes the rows and the store at its end.
+
+        What is not settled by then is settled by another process, or by the next start.
+        """
+        ending = asyncio.Event()
+        tasks = [
+            asyncio.create_task(self._every_heartbeat(work, ending), name=f"ledger {work.__name__}")
+            for work in (self._renew, self._tend)  # apart: a database that hangs must not cost us our leases
+        ]
+        try:
+            yield
+        finally:
+            ending.set()  # rather than cancel: what is under way ends whole
+            await asyncio.gather(*tasks)
+            await self._rows.close()
+            await self._store.close()
+
+    async def _every_heartbeat(self, work: Callable[[], Awaitable[None]], ending: asyncio.Event) -> None:
+        while not ending.is_set():
+            try:
+                await work()
+            except Unavailable:
+                pass  # logged where it arose; the next beat tries again
+            except Exception as error:
+                logger.error("the ledger's heartbeat failed: %s", type(error).__name__)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._config.heartbeat_s):
+                    await ending.wait()
+
+    async def _renew(self) -> None:
+        live = list(self._live.values())
+        for start in range(0, len(live), HEARTBEAT_BATCH):
+            batch = live[start : start + HEARTBEAT_BATCH]
+            for lost in await self._counters.renew((one.id, one.take_progress()) for one in batch):
+                if lost in self._live:
+                    self._live[lost].lose()
+
+    async def _tend(self) -> None:
+        for orphan in list(self._orphans):
+            await self._counters.settle(orphan, 0, 0)
+            self._orphans.discard(orphan)
+        await self._counters.forget_stale()
+        await self._rows.drain(self._settle_drained)
+        await reap(self._counters, self._rows)
+
+    async def _settle_drained(self, rows: Sequence[UsageRow]) -> None:
+        settled = await asyncio.gather(
+            *(self._counters.settle(row.id, row.cost_nano, row.prompt_tokens + row.completion_tokens) for row in rows)
+        )
+        if not all(settled):  # the store has lost some, and with them which budgets they were of
+            await self._counters.forget_all()

@@ -1,0 +1,183 @@
+"""Usage rows become durable here: many in one commit, or on disk while the database is away."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from typing import Any, Literal
+
+from sqlalchemy import String, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from app.errors import Unavailable
+from app.ledger.history import History
+from app.ledger.spool import Spool
+from app.ledger.types import UsageRow
+from app.sql.schema import usage
+
+logger = logging.getLogger(__name__)
+
+MAX_ROWS = 256  # in one commit
+COMMIT_TIMEOUT_S = 12.0  # longer than SQLite waits for another process's commit
+Written = Literal["inserted", "exists", "spooled"]
+Settle = Callable[[Sequence[UsageRow]], Awaitable[None]]
+
+COLUMNS = [(column.name, column.type.length if isinstance(column.type, String) else None) for column in usage.columns]
+
+
+class RowWriter:
+    """Group commit: while one commit is under way, further rows gather for the next.
+
+    Rows are written once by their id; a second one with the same id changes nothing. One connection is kept for
+    writing, in autocommit: a commit is one statement, and one round trip.
+    """
+
+    def __init__(self, engine: AsyncEngine, spool: Spool, commit_window_ms: float = 0) -> None:
+        dialect: Any = sqlite if engine.dialect.name == "sqlite" else postgresql
+        self.history = History(engine)
+        self._engine = engine
+        self._statement = dialect.insert(usage).on_conflict_do_nothing(index_elements=["id"]).returning(usage.c.id)
+        self._spool = spool
+        self._window_s = commit_window_ms / 1000
+        self._queue: list[tuple[UsageRow, asyncio.Future[Written]]] = []
+        self._committing: asyncio.Task[None] | None = None
+        self._connection: AsyncConnection | None = None
+        self._lock = asyncio.Lock()
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether rows wait for the database to come back."""
+        return self._spool.pending > 0
+
+    async def write(self, row: UsageRow) -> Written:
+        """Make a row durable. Raises Unavailable when neither the database nor the disk takes it."""
+        written: asyncio.Future[Written] = asyncio.get_running_loop().create_future()
+        self._queue.append((row, written))
+        if self._committing is None or self._committing.done():
+            self._committing = asyncio.create_task(self._commit())
+        return await written
+
+    async def insert(self, rows: Sequence[UsageRow]) -> set[str]:
+        """Rows into the database, now. Returns the ids that were new. Raises Unavailable; nothing is spooled."""
+        async with self._lock:
+            return await self._insert(rows)
+
+    async def write_off(self, row: UsageRow, amount_nano: int) -> UsageRow:
+        """Take a part of a row's cost back; it becomes overrun. Raises Unavailable."""
+        lower = replace(row, cost_nano=row.cost_nano - amount_nano, overrun_nano=row.overrun_nano + amount_nano)
+        money = {"cost_nano": lower.cost_nano, "overrun_nano": lower.overrun_nano}
+        try:
+            async with self._engine.begin() as connection:
+                await connection.execute(update(usage).where(usage.c.id == row.id).values(money))
+        except Exception as error:
+            raise _away() from error
+        return lower
+
+    async def drain(self, settle: Settle) -> None:
+        """Move what is spooled, here and by processes that died, into the database, and settle it.
+
+        `settle` must bear a row that has been settled already: what fails half-way is done again as a whole.
+        Raises Unavailable.
+        """
+        async with self._lock:
+            if self._spool.pending:
+                await self._empty(self._spool, settle)
+            for orphan in self._spool.adopt():
+                await self._empty(orphan, settle)
+
+    async def close(self) -> None:
+        """Finish what is queued, and give the connection back."""
+        if self._committing is not None:
+            await self._committing
+        async with self._lock:
+            await self._disconnect()
+            self._spool.close()
+
+    async def _empty(self, spool: Spool, settle: Settle) -> None:
+        rows = spool.rows()
+        for start in range(0, len(rows), MAX_ROWS):
+            part = rows[start : start + MAX_ROWS]
+            await self._insert(part)
+            await settle(part)
+        spool.clear()
+        if rows:
+            logger.warning("%d spooled usage rows are in the database now", len(rows))
+
+    async def _commit(self) -> None:
+        while self._queue:
+            if self._window_s:
+                await asyncio.sleep(self._window_s)
+            async with self._lock:
+                batch, self._queue = self._queue[:MAX_ROWS], self._queue[MAX_ROWS:]
+                try:
+                    results = await self._keep([row for row, _ in batch])
+                except Exception as error:
+                    for _, future in batch:
+                        if not future.done():
+                            future.set_exception(error)
+                    continue
+            for (_, future), written in zip(batch, results, strict=True):
+                if not future.done():
+                    future.set_result(written)
+
+    async def _keep(self, rows: list[UsageRow]) -> list[Written]:
+        # What is spooled goes first, so that the database is not asked again by each request while it is away.
+        if not self._spool.pending:
+            try:
+                new = await self._insert(rows)
+                return ["inserted" if row.id in new else "exists" for row in rows]
+            except Unavailable:
+                logger.warning("the usage database is away: usage rows are spooled")
+        await asyncio.to_thread(self._spool.append, rows)
+        return ["spooled"] * len(rows)
+
+    async def _insert(self, rows: Sequence[UsageRow]) -> set[str]:
+        values = [_values(row) for row in rows]
+        try:
+            async with asyncio.timeout(COMMIT_TIMEOUT_S):
+                while True:
+                    is_new = self._connection is None
+                    try:
+                        return await self._execute(values)
+                    except Exception:
+                        await self._disconnect()
+                        if is_new:
+                            raise
+                        # The kept connection may have died while it was idle; a new one tells.
+        except Exception as error:
+            # The boundary: whatever keeps a row out of the database, the row must not be lost.
+            await self._disconnect()
+            logger.warning("usage rows: %s", type(error).__name__)
+            raise _away() from error
+
+    async def _execute(self, values: list[dict[str, Any]]) -> set[str]:
+        if self._connection is None:
+            engine = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+            self._connection = await engine.connect()
+        result = await self._connection.execute(self._statement, values)
+        return set(result.scalars())
+
+    async def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(Exception):
+                await connection.invalidate()
+            with contextlib.suppress(Exception):
+                await connection.close()
+
+
+def _away() -> Unavailable:
+    return Unavailable("The usage database cannot be reached right now.", retry_after_s=5)
+
+
+def _values(row: UsageRow) -> dict[str, Any]:
+    """A row as the table takes it. Texts are clipped: one that does not fit would hold up all rows behind it."""
+    return {name: _clipped(getattr(row, name), length) for name, length in COLUMNS}
+
+
+def _clipped(value: Any, length: int | None) -> Any:
+    if length is None or value is None:
+        return value
+    return value.replace("\x00", "")[:length]

@@ -1,0 +1,78 @@
+"""What a call may cost at most, and what a request did cost."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from app.ledger.pricing import cost_nano, estimate_tokens, prompt_bound, worst_case
+from app.pipeline.texts import places
+from app.pipeline.transcript import Transcript
+from app.routing.target import Target
+from app.telemetry.events import Usage
+
+# For a model of which nothing is known; local ones with a price have a context size.
+DEFAULT_OUTPUT_TOKENS = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """The worst case of one call: tokens as rate limits count them, money as budgets do."""
+
+    tokens: int
+    cost_nano: int
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """What was used. `estimated`: the model did not say, so it was counted here."""
+
+    usage: Usage
+    cost_nano: int
+    estimated: bool
+
+
+def bound_of(body: dict[str, Any], target: Target, timeout_s: float) -> Bound:
+    """The worst case of sending this body to this target.
+
+    Money is bounded strictly (a prompt has no more tokens than bytes). Rate limits take the usual estimate of the
+    prompt: a strict bound would be four times what is used, and is corrected afterwards anyway.
+    """
+    prompts = len(body["prompt"]) if isinstance(body.get("prompt"), list) else 1
+    answers = (body.get("n") or 1) * prompts
+    output = output_bound(body, target)
+    return Bound(
+        tokens=_estimated_prompt(body) + output * answers,
+        cost_nano=worst_case(target.price, prompt_bound(body), output, answers, timeout_s),
+    )
+
+
+def output_bound(body: dict[str, Any], target: Target) -> int:
+    """Tokens that one answer can have."""
+    wanted = body.get("max_completion_tokens") or body.get("max_tokens")
+    most = target.max_output_tokens or target.context_window or DEFAULT_OUTPUT_TOKENS
+    return min(wanted, most) if wanted else most
+
+
+def bill_of(body: dict[str, Any], target: Target, transcript: Transcript) -> Bill:
+    """What this target is owed for what it has said so far, at its end or at any moment before."""
+    usage, estimated = transcript.usage, False
+    if not transcript.is_counted:
+        estimated = True
+        usage = Usage(_estimated_prompt(body), max(len(transcript.deltas), estimate_tokens(transcript.text)), 0)
+    cost = cost_nano(
+        target.price,
+        usage.prompt_tokens,
+        usage.cached_tokens,
+        usage.completion_tokens,
+        transcript.replica_seconds,
+    )
+    return Bill(usage, cost, estimated)
+
+
+def _estimated_prompt(body: dict[str, Any]) -> int:
+    return sum(estimate_tokens(text) for place in places(body) for text in place.read())
+
+
+def usd(nano: int) -> str:
+    """Nano-dollars as a decimal number of dollars, without an exponent: `0.000001234`."""
+    whole, fraction = divmod(nano, 1_000_000_000)
+    return f"{whole}.{fraction:09d}".rstrip("0").rstrip(".")

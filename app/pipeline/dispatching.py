@@ -1,0 +1,89 @@
+"""From a route to a trip: which targets are tried, in which order, and what each of them may cost."""
+
+from dataclasses import dataclass
+
+from app.accounts.types import Caller
+from app.pipeline.billing import Bill, bill_of, bound_of
+from app.pipeline.draft import Draft
+from app.pipeline.flight import Flight
+from app.pipeline.route import Route
+from app.retrieval.types import Vector
+from app.routing.catalogue import Catalogue
+from app.routing.dispatch import Dispatcher
+from app.routing.planner import Planner, RoutingWish
+from app.routing.split import is_in
+from app.routing.target import Target
+from app.routing.types import Trip
+from app.wire.extension import RoutingRequest
+
+BATCH_PRIORITY = 10  # vLLM: requests with larger numbers wait for those with smaller ones
+
+# How an attempt ends that nobody waited for any more: its model was at work, and is owed for the prompt.
+GIVEN_UP = frozenset({"CancelledError", "GeneratorExit", "client_closed_request", "deadline_exceeded"})
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatching:
+    """The planner and the dispatcher, as one request uses them. `timeout_s`: of a whole request."""
+
+    catalogue: Catalogue
+    planner: Planner
+    dispatcher: Dispatcher
+    timeout_s: float
+
+    def needs_vector(self, route: Route, wish: RoutingRequest) -> bool:
+        """Whether the choice among the route's models depends on the question's embedding."""
+        return self.planner.needs_vector(route.requested, _wish(wish))
+
+    def answering(self, route: Route, wish: RoutingRequest, caller: Caller) -> tuple[Target, ...]:
+        """The models whose answers this caller may get in the first place: what a cache key is made of.
+
+        Known before the cache is asked. Fallbacks are not among them, and their answers are not kept.
+        """
+        alias = route.alias
+        if alias is None:
+            return route.reachable[:1]
+        if wish.model is not None:
+            return tuple(target for target in route.reachable if target.engine_model == wish.model)[:1]
+        if alias.tiers and wish.tier:
+            return (self.catalogue.target(alias.tiers.small if wish.tier == "small" else alias.tiers.large),)
+        usual = tuple(self.catalogue.target(candidate.model) for candidate in alias.candidates)
+        canary = alias.canary
+        if canary and wish.splits and is_in("canary", route.requested, canary, caller):
+            return (self.catalogue.target(canary.model), *usual)
+        return usual
+
+    def trip(self, route: Route, wish: RoutingRequest, draft: Draft, vector: Vector | None, flight: Flight) -> Trip:
+        """Plan, and see to it that whoever is asked is reserved for before and billed for after.
+
+        Raises InvalidRequest for a wish that cannot be met.
+        """
+        plan = self.planner.plan(route.requested, flight.caller, _wish(wish), vector)
+        flight.attributes["router.reason"] = plan.reason
+
+        async def reserve(target: Target) -> None:
+            bound = bound_of(draft.body, target, self.timeout_s)
+            await flight.hold(target, bound.tokens, bound.cost_nano)
+
+        trip = Trip(
+            plan=plan,
+            draft=draft,
+            answer_id=flight.answer_id,
+            deadline=flight.deadline,
+            reserve=reserve,
+            priority=BATCH_PRIORITY if flight.caller.batch else 0,
+        )
+        flight.trip = trip
+        flight.billing = lambda: _owed(trip, flight)
+        return trip
+
+
+def _owed(trip: Trip, flight: Flight) -> tuple[Target, Bill] | None:
+    target = trip.answered_by
+    if target is None and trip.attempts and trip.attempts[-1].error in GIVEN_UP:
+        target = trip.attempts[-1].target
+    return (target, bill_of(trip.draft.body, target, flight.transcript)) if target else None
+
+
+def _wish(wish: RoutingRequest) -> RoutingWish:
+    return RoutingWish(wish.model, wish.tier, wish.fallbacks, wish.splits)

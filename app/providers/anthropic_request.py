@@ -1,0 +1,116 @@
+"""A chat request in OpenAI's wire, as Anthropic's Messages API takes it.
+
+What has no counterpart there (`seed`, penalties, `logit_bias`, `logprobs`, vLLM's fields but `top_k`)
+is dropped; more than one choice is refused, because fewer answers than asked for would be wrong.
+A `json_schema` is Anthropic's structured output (`output_config.format`), which is exact; `json_object`
+has no counterpart and becomes a sentence of the system prompt.
+"""
+
+from typing import Any
+
+import orjson
+
+from app.errors import InvalidRequest
+from app.providers.body import output_limit
+
+_JSON_OBJECT = "Answer with one JSON object and nothing else."
+_TOOL_CHOICES = {"auto": "auto", "required": "any", "none": "none"}
+
+
+def anthropic_request(body: dict[str, Any], *, stream: bool, max_output_tokens: int) -> dict[str, Any]:
+    """The body of `POST /messages`. Raises InvalidRequest for what cannot be said there."""
+    if (body.get("n") or 1) > 1:
+        raise InvalidRequest("this model gives one choice: leave n out", param="n")
+    request: dict[str, Any] = {
+        "model": body["model"],
+        "max_tokens": output_limit(body, max_output_tokens),
+        "messages": _turns(body["messages"]),
+        "stream": stream,
+    }
+    system = [message["content"] for message in body["messages"] if message["role"] in ("system", "developer")]
+    answer_format = body.get("response_format") or {}
+    if answer_format.get("type") == "json_object":
+        system.append(_JSON_OBJECT)
+    if answer_format.get("type") == "json_schema":
+        schema = answer_format["json_schema"].get("schema") or {"type": "object"}
+        request["output_config"] = {"format": {"type": "json_schema", "schema": schema}}
+    if system:
+        request["system"] = "\n\n".join(system)
+    if body.get("temperature") is not None:
+        request["temperature"] = min(body["temperature"], 1.0)  # its scale ends at 1, OpenAI's at 2
+    if body.get("top_p") is not None:
+        request["top_p"] = body["top_p"]
+    if (body.get("top_k") or 0) > 0:  # vLLM: -1 and 0 stand for all
+        request["top_k"] = body["top_k"]
+    if stop := body.get("stop"):
+        request["stop_sequences"] = [stop] if isinstance(stop, str) else stop
+    if tools := body.get("tools"):
+        request["tools"] = [_tool(tool["function"]) for tool in tools]
+        if choice := _tool_choice(body):
+            request["tool_choice"] = choice
+    return request
+
+
+def _turns(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """User and assistant in turn. Results of tools are the user's; neighbours of one role become one
+    turn, since all results of one answer's calls belong into the turn after it."""
+    turns: list[dict[str, Any]] = []
+    for message in messages:
+        if message["role"] in ("system", "developer"):
+            continue
+        role = "assistant" if message["role"] == "assistant" else "user"
+        blocks = _blocks(message)
+        if turns and turns[-1]["role"] == role:
+            turns[-1]["content"] += blocks
+        elif blocks:
+            turns.append({"role": role, "content": blocks})
+    return turns
+
+
+def _blocks(message: dict[str, Any]) -> list[dict[str, Any]]:
+    text = message.get("content") or message.get("refusal") or ""
+    if message["role"] == "tool":
+        return [{"type": "tool_result", "tool_use_id": message["tool_call_id"], "content": text}]
+    # An empty text block is an error there.
+    blocks: list[dict[str, Any]] = [{"type": "text", "text": text}] if text else []
+    for call in message.get("tool_calls") or ():
+        function = call["function"]
+        blocks.append(
+            {"type": "tool_use", "id": call["id"], "name": function["name"], "input": _arguments(function["arguments"])}
+        )
+    return blocks
+
+
+def _arguments(text: str) -> dict[str, Any]:
+    try:
+        arguments = orjson.loads(text or "{}")
+    except orjson.JSONDecodeError:
+        arguments = None
+    if not isinstance(arguments, dict):
+        raise InvalidRequest("the arguments of a tool call are no JSON object", param="messages")
+    return arguments
+
+
+def _tool(function: dict[str, Any]) -> dict[str, Any]:
+    tool: dict[str, Any] = {
+        "name": function["name"],
+        "input_schema": function.get("parameters") or {"type": "object", "properties": {}},
+    }
+    for name in ("description", "strict"):
+        if function.get(name) is not None:
+            tool[name] = function[name]
+    return tool
+
+
+def _tool_choice(body: dict[str, Any]) -> dict[str, Any] | None:
+    asked, one_at_a_time = body.get("tool_choice"), body.get("parallel_tool_calls") is False
+    if asked is None and not one_at_a_time:
+        return None
+    choice: dict[str, Any] = (
+        {"type": "tool", "name": asked["function"]["name"]}
+        if isinstance(asked, dict)
+        else {"type": _TOOL_CHOICES[asked or "auto"]}
+    )
+    if one_at_a_time and choice["type"] != "none":
+        choice["disable_parallel_tool_use"] = True
+    return choice

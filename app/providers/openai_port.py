@@ -1,0 +1,63 @@
+"""A hosted model behind OpenAI's wire: OpenAI itself, Azure, and everybody who speaks as they do."""
+
+from collections.abc import AsyncGenerator, Callable
+from typing import Any
+
+from app.errors import UpstreamFailed
+from app.pipeline.ports import Task
+from app.providers.body import body_for
+from app.providers.hosted import HostedModel
+from app.providers.presets import Facts
+from app.providers.sse import SseReader
+from app.providers.upstream import Upstream, drain
+
+UrlFor = Callable[[Task, str], str]
+"""The address of a task, given the model's name."""
+
+DONE = b"[DONE]"
+
+
+class OpenAIPort(HostedModel):
+    """A ModelPort. Chunks and answers pass as they come, but for `choices: null`, which becomes empty."""
+
+    def __init__(self, upstream: Upstream, facts: Facts, url_for: UrlFor, max_output_tokens: int) -> None:
+        super().__init__(upstream.health, max_output_tokens)
+        self._upstream = upstream
+        self._facts = facts
+        self._url_for = url_for
+
+    async def stream(self, task: Task, body: dict[str, Any], request_id: str) -> AsyncGenerator[dict[str, Any], None]:
+        """Chunks. Raises UpstreamFailed when the stream ends before the answer does."""
+        payload = self._body(task, body, stream=True)
+        reader, begun, finished = SseReader(), set[Any](), set[Any]()
+        async with self._upstream.post(self._url_for(task, body["model"]), payload, request_id) as reply:
+            while piece := await reply.read():
+                for event in reader.feed(piece):
+                    if event.data == DONE:
+                        await drain(reply)
+                        return
+                    chunk = self._upstream.parse(event.data)
+                    choices = chunk["choices"] = _choices(chunk)
+                    for choice in choices:
+                        (finished if choice.get("finish_reason") else begun).add(choice.get("index"))
+                    yield chunk
+        if not finished or begun - finished:  # some end without [DONE]
+            raise UpstreamFailed("The provider broke the answer off.")
+
+    async def complete(self, task: Task, body: dict[str, Any], request_id: str) -> dict[str, Any]:
+        """A whole answer."""
+        payload = self._body(task, body, stream=False)
+        answer = await self._upstream.whole(self._url_for(task, body["model"]), payload, request_id)
+        if not _choices(answer):
+            raise UpstreamFailed("The provider sent an answer without choices.")
+        return answer
+
+    def _body(self, task: Task, body: dict[str, Any], *, stream: bool) -> dict[str, Any]:
+        return body_for(self._facts, task, body, stream=stream, max_output_tokens=self._max_output_tokens)
+
+
+def _choices(part: dict[str, Any]) -> list[dict[str, Any]]:
+    choices = part.get("choices") or []
+    if not isinstance(choices, list) or not all(isinstance(choice, dict) for choice in choices):
+        raise UpstreamFailed("The provider's answer is not in the form that its API promises.")
+    return choices

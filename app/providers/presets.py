@@ -1,0 +1,98 @@
+"""What is known of each provider: its address, the name of its key's variable, and what its wire does not take.
+
+Facts are from the providers' own pages and API answers, read in November 2026:
+
+- OpenAI: `max_tokens` is deprecated, and reasoning models refuse it: `max_completion_tokens`.
+- Azure: `api-key` header; the v1 API needs no `api-version`, the dated one has the deployment in its path.
+- Gemini: unknown fields are a 400; `seed`, both penalties and `logit_bias` have been answered so. A wrong
+  key is a 400 too (`failures` knows).
+- Mistral: unknown fields are a 422 (`extra_forbidden`), `stream_options` and `max_completion_tokens`
+  among them; `seed` is called `random_seed`; the last chunk of a stream always has the usage.
+- Groq: `logprobs`, `top_logprobs`, `logit_bias` and `messages[].name` are a 400.
+- Together, OpenRouter: take `top_k`, `min_p` and `repetition_penalty` as vLLM does.
+- Ollama: takes `max_tokens`, not `max_completion_tokens`; needs no key, as TGI and vLLM do not.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from app.config.providers import Dialect, Preset
+
+# Fields of our wire that OpenAI's does not have.
+VLLM_FIELDS = frozenset(
+    {
+        "top_k",
+        "min_p",
+        "repetition_penalty",
+        "min_tokens",
+        "ignore_eos",
+        "skip_special_tokens",
+        "priority",
+    }
+)
+_SAMPLERS = frozenset({"top_k", "min_p", "repetition_penalty"})
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a provider takes. The defaults are those of an endpoint that nothing is known of."""
+
+    base_url: str | None = None
+    dialect: Dialect = "openai"
+    key_variable: str | None = None  # None: no key needed
+    tokens_field: str = "max_tokens"  # what bounds a chat answer
+    stream_usage: bool = True  # takes stream_options
+    developer_role: bool = False  # else such messages become system messages
+    drops: frozenset[str] = VLLM_FIELDS
+    renames: Mapping[str, str] | None = None
+    message_names: bool = True  # takes messages[].name
+    request_id_header: str = "x-request-id"
+
+
+UNKNOWN = Facts()
+
+PRESETS: Mapping[Preset, Facts] = {
+    "openai": Facts(
+        "https://api.openai.com/v1",
+        key_variable="OPENAI_API_KEY",
+        tokens_field="max_completion_tokens",
+        developer_role=True,
+        request_id_header="x-client-request-id",
+    ),
+    "azure": Facts(
+        dialect="azure",
+        key_variable="AZURE_OPENAI_API_KEY",
+        tokens_field="max_completion_tokens",
+        developer_role=True,
+        request_id_header="x-ms-client-request-id",
+    ),
+    "anthropic": Facts("https://api.anthropic.com/v1", dialect="anthropic", key_variable="ANTHROPIC_API_KEY"),
+    "gemini": Facts(
+        "https://generativelanguage.googleapis.com/v1beta/openai",
+        key_variable="GEMINI_API_KEY",
+        drops=VLLM_FIELDS | {"seed", "frequency_penalty", "presence_penalty", "logit_bias", "parallel_tool_calls"},
+    ),
+    "mistral": Facts(
+        "https://api.mistral.ai/v1",
+        key_variable="MISTRAL_API_KEY",
+        stream_usage=False,
+        drops=VLLM_FIELDS | {"logit_bias", "logprobs", "top_logprobs"},
+        renames={"seed": "random_seed"},
+        message_names=False,
+    ),
+    "groq": Facts(
+        "https://api.groq.com/openai/v1",
+        key_variable="GROQ_API_KEY",
+        tokens_field="max_completion_tokens",
+        drops=VLLM_FIELDS | {"logit_bias", "logprobs", "top_logprobs"},
+        message_names=False,
+    ),
+    "together": Facts("https://api.together.xyz/v1", key_variable="TOGETHER_API_KEY", drops=VLLM_FIELDS - _SAMPLERS),
+    "openrouter": Facts(
+        "https://openrouter.ai/api/v1", key_variable="OPENROUTER_API_KEY", drops=VLLM_FIELDS - _SAMPLERS
+    ),
+    "ollama": Facts("http://localhost:11434/v1", drops=frozenset({"priority"})),
+    "tgi": Facts("http://localhost:8080/v1", drops=frozenset({"priority"})),
+    "vllm": Facts("http://localhost:8000/v1", drops=frozenset(), developer_role=True),
+    "litellm": Facts(dialect="litellm"),
+}

@@ -1,0 +1,1 @@
+"""Slow tests that hurt a running stack: `make chaos`."""

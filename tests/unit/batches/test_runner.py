@@ -1,0 +1,199 @@
+"""Every unfinished batch has one job, whoever dies."""
+
+import asyncio
+import itertools
+import sqlite3
+from collections.abc import Mapping
+
+import pytest
+from sqlalchemy import update
+
+from app.batches import runner as running
+from app.batches.runner import BatchRunner, JobState
+from app.batches.service import BatchService
+from app.batches.types import Batch
+from app.errors import Unavailable
+from app.sql.schema import batches
+from tests.unit.batches.desk import CALLERS, Desk, echo, eventually, lines_of
+
+
+class Cluster:
+    """Takes a name once, as Ray does."""
+
+    def __init__(self) -> None:
+        self.jobs: dict[str, JobState] = {}
+        self.submitted: list[str] = []
+        self.asked = 0
+        self.away = False
+
+    def states(self) -> Mapping[str, JobState]:
+        self.asked += 1
+        if self.away:
+            raise Unavailable("Ray is away.")
+        return dict(self.jobs)
+
+    def submit(self, name: str, batch_id: str) -> None:
+        if self.away:
+            raise Unavailable("Ray is away.")
+        assert name.startswith(batch_id)
+        self.submitted.append(name)
+        self.jobs.setdefault(name, JobState(None))
+
+    def end(self, name: str, ended_ms: int = 0) -> None:
+        self.jobs[name] = JobState(ended_ms)
+
+
+@pytest.fixture
+def cluster() -> Cluster:
+    return Cluster()
+
+
+@pytest.fixture
+def runner(desk: Desk, cluster: Cluster) -> BatchRunner:
+    return BatchRunner(desk.config, desk.batch_records, desk.files, cluster)
+
+
+async def test_a_batch_gets_one_job_however_many_processes_look(desk: Desk, cluster: Cluster) -> None:
+    batch = await desk.begin(lines_of(1))
+    runners = [BatchRunner(desk.config, desk.batch_records, desk.files, cluster) for _ in range(8)]
+    for _ in range(3):
+        await asyncio.gather(*(runner.look() for runner in runners))
+    assert list(cluster.jobs) == [f"{batch.id}-1"]
+    assert (await desk.read(batch)).job == f"{batch.id}-1"
+
+
+async def test_a_job_that_ended_before_its_batch_is_followed_by_one_other(desk: Desk, cluster: Cluster) -> None:
+    batch = await desk.begin(lines_of(1))
+    runners = [BatchRunner(desk.config, desk.batch_records, desk.files, cluster) for _ in range(8)]
+    await runners[0].look()
+    cluster.end(f"{batch.id}-1")
+    for _ in range(3):
+        await asyncio.gather(*(runner.look() for runner in runners))
+    assert list(cluster.jobs) == [f"{batch.id}-1", f"{batch.id}-2"]
+
+
+async def test_a_name_without_a_job_is_submitted(desk: Desk, cluster: Cluster, runner: BatchRunner) -> None:
+    """Its process died in between, or the whole cluster was started anew."""
+    batch = await desk.begin(lines_of(1))
+    await desk.batch_records.claim(batch.id, None, f"{batch.id}-7")
+    await runner.look()
+    assert cluster.submitted == [f"{batch.id}-7"]
+
+
+async def test_a_job_that_keeps_failing_is_started_less_and_less_often(
+    desk: Desk, cluster: Cluster, runner: BatchRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1_000_000
+    monkeypatch.setattr(running, "now_ms", lambda: now)
+    batch = await desk.begin(lines_of(1))
+    await runner.look()
+    starts = [now]
+    while len(starts) < 5:
+        cluster.end(cluster.submitted[-1], now)
+        before = len(cluster.submitted)
+        while len(cluster.submitted) == before:
+            now += 1_000
+            await runner.look()
+        starts.append(now)
+    assert [later - earlier for earlier, later in itertools.pairwise(starts)] == [5e3, 10e3, 20e3, 40e3]
+    assert cluster.submitted[-1] == f"{batch.id}-5"
+    assert running._pause_ms(10_000) == 600_000
+
+
+async def test_ended_batches_need_no_job(desk: Desk, cluster: Cluster, runner: BatchRunner) -> None:
+    batch = await desk.begin(lines_of(1))
+    await desk.run(batch, echo)
+    cluster.away = True  # it is not even asked
+    await runner.look()
+    assert cluster.submitted == []
+
+
+@pytest.mark.parametrize("status", ["validating", "in_progress", "finalizing", "cancelling"])
+async def test_every_unfinished_status_needs_one(
+    desk: Desk, cluster: Cluster, runner: BatchRunner, status: str
+) -> None:
+    batch = await desk.begin(lines_of(1))
+    async with desk.engine.begin() as connection:
+        await connection.execute(update(batches).values(status=status))
+    await runner.look()
+    assert cluster.submitted == [f"{batch.id}-1"]
+
+
+async def test_jobs_are_bounded_and_no_tenant_waits_behind_anothers_second(
+    desk: Desk, cluster: Cluster, runner: BatchRunner
+) -> None:
+    mine = [await desk.begin(lines_of(1)) for _ in range(3)]
+    await runner.look()
+    cluster.jobs.clear()
+    cluster.submitted.clear()
+    async with desk.engine.begin() as connection:
+        await connection.execute(update(batches).values(job=None))
+    theirs = await desk.begin(lines_of(1), "sk-other")
+    await runner.look()
+    assert cluster.submitted == [f"{batch.id}-1" for batch in (mine[0], theirs, mine[1])]
+    await desk.run(mine[0], echo)
+    await runner.look()
+    assert cluster.submitted[3:] == [f"{mine[2].id}-1"]
+
+
+async def test_a_batch_that_no_job_can_end_is_given_up_long_after_its_window(
+    desk: Desk, cluster: Cluster, runner: BatchRunner
+) -> None:
+    batch = await desk.begin(lines_of(1))
+    await runner.look()
+    async with desk.engine.begin() as connection:
+        await connection.execute(update(batches).values(expires_ms=1))
+    await runner.look()
+    assert (await desk.read(batch)).status == "validating"  # a job that runs is let run
+    cluster.end(f"{batch.id}-1")
+    await runner.look()
+    ended = await desk.read(batch)
+    assert (ended.status, ended.errors[0].code) == ("failed", "job_failed")
+
+
+async def test_the_loop_outlives_a_cluster_that_is_away(desk: Desk, cluster: Cluster, runner: BatchRunner) -> None:
+    batch = await desk.begin(lines_of(1))
+    cluster.away = True
+    following = asyncio.create_task(runner.follow())
+    await eventually(lambda: cluster.asked > 3)
+    cluster.away = False
+    await eventually(lambda: bool(cluster.submitted))
+    assert cluster.submitted == [f"{batch.id}-1"]
+    assert not following.done()
+    following.cancel()
+
+
+async def test_a_new_batch_does_not_wait_for_the_next_round(desk: Desk, cluster: Cluster) -> None:
+    config = desk.config.model_copy(update={"poll_s": 3600})
+    runner = BatchRunner(config, desk.batch_records, desk.files, cluster)
+    desk.service = BatchService(config, desk.file_records, desk.batch_records, desk.files, runner.wake)
+    first = await desk.begin(lines_of(1))
+    following = asyncio.create_task(runner.follow())
+    await eventually(lambda: f"{first.id}-1" in cluster.jobs)  # the round is over, and the next one far off
+    batch = await desk.begin(lines_of(1))
+    await eventually(lambda: f"{batch.id}-1" in cluster.jobs)
+    following.cancel()
+
+
+async def test_a_batch_that_ends_while_the_cluster_is_asked_gets_no_job(desk: Desk) -> None:
+    class Slow(Cluster):
+        def states(self) -> Mapping[str, JobState]:
+            with sqlite3.connect(desk.home / "sextant.db") as connection:
+                connection.execute("UPDATE batches SET status = 'cancelled'")
+            connection.close()
+            return super().states()
+
+    cluster = Slow()
+    await desk.begin(lines_of(1))
+    await BatchRunner(desk.config, desk.batch_records, desk.files, cluster).look()
+    assert cluster.submitted == []
+
+
+async def test_an_unstarted_batch_that_is_cancelled_gets_no_job(
+    desk: Desk, cluster: Cluster, runner: BatchRunner
+) -> None:
+    batch: Batch = await desk.begin(lines_of(1))
+    await desk.service.cancel(CALLERS["sk-one"], batch.id)
+    assert not await desk.batch_records.claim(batch.id, None, "late")
+    await runner.look()
+    assert cluster.submitted == []

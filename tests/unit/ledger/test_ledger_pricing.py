@@ -1,0 +1,102 @@
+"""Prices are exact, and bounds are bounds."""
+
+import json
+import math
+from decimal import Decimal, localcontext
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.config.money import PriceConfig
+from app.ledger.pricing import cost_nano, estimate_tokens, prompt_bound, worst_case
+
+usd = st.decimals(0, 1000, places=6).map(float)
+count = st.integers(0, 10**9)
+prices = st.builds(
+    PriceConfig,
+    input_usd_per_million=usd,
+    cached_input_usd_per_million=st.none() | usd,
+    output_usd_per_million=usd,
+    replica_usd_per_hour=usd,
+)
+seconds = st.integers(0, 10**7).map(lambda ms: ms / 1024)  # exact doubles
+
+
+@given(prices, count, count, count, seconds)
+def test_a_cost_is_the_exact_sum_rounded_up_once(
+    price: PriceConfig, prompt: int, cached: int, completion: int, replica_seconds: float
+) -> None:
+    cached = min(cached, prompt)
+    with localcontext() as context:
+        context.prec = 60
+        cached_usd = price.cached_input_usd_per_million
+        rates = [
+            Decimal(str(rate))
+            for rate in (
+                price.input_usd_per_million,
+                price.input_usd_per_million if cached_usd is None else cached_usd,
+                price.output_usd_per_million,
+                price.replica_usd_per_hour,
+            )
+        ]
+        tokens = [prompt - cached, cached, completion]
+        # In 1/3600 of a nano-dollar, so that no division is needed: a nanosecond is what seconds count to.
+        total = sum((rate * number * 3_600_000 for rate, number in zip(rates, tokens, strict=False)), Decimal())
+        total += rates[3] * math.ceil(Decimal(replica_seconds) * 10**9)
+        expected = -(-int(total.scaleb(6)) // (3600 * 10**6))  # prices have six places
+    assert cost_nano(price, prompt, cached, completion, replica_seconds) == expected
+
+
+@given(prices, count, count, count, seconds, st.integers(1, 8))
+def test_no_usage_within_its_bounds_costs_more_than_the_worst_case(
+    price: PriceConfig, prompt: int, cached: int, completion: int, replica_seconds: float, n: int
+) -> None:
+    bound = worst_case(price, prompt + 1, completion, n, replica_seconds + 1)
+    assert cost_nano(price, prompt, min(cached, prompt), completion * n, replica_seconds) <= bound
+
+
+@given(prices, count, count)
+def test_more_tokens_never_cost_less(price: PriceConfig, prompt: int, completion: int) -> None:
+    assert cost_nano(price, prompt, 0, completion) <= cost_nano(price, prompt + 1, 0, completion)
+    assert cost_nano(price, prompt, 0, completion) <= cost_nano(price, prompt, 0, completion + 1)
+
+
+def test_prices_of_today_come_out_as_one_would_write_them_down() -> None:
+    price = PriceConfig(input_usd_per_million=0.15, cached_input_usd_per_million=0.075, output_usd_per_million=0.6)
+    assert cost_nano(price, 1000, 400, 200) == 600 * 150 + 400 * 75 + 200 * 600
+    assert cost_nano(PriceConfig(replica_usd_per_hour=3.6), 1000, 0, 200, 0.25) == 250_000
+
+
+def test_a_part_of_a_nano_dollar_is_a_whole_one() -> None:
+    assert cost_nano(PriceConfig(input_usd_per_million=0.0000001), 1, 0, 0) == 1
+    assert cost_nano(PriceConfig(), 10**9, 0, 10**9, 3600) == 0
+
+
+@given(st.text(max_size=300), st.text(max_size=50))
+def test_no_prompt_has_more_tokens_than_its_bound_even_with_a_token_for_each_byte(text: str, name: str) -> None:
+    tool = {"type": "function", "function": {"name": name, "description": text, "parameters": {"type": "object"}}}
+    body: dict[str, Any] = {"messages": [{"role": "user", "content": text}], "tools": [tool]}
+    rendered = "<|im_start|>user\n" + text + "<|im_end|>\n" + json.dumps([tool], indent=4, ensure_ascii=False)
+    assert len(rendered.encode()) <= prompt_bound(body)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"prompt": "x" * 5000},
+        {"prompt": ["x" * 2500] * 2},
+        {"input": ["x" * 5000]},
+        {"messages": [{"role": "user", "content": "x"}], "tools": [{"description": "x" * 5000}]},
+        {"messages": [{"role": "user", "content": [{"type": "text", "text": "x" * 5000}]}]},
+        {"messages": [{"role": "assistant", "tool_calls": [{"function": {"arguments": "x" * 5000}}]}]},
+        {"messages": [], "response_format": {"schema": {"description": "x" * 5000}}},
+    ],
+)
+def test_every_place_where_text_may_stand_is_in_the_bound(body: dict[str, Any]) -> None:
+    assert 5000 <= prompt_bound(body) < 7000
+
+
+def test_a_cut_stream_is_estimated_by_its_bytes() -> None:
+    assert [estimate_tokens(text) for text in ("", "a", "four", "fives", "日本語")] == [0, 1, 1, 2, 3]
