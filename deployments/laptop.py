@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.panel import Panel
 
-from app.config import ConfigError, default_home, ensure_secrets, load_secrets
+from app.config import ConfigError, default_home, ensure_secrets, load_api_key
 from app.config.files import PROJECT
 from app.config.places import make_private
 from app.config.secrets import ensure_private
@@ -151,7 +151,7 @@ class Laptop:
 
     def _announce(self) -> None:
         plan = self._plan
-        key = load_secrets(plan.home).api_key
+        key = load_api_key(plan.home)
         facts: dict[str, Any] = {
             "base_url": f"{plan.ports.base_url}/v1",
             "console_url": f"{plan.ports.base_url}/console/",

@@ -17,7 +17,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from app.config import ConfigError, StackConfig, load_secrets
+from app.config import ConfigError, StackConfig, load_api_key
 from app.config.files import PROJECT, load_stack
 from app.evals import (
     Dataset,
@@ -189,7 +189,7 @@ async def _ask(plan: Plan, dataset: Dataset, console: Console) -> Evaluation:
     """Check whatever can be checked, then ask. Raises EvalError and ConfigError."""
     if plan.mlflow_url is not None:
         check_tracking(plan.mlflow_url)
-    async with connect(plan.base_url, load_secrets(plan.config.home).api_key) as client:
+    async with connect(plan.base_url, load_api_key(plan.config.home)) as client:
         await check_stack(client, plan.model)
         solver = ChatSolver(
             client,

@@ -18,7 +18,7 @@ import numpy as np
 import typer
 from rich.console import Console
 
-from app.config import ConfigError, StackConfig, load_secrets
+from app.config import ConfigError, StackConfig, load_api_key
 from app.config.files import PROJECT, load_stack
 from app.evals import Dataset, EvalError, StackError, TrackingError, load_dataset
 from app.evals.provenance import git_commit
@@ -195,7 +195,7 @@ async def _graded(plan: Plan, console: Console) -> tuple[Pair, ...]:
     book = GradeBook(plan.grades)
     names = plan.models.small, plan.models.large
     if any(book.missing(plan.dataset, model) for model in names):
-        async with connect(plan.base_url, load_secrets(plan.config.home).api_key) as client:
+        async with connect(plan.base_url, load_api_key(plan.config.home)) as client:
             for model in names:
                 await check_stack(client, model)
             for model in names:

@@ -6,7 +6,7 @@ from app.config.models import ModelConfig, ReplicasConfig
 from app.config.money import PriceConfig
 from app.config.providers import HostedModelConfig, ProviderConfig
 from app.config.routing import AliasConfig, RoutingConfig
-from app.config.secrets import Secrets, ensure_secrets, load_secrets
+from app.config.secrets import Secrets, ensure_secrets, load_api_key, load_secrets
 from app.config.stack import StackConfig, default_home
 from app.config.stages import (
     CacheConfig,
@@ -40,5 +40,6 @@ __all__ = [
     "StackConfig",
     "default_home",
     "ensure_secrets",
+    "load_api_key",
     "load_secrets",
 ]

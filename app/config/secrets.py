@@ -47,6 +47,14 @@ def load_secrets(home: Path, environment: Mapping[str, str] = os.environ) -> Sec
     return Secrets(found["api_key"], found["admin_key"], found["secret"].encode())
 
 
+def load_api_key(home: Path, environment: Mapping[str, str] = os.environ) -> str:
+    """The API key alone, for a client of the stack. Raises ConfigError."""
+    key = environment.get("SEXTANT_API_KEY") or _read(home / "api_key")
+    if not key:
+        raise ConfigError([f"secret 'api_key': set SEXTANT_API_KEY or write {home / 'api_key'}"])
+    return key
+
+
 def ensure_secrets(home: Path, environment: Mapping[str, str] = os.environ) -> Secrets:
     """Make what is missing, readable by this user alone, then load."""
     make_private(home)

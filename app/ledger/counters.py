@@ -130,9 +130,7 @@ class Counters:
             status, *words = (await self._store.run(script, *arguments)).decode().split()
             if status == "gone":
                 return None
-            if status == "busy":
-                await _pause(give_up)
-            elif status == "load":
+            if status == "load":
                 await asyncio.gather(*(self._loader.load(meters[int(word) - 1], at_ms) for word in words))
                 if _time() > give_up:
                     raise _overdue()

@@ -11,11 +11,6 @@ if fields.owner ~= ARGV[3] then
 end
 
 local old = holds_of(found)
-for key, held in pairs(old) do
-  if held.mode == 'm' and is_loading(key) then
-    return 'busy'
-  end
-end
 local meters, missing, refused, frees = meters_from(6), {}, 0, 0
 for index, meter in ipairs(meters) do
   meter.spent, meter.reserved, meter.last = read(meter.key, meter.slot_ms, meter.slots)
@@ -44,7 +39,7 @@ for key, held in pairs(old) do
     spend(key, held.slot_ms, held.slots, held.slot, -held.amount)
     redis.call('HDEL', record, 'h:' .. key)
   elseif held.mode == 'm' then
-    if is_loaded(key) then
+    if is_loaded(key) then -- else: whoever loads it sums up what is held by then
       hold(key, -held.amount)
     end
     redis.call('HDEL', record, 'h:' .. key)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.config import ConfigError, Secrets, ensure_secrets, load_secrets
+from app.config import ConfigError, Secrets, ensure_secrets, load_api_key, load_secrets
 
 
 def mode(path: Path) -> int:
@@ -64,6 +64,15 @@ def test_a_secret_that_is_nowhere_is_told_with_what_to_set(tmp_path: Path) -> No
     assert key.startswith(f"secret 'api_key': set SEXTANT_API_KEY or write {tmp_path / 'api_key'}")
     assert admin.startswith(f"secret 'admin_key': set SEXTANT_ADMIN_KEY or write {tmp_path / 'admin_key'}")
     assert secret.startswith(f"secret 'secret': set SEXTANT_SECRET or write {tmp_path / 'secret'}")
+
+
+def test_a_client_needs_the_api_key_alone(tmp_path: Path) -> None:
+    (tmp_path / "api_key").write_text("sk-mine\n")
+
+    assert load_api_key(tmp_path, {}) == "sk-mine"
+    assert load_api_key(tmp_path, {"SEXTANT_API_KEY": "sk-other"}) == "sk-other"
+    with pytest.raises(ConfigError, match="SEXTANT_API_KEY"):
+        load_api_key(tmp_path / "nowhere", {})
 
 
 def test_white_space_around_a_secret_in_a_file_does_not_count(tmp_path: Path) -> None:
