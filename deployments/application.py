@@ -32,7 +32,9 @@ def build_app(args: StackConfig) -> Application:
     guard = serve.deployment(
         Guard, name="Guard", num_replicas=args.guard.replicas, ray_actor_options=HEAVY, max_ongoing_requests=64
     ).bind(args.guard)
-    cache = serve.deployment(Cache, name="Cache", ray_actor_options=HEAVY, max_ongoing_requests=256).bind(args)
+    cache = serve.deployment(
+        Cache, name="Cache", ray_actor_options=HEAVY, max_ongoing_requests=256, health_check_period_s=2
+    ).bind(args)
     retriever = serve.deployment(Retriever, name="Retriever", ray_actor_options=HEAVY, max_ongoing_requests=256).bind(
         args
     )

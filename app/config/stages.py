@@ -94,7 +94,14 @@ class EmbedderConfig(Settings):
     )
     threads: Count = Field(1, description="ONNX threads for one embedding.")
     max_inputs: Count = Field(256, description="Texts in one /v1/embeddings request.")
-    price: PriceConfig = Field(default_factory=PriceConfig, description="What embedding costs.")
+    price: PriceConfig = Field(default_factory=PriceConfig, description="What embedding costs, by input tokens.")
+
+    @field_validator("price")
+    @classmethod
+    def _by_tokens(cls, price: PriceConfig) -> PriceConfig:
+        if price.replica_usd_per_hour or price.output_usd_per_million:
+            raise ValueError("embedding is billed by its input; set input_usd_per_million alone")
+        return price
 
 
 class RetrievalConfig(Settings):

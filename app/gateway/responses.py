@@ -109,5 +109,6 @@ class EventStream(Response):
             error = as_sextant_error(raised)
             if error is not raised:
                 logger.error("a stream failed: %s", type(raised).__name__, exc_info=without_text(raised))
+            await self._chunks.aclose()  # settles: what was used is durable before the last byte
             last = self._encoder.failed(error)
         await send({"type": "http.response.body", "body": last, "more_body": False})

@@ -3,11 +3,15 @@
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
 from app.ledger.pricing import cost_nano, estimate_tokens, prompt_bound, worst_case
 from app.pipeline.texts import places
 from app.pipeline.transcript import Transcript
 from app.routing.target import Target
 from app.telemetry.events import Usage
+
+CHARACTERS_PER_TOKEN = 4  # of English, about; a stream's pieces are counted where they are more
 
 # For a model of which nothing is known; local ones with a price have a context size.
 DEFAULT_OUTPUT_TOKENS = 4096
@@ -52,24 +56,32 @@ def output_bound(body: dict[str, Any], target: Target) -> int:
     return min(wanted, most) if wanted else most
 
 
-def bill_of(body: dict[str, Any], target: Target, transcript: Transcript) -> Bill:
-    """What this target is owed for what it has said so far, at its end or at any moment before."""
+def bill_of(
+    body: dict[str, Any], target: Target, transcript: Transcript, *, replica_seconds: float | None = None
+) -> Bill:
+    """What this target is owed for what it has said so far, at its end or at any moment before.
+
+    `replica_seconds` replaces the model deployment's own count, where that did not arrive.
+    """
     usage, estimated = transcript.usage, False
     if not transcript.is_counted:
         estimated = True
-        usage = Usage(_estimated_prompt(body), max(len(transcript.deltas), estimate_tokens(transcript.text)), 0)
+        generated = max(len(transcript.generated), sum(map(len, transcript.generated)) // CHARACTERS_PER_TOKEN)
+        usage = Usage(_estimated_prompt(body), generated, 0)
     cost = cost_nano(
         target.price,
         usage.prompt_tokens,
         usage.cached_tokens,
         usage.completion_tokens,
-        transcript.replica_seconds,
+        transcript.replica_seconds if replica_seconds is None else replica_seconds,
     )
     return Bill(usage, cost, estimated)
 
 
 def _estimated_prompt(body: dict[str, Any]) -> int:
-    return sum(estimate_tokens(text) for place in places(body) for text in place.read())
+    texts = [text for place in places(body) for text in place.read()]
+    texts += [orjson.dumps(body[name]).decode() for name in ("tools", "response_format") if body.get(name)]
+    return sum(map(estimate_tokens, texts))
 
 
 def usd(nano: int) -> str:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from app.accounts.types import Caller
+from app.errors import InvalidRequest
 from app.pipeline.billing import Bill, bill_of, bound_of
 from app.pipeline.draft import Draft
 from app.pipeline.flight import Flight
@@ -19,7 +20,9 @@ from app.wire.extension import RoutingRequest
 BATCH_PRIORITY = 10  # vLLM: requests with larger numbers wait for those with smaller ones
 
 # How an attempt ends that nobody waited for any more: its model was at work, and is owed for the prompt.
-GIVEN_UP = frozenset({"CancelledError", "GeneratorExit", "client_closed_request", "deadline_exceeded"})
+GIVEN_UP = frozenset(
+    {"CancelledError", "GeneratorExit", "client_closed_request", "deadline_exceeded", "upstream_timeout"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +42,17 @@ class Dispatching:
         """The models whose answers this caller may get in the first place: what a cache key is made of.
 
         Known before the cache is asked. Fallbacks are not among them, and their answers are not kept.
+        Raises InvalidRequest for a wish that cannot be met.
         """
         alias = route.alias
         if alias is None:
             return route.reachable[:1]
         if wish.model is not None:
-            return tuple(target for target in route.reachable if target.engine_model == wish.model)[:1]
+            if wish.model not in alias.mentioned:
+                raise InvalidRequest(
+                    f"{wish.model!r} is no model of {route.requested!r}.", param="sextant.routing.model"
+                )
+            return (self.catalogue.target(wish.model),)
         if alias.tiers and wish.tier:
             return (self.catalogue.target(alias.tiers.small if wish.tier == "small" else alias.tiers.large),)
         usual = tuple(self.catalogue.target(candidate.model) for candidate in alias.candidates)
@@ -79,10 +87,15 @@ class Dispatching:
 
 
 def _owed(trip: Trip, flight: Flight) -> tuple[Target, Bill] | None:
-    target = trip.answered_by
-    if target is None and trip.attempts and trip.attempts[-1].error in GIVEN_UP:
-        target = trip.attempts[-1].target
-    return (target, bill_of(trip.draft.body, target, flight.transcript)) if target else None
+    body = trip.draft.body
+    if trip.answered_by:
+        return trip.answered_by, bill_of(body, trip.answered_by, flight.transcript)
+    last = trip.attempts[-1] if trip.attempts else None
+    if last is None or last.error not in GIVEN_UP:
+        return None
+    # A replica's own count did not arrive; nobody else had more of its time than this.
+    seconds = (last.end_ns - last.start_ns) / 1e9
+    return last.target, bill_of(body, last.target, flight.transcript, replica_seconds=seconds)
 
 
 def _wish(wish: RoutingRequest) -> RoutingWish:

@@ -51,12 +51,12 @@ class EmbeddingPipeline:
         with flight.timeline.stage("embed"):
             vectors = np.stack(await self._embedder.embed(request.inputs))
             tokens = sum(await self._embedder.count_tokens(request.inputs))
+        flight.transcript.usage = Usage(prompt_tokens=tokens)
+        bill = Bill(flight.transcript.usage, cost_nano(self._config.price, tokens, 0, 0, 0.0), estimated=False)
+        flight.billing = lambda: (self._target, bill)
         if request.dimensions is not None and request.dimensions != vectors.shape[1]:
             raise InvalidRequest(
                 f"'dimensions': {self._config.id} has {vectors.shape[1]} and cannot be shortened.",
                 param="dimensions",
             )
-        flight.transcript.usage = Usage(prompt_tokens=tokens)
-        bill = Bill(flight.transcript.usage, cost_nano(self._config.price, tokens, 0, 0, 0.0), estimated=False)
-        flight.billing = lambda: (self._target, bill)
         return embedding_answer(vectors, tokens, self._config.id, request.encoding_format)

@@ -53,6 +53,9 @@ class Flight:
     release: Callable[[], None] = lambda: None  # makes room for another request
     _settling: "asyncio.Task[Any] | None" = None
     _settled: bool = False
+    _held: tuple[Target, int] | None = None
+    _limit: asyncio.Timeout | None = None
+    _watching: "asyncio.Task[None] | None" = None
     _told: float = 0
 
     async def admit(self, requested_model: str) -> ReservationPort:
@@ -66,6 +69,7 @@ class Flight:
                 request_id=self.request_id,
                 operation=self.operation,
             )
+        self._watching = asyncio.ensure_future(self._end_with_lease(self.reservation))
         return self.reservation
 
     async def hold(self, target: Target, tokens: int, cost_nano: int) -> None:
@@ -74,7 +78,7 @@ class Flight:
             raise InternalError("The request was not admitted.")
         with self.timeline.stage("reserve"):
             await self.reservation.reserve(target.id, tokens, cost_nano)
-        self.was_sent = True
+        self.was_sent, self._held = True, (target, cost_nano)
 
     def headers(self) -> dict[str, str]:
         """Headers that tell how the answer came about. The cost is known once it is settled."""
@@ -87,13 +91,15 @@ class Flight:
         }
 
     async def before_deadline(self, work: Awaitable[T]) -> T:
-        """Await something, but not past the deadline. Raises DeadlineExceeded."""
+        """Await something, but not past the deadline, nor after the lease. Raises DeadlineExceeded, Unavailable."""
         try:
             async with asyncio.timeout_at(self.deadline) as limit:
+                self._limit = limit
                 return await work
         except TimeoutError:
             if not limit.expired():
                 raise  # somebody else's, that no boundary translated
+            self._check_lease()
             raise DeadlineExceeded("The request took longer than it may; the generation was ended.") from None
 
     async def to_the_end(self, chunks: AsyncGenerator[dict[str, Any], None]) -> AsyncGenerator[dict[str, Any], None]:
@@ -130,6 +136,8 @@ class Flight:
         if self._settled:
             return
         self._settled = True
+        if self._watching is not None:
+            self._watching.cancel()
         seen = as_sextant_error(error) if error is not None else None
         try:
             # A client that leaves meanwhile must not stop either of them.
@@ -151,8 +159,7 @@ class Flight:
             self._tell_listeners(seen)
 
     def _row(self, error: SextantError | None) -> UsageRow:
-        owed = self.billing()
-        target, bill = owed if owed else (None, Bill(Usage(), 0, estimated=False))
+        target, bill = self._owed() or (None, Bill(Usage(), 0, estimated=False))
         now_ns = time.time_ns()
         return UsageRow(
             id=self.answer_id,
@@ -178,16 +185,43 @@ class Flight:
             batch=self.caller.batch,
         )
 
+    def _owed(self) -> tuple[Target, Bill] | None:
+        """What is owed to whom. A bill that cannot be made is what was held: no bug makes a request free."""
+        try:
+            return self.billing()
+        except Exception as raised:
+            logger.error(
+                "request %s: no bill: %s", self.request_id, type(raised).__name__, exc_info=without_text(raised)
+            )
+            if self._held is None:
+                return None
+            target, cost_nano = self._held
+            return target, Bill(Usage(), cost_nano, estimated=True)
+
+    async def _end_with_lease(self, reservation: ReservationPort) -> None:
+        """Without its lease the request has been settled by another process: what goes on would be nobody's."""
+        await reservation.lost.wait()
+        if self._limit is not None and not self._limit.expired():
+            self._limit.reschedule(asyncio.get_running_loop().time())
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether another process has settled this request."""
+        return self.reservation is not None and self.reservation.lost.is_set()
+
+    def _check_lease(self) -> None:
+        if self.is_lost:
+            raise Unavailable("This server was silent for too long; the request was settled without it.")
+
     def _tell_progress(self) -> None:
         if self.reservation is None:
             return
-        if self.reservation.lost.is_set():
-            raise Unavailable("This server was silent for too long; the request was settled without it.")
+        self._check_lease()
         now = time.monotonic()
         if now - self._told < PROGRESS_S:
             return
         self._told = now
-        if owed := self.billing():
+        if owed := self._owed():
             target, bill = owed
             usage = bill.usage
             self.reservation.progress(

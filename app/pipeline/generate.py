@@ -52,7 +52,7 @@ class Generation:
         self.flight.transcript.answer(answer)
         answer["sextant"] = self._extension()
         self._keep(Entry(answer), trip)
-        answer["sextant"]["cost_usd"] = self._cost()
+        answer["sextant"]["cost_usd"] = self.cost()
         return self._restored().answer(answer)
 
     async def stream(self, dispatcher: Dispatcher, trip: Trip) -> Chunks:
@@ -92,8 +92,8 @@ class Generation:
         extension: dict[str, Any] | None = None,
         trip: Trip | None = None,
     ) -> Chunks:
-        restoring = self._restored()
-        is_first = True
+        dressed = Dressing(self, extension or {"citations": self.citations}, self._restored())
+        ends: list[Chunk] = []
         try:
             async for chunk in chunks:
                 if trip:
@@ -101,20 +101,17 @@ class Generation:
                 if marking:
                     marking.chunk(chunk)
                 self.flight.transcript.chunk(chunk)
-                if chunk.get("choices"):
-                    chunk.pop("usage", None)  # counted as it goes; the client gets it once, at the end
-                elif not self.include_usage:
+                if trip and any(choice.get("finish_reason") for choice in chunk.get("choices") or ()):
+                    # Passed on with what follows, the count of tokens: a client may leave once it has the end.
+                    ends.append(chunk)
                     continue
-                else:
-                    chunk["sextant"] = {"cost_usd": self._cost()}
-                restoring.chunk(chunk)
-                if is_first:
-                    first = {"citations": self.citations} if extension is None else extension
-                    chunk["sextant"] = {**first, "cache": self.flight.cache}
-                elif self.marks and any(c.get("finish_reason") for c in chunk.get("choices") or ()):
-                    chunk["sextant"] = {"cited": self.marks.cited}
-                is_first = False
-                yield chunk
+                for ready in (*ends, chunk):
+                    if dressed.dress(ready):
+                        yield ready
+                ends.clear()
+            for ready in ends:
+                if dressed.dress(ready):
+                    yield ready
         finally:
             await chunks.aclose()
 
@@ -133,7 +130,7 @@ class Generation:
             attributes["gen_ai.request.model"] = trip.attempts[-1].target.engine_model
             attributes["sextant.attempts"] = [f"{a.target.id}: {a.error or 'ok'}" for a in trip.attempts]
 
-    def _cost(self) -> float:
+    def cost(self) -> float:
         owed = self.flight.billing()
         return float(usd(owed[1].cost_nano)) if owed else 0.0
 
@@ -153,3 +150,30 @@ class Generation:
     def _wire_id(self, entry: Entry) -> str:
         prefix = "chatcmpl" if "chat" in entry.answer.get("object", "") else "cmpl"
         return f"{prefix}-{self.flight.answer_id}"
+
+
+class Dressing:
+    """What a chunk wears when it leaves: our extension, restored values, and usage only where it belongs."""
+
+    def __init__(self, generation: Generation, extension: dict[str, Any], restoring: OutputFilter) -> None:
+        self._generation = generation
+        self._extension: dict[str, Any] | None = {**extension, "cache": generation.flight.cache}
+        self._restoring = restoring
+
+    def dress(self, chunk: Chunk) -> bool:
+        """Change a chunk in place. False: it is not for the client."""
+        choices = chunk.get("choices")
+        if choices:
+            chunk.pop("usage", None)  # counted as it goes; the client gets it once, at the end
+        elif not self._generation.include_usage:
+            return False
+        else:
+            chunk["sextant"] = {"cost_usd": self._generation.cost()}
+        self._restoring.chunk(chunk)
+        marks = self._generation.marks
+        if self._extension is not None:
+            chunk["sextant"] = {**(chunk.get("sextant") or {}), **self._extension}
+            self._extension = None
+        elif marks and any(choice.get("finish_reason") for choice in choices or ()):
+            chunk["sextant"] = {"cited": marks.cited}
+        return True

@@ -149,6 +149,11 @@ class Pipeline:
         limit = self._config.gateway.max_choices
         if (request.n or 1) > limit:
             raise InvalidRequest(f"'n': this gateway makes at most {limit} choices.", param="n")
+        if route.prompt and draft.task == "completions":
+            raise InvalidRequest(
+                f"{request.model!r} has a system prompt, which a text completion cannot carry; ask for its model.",
+                param="model",
+            )
         if route.retrieval and not draft.question:
             raise InvalidRequest("Retrieval needs a user message to search for.", param="messages")
         self._rail.check_length(draft)

@@ -1,11 +1,16 @@
 """What a stream said, kept while it passes: for the cache, the trace and the ledger."""
 
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from app.cache.exact import Entry
 from app.pipeline.output import content_of
 from app.telemetry.events import Usage
+
+MAX_COUNT = 2**31  # tokens; more than that is no count
+# What a model can generate beside its text; providers name reasoning one way or the other.
+SPOKEN = ("refusal", "reasoning_content", "reasoning")
 
 
 class Transcript:
@@ -13,6 +18,7 @@ class Transcript:
 
     def __init__(self) -> None:
         self.deltas: list[str] = []
+        self.generated: list[str] = []  # all that was generated: text, reasoning, refusals, calls
         self.usage = Usage()
         self.is_counted = False  # the model has told its usage
         self.replica_seconds = 0.0  # of a replica's time, as the model deployment splits it
@@ -21,6 +27,7 @@ class Transcript:
         self._special = False  # tool calls or refusals passed by
         self._head: dict[str, Any] = {}
         self._usage: dict[str, Any] | None = None
+        self._running: dict[int, Usage] = {}  # by choice, told along with its chunks
 
     def chunk(self, chunk: dict[str, Any]) -> None:
         """Note a chunk of a stream."""
@@ -32,7 +39,10 @@ class Transcript:
                 self.deltas.append(text)
             if delta.get("tool_calls") or delta.get("refusal"):
                 self._special = True
-            if (text or delta.get("tool_calls")) and self.first_token_ns is None:
+            said = [text] if text else []
+            said += _beside(delta)
+            self.generated += said
+            if said and self.first_token_ns is None:
                 self.first_token_ns = time.time_ns()
             if choice.get("finish_reason"):
                 self.finish_reasons.append(choice["finish_reason"])
@@ -42,7 +52,10 @@ class Transcript:
         """Note a whole answer."""
         self.finish_reasons = [c["finish_reason"] for c in answer["choices"] if c.get("finish_reason")]
         self.deltas = [text for choice in answer["choices"] if (text := content_of(choice))]
-        self._count(answer)
+        beside = (part for choice in answer["choices"] for part in _beside(choice.get("message") or {}))
+        self.generated = [*self.deltas, *beside]
+        self._count({**answer, "choices": []})
+        answer.pop("replica_seconds", None)
 
     @property
     def text(self) -> str:
@@ -71,13 +84,41 @@ class Transcript:
 
     def _count(self, body: dict[str, Any]) -> None:
         self.replica_seconds = body.pop("replica_seconds", self.replica_seconds)
-        usage = body.get("usage")
-        if usage:
-            self.is_counted = True
-            self._usage = usage
-            details = usage.get("prompt_tokens_details") or {}
-            self.usage = Usage(
-                prompt_tokens=usage.get("prompt_tokens") or 0,
-                completion_tokens=usage.get("completion_tokens") or 0,
-                cached_tokens=details.get("cached_tokens") or 0,
-            )
+        told = body.get("usage")
+        usage = _usage(told)
+        if usage is None:
+            return
+        self.is_counted = True
+        choices = body.get("choices")
+        if not choices:
+            self._usage, self.usage = told, usage
+            return
+        # vLLM counts each choice by itself as it goes; choices of one prompt share it.
+        self._running[choices[0].get("index", 0)] = usage
+        self.usage = Usage(
+            prompt_tokens=max(running.prompt_tokens for running in self._running.values()),
+            completion_tokens=sum(running.completion_tokens for running in self._running.values()),
+            cached_tokens=max(running.cached_tokens for running in self._running.values()),
+        )
+
+
+def _beside(message: dict[str, Any]) -> Iterator[str]:
+    """What a message or a delta holds beside its content."""
+    for name in SPOKEN:
+        if isinstance(said := message.get(name), str) and said:
+            yield said
+    for call in message.get("tool_calls") or ():
+        function = call.get("function") or {}
+        yield from (said for name in ("name", "arguments") if isinstance(said := function.get(name), str) and said)
+
+
+def _usage(told: Any) -> Usage | None:
+    """What a model says it has used; None for what is no count."""
+    if not isinstance(told, dict):
+        return None
+    details = told.get("prompt_tokens_details") or {}
+    cached = details.get("cached_tokens") if isinstance(details, dict) else None
+    counts = [told.get("prompt_tokens") or 0, told.get("completion_tokens") or 0, cached or 0]
+    if not all(type(count) is int and 0 <= count < MAX_COUNT for count in counts):
+        return None
+    return Usage(*counts)

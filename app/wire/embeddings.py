@@ -16,7 +16,7 @@ class EmbeddingRequest(Wire):
     """An embedding request; `input` is text, alone or listed."""
 
     model: Name
-    input: EmbeddingText | Annotated[list[EmbeddingText], Field(min_length=1, max_length=2048)]
+    input: EmbeddingText | Annotated[list[EmbeddingText], Field(min_length=1, max_length=2048, fail_fast=True)]
     encoding_format: Literal["float", "base64"] = "float"
     dimensions: Annotated[int, Field(ge=1, le=65536)] | None = None
     user: Annotated[str, Field(max_length=256)] | None = None

@@ -135,9 +135,9 @@ class MessagesInput(Wire):
     """What a model reads: the part that counting tokens and answering share."""
 
     model: Name
-    messages: Annotated[list[MessageTurn], Field(min_length=1, max_length=2048)]
+    messages: Annotated[list[MessageTurn], Field(min_length=1, max_length=2048, fail_fast=True)]
     system: Text | Texts | None = None
-    tools: Annotated[list[Tool], Field(max_length=128)] | None = None
+    tools: Annotated[list[Tool], Field(max_length=128, fail_fast=True)] | None = None
     tool_choice: ToolChoice | None = None
     output_config: OutputConfig | None = None
 

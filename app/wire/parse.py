@@ -9,6 +9,9 @@ from pydantic import ValidationError
 from app.errors import InvalidRequest
 from app.wire.base import Wire
 
+# Listing more would take seconds, in which this process does nothing else.
+MAX_PROBLEMS = 1000
+
 Request = TypeVar("Request", bound=Wire)
 
 
@@ -38,6 +41,8 @@ def parse_json(body: bytes, max_depth: int) -> Any:
 
 def describe(error: ValidationError) -> InvalidRequest:
     """The first problem, as OpenAI tells it: a sentence and the parameter's path."""
+    if error.error_count() > MAX_PROBLEMS:
+        return InvalidRequest(f"The body breaks the rules of this route in more than {MAX_PROBLEMS:,} places.")
     # Of a union's branches the one that got furthest into the value tells the most, and then one
     # that took the value's type: "a valid string" is no help for a list that is too long.
     items = error.errors(include_url=False, include_input=False)

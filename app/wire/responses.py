@@ -166,12 +166,12 @@ class ResponsesRequest(Wire):
     """A Responses request. Raises pydantic's ValidationError."""
 
     model: Name
-    input: Text | Annotated[list[Item], Field(min_length=1, max_length=2048)]
+    input: Text | Annotated[list[Item], Field(min_length=1, max_length=2048, fail_fast=True)]
     instructions: Text | None = None
     max_output_tokens: Tokens | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
-    tools: Annotated[list[Tool], Field(max_length=128)] | None = None
+    tools: Annotated[list[Tool], Field(max_length=128, fail_fast=True)] | None = None
     tool_choice: NamedTool | Literal["none", "auto", "required"] | None = None
     parallel_tool_calls: bool | None = None
     text: TextConfig | None = None

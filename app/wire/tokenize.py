@@ -13,7 +13,7 @@ class TokenizeRequest(Wire):
 
     model: Name
     prompt: Text | None = None
-    messages: Annotated[list[Message], Field(min_length=1, max_length=2048)] | None = None
+    messages: Annotated[list[Message], Field(min_length=1, max_length=2048, fail_fast=True)] | None = None
     add_special_tokens: bool | None = None
     add_generation_prompt: bool | None = None
     return_token_strs: bool | None = None

@@ -90,7 +90,8 @@ def test_valkey_dies_and_every_look_up_is_a_miss(fragile: Stack) -> None:
     assert response.status_code == 200
     assert response.headers["x-sextant-cache"] == "miss"
     assert dependency(fragile, "cache store") == "down"
-    # A restarted Cache replica starts it again.
+    # The Cache replica starts it again, and a restarted replica takes it over.
+    eventually(lambda: dependency(fragile, "cache store") == "up" and dependency(fragile, "ledger") == "up")
     kill(fragile, "ServeReplica:sextant:Cache")
     eventually(lambda: dependency(fragile, "cache store") == "up" and dependency(fragile, "embedder") == "up")
 

@@ -33,6 +33,8 @@ def test_readiness_names_every_dependency(stack: Stack) -> None:
         "knowledge base",
         "model smollm2-135m",
         "cache store",
+        "accounts",
+        "ledger",
         "mlflow",
     }
     assert all(state["state"] == "up" for state in body["dependencies"].values())

@@ -1,8 +1,10 @@
 """Malformed bodies: each is an InvalidRequest that names the field, and never anything else."""
 
 import json
+import time
 from typing import Any
 
+import orjson
 import pytest
 
 from app.errors import InvalidRequest
@@ -211,3 +213,15 @@ def test_nesting_up_to_the_limit_is_no_bomb() -> None:
     parsed = parse_request(ChatRequest, json.dumps({"model": "m", "messages": MESSAGES, **body}).encode(), max_depth=32)
 
     assert parsed.tools
+
+
+def test_a_body_that_breaks_rules_everywhere_is_refused_quickly() -> None:
+    bodies = [
+        {"model": "m", "messages": [{"role": "user", "content": [0] * 220} for _ in range(2000)]},
+        {"model": "m", "messages": [{"role": "user", "content": "x"}], **{f"f{n}": 0 for n in range(60_000)}},
+    ]
+    for body in bodies:
+        began = time.process_time()
+        with pytest.raises(InvalidRequest):
+            parse_request(ChatRequest, orjson.dumps(body), 32)
+        assert time.process_time() - began < 1
