@@ -1,11 +1,22 @@
-"""The guard deployment: Presidio in processes of its own, since it is CPU-bound."""
+"""The guard deployment: Presidio in processes of its own, since it is CPU-bound.
 
-import asyncio
+One process on a shared 2-core machine, `Guard.screen` called without Serve, one text a call, median of 40 to 600
+calls and best of three runs; in brackets with one `AnalyzerEngine.analyze` for each text, spaCy as it is:
+
+    characters                                   35           150         1,500
+    one caller, ms                        0.4 (2.3)     1.6 (7.0)     13.2 (42)
+    16 callers, calls/s                 8,500 (480)     820 (190)       78 (34)
+
+The long text has 21 numbers, and libphonenumber, asked for ten regions, takes 8 ms of it; without any: 4.5 ms.
+"""
+
 import sys
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from app.config import GuardConfig
+from app.guard.batching import Batcher
 from app.guard.types import Screened
 
 
@@ -20,15 +31,17 @@ class Guard:
         # Imported here: building the graph need not wait for Presidio.
         from app.guard.masking import Masker
 
-        self._masker = Masker(config)
-        # Few threads, since they share one interpreter lock. What waits here and is given up by its caller
-        # never runs, so a few large requests cannot keep the guard busy for nobody.
-        self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="guard")
-        self._masker.screen(["Warm up with John Smith, who can be reached at john@example.com."])
+        # The guard's matrices are too small to share: BLAS's threads would only wait for each other.
+        threadpool_limits(limits=1, user_api="blas")
+        # While a long text is screened beside them, short ones get the interpreter after 0.5 ms instead of 5:
+        # their 95th percentile beside one of 48,000 characters is 6 ms instead of 37.
+        sys.setswitchinterval(0.0005)
+        masker = Masker(config)
+        masker.screen(["Warm up with John Smith, who can be reached at john@example.com."])
+        self._batcher = Batcher(masker.screen_all)
 
     async def screen(self, texts: Sequence[str]) -> Screened:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, self._masker.screen, texts)
+        return await self._batcher.screen(texts)
 
     async def ping(self) -> bool:
         return True

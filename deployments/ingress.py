@@ -34,7 +34,9 @@ from app.providers.build import build_providers
 from app.retrieval.knowledge import PublishedVersions
 from app.routing.board import TargetBoard
 from app.routing.catalogue import Catalogue
+from app.routing.shadow import Shadow
 from app.routing.shed import Shedder
+from app.telemetry.routing_log import log_routing
 from app.telemetry.tracing import Tracing
 from deployments.accounting import open_accounting
 from deployments.batches import RayJobs
@@ -65,7 +67,8 @@ class Ingress:
             **{name: ModelHandle(handle) for name, handle in models.items()},
             **self._providers.models,
         }
-        catalogue, board = Catalogue(config), TargetBoard(config.routing)
+        catalogue, board = Catalogue(config), TargetBoard(config.routing, listeners=[log_routing])
+        self._shadow = Shadow(ports, [log_routing])
         stages = Stages(
             guard=GuardHandle(guard, config.guard.timeout_ms) if guard else None,
             cache=ExactCache(config.cache, self._shared) if config.cache.enabled else None,
@@ -73,7 +76,7 @@ class Ingress:
             search=RetrieverHandle(retriever, config.retrieval.timeout_ms),
             versions=PublishedVersions(self._shared, config.retrieval.collection),
             router=Router(config, catalogue),
-            dispatching=build_dispatching(config, catalogue, ports, board),
+            dispatching=build_dispatching(config, catalogue, ports, board, self._shadow),
             prompts=self._prompts,
         )
         files, batches = FileStore(config.path(str(config.batches.directory))), BatchRecords(self._accounting.engine)
@@ -94,7 +97,7 @@ class Ingress:
             ),
             shedder=Shedder(config.gateway.max_in_progress, config.gateway.batch_share),
             listeners=[self._tracing] if self._tracing else [],
-            readiness=ReadinessCheck(self._dependencies(config, stages, ports)),
+            readiness=ReadinessCheck(self._dependencies(config, stages, ports), board.snapshot),
             links={"mlflow": self._mlflow_url, "ray": config.observability.dashboard_url},
         )
 
@@ -108,6 +111,7 @@ class Ingress:
                 stack.push_async_callback(asyncio.to_thread, self._tracing.close)
             stack.push_async_callback(self._shared.close)
             stack.push_async_callback(self._providers.aclose)
+            stack.push_async_callback(self._shadow.aclose)
             await stack.enter_async_context(self._accounting.running())
             for work in (self._prompts.follow(), self._runner.follow()):
                 stack.callback(asyncio.create_task(work).cancel)

@@ -20,6 +20,8 @@ SERVE_ENV = PROJECT / "deployments" / "serve.env"
 LOOPBACK = "127.0.0.1"
 # Unix socket paths end at 107 bytes, and Ray puts up to 66 behind its temporary directory.
 MAX_RAY_DIRECTORY = 38
+# Texts in an alias's settings that name something else than a model.
+NO_MODELS = {"policy", "prompt", "classifier"}
 LOGICAL_CPUS = 8  # Ray's bookkeeping, not a limit: two real cores run the stack
 
 
@@ -111,10 +113,12 @@ def make_plan(
 
 
 def serve_file(home: Path, ports: Ports, model: str | None, config: Path = LAPTOP) -> dict[str, Any]:
-    """The Serve file with ports, home, MLflow's address, and the model asked for."""
+    """The Serve file with ports, home, MLflow's address, and the model asked for. Raises ConfigError."""
     content = read_serve_file(config)
+    application = content["applications"][0]
+    arguments = application["args"] = application.get("args") or {}
+    StackConfig.model_validate(arguments)  # as it was written: what follows may rely on its shape
     content["http_options"] = {"host": LOOPBACK, "port": ports.http}
-    arguments = content["applications"][0].setdefault("args", {})
     arguments["home"] = str(home)
     arguments["observability"] = {
         **arguments.get("observability", {}),
@@ -135,12 +139,23 @@ def _serve_model(arguments: dict[str, Any], model: str) -> None:
     is_local = directory.is_dir()
     name = (directory.resolve().name if is_local else model.rsplit("/", 1)[-1]).lower()
     first = arguments["models"][0]
-    for alias in arguments.get("aliases", {}).values():
-        if alias.get("model") == first["id"]:
-            alias["model"] = name
+    arguments["aliases"] = {
+        alias: _renamed(settings, first["id"], name) for alias, settings in arguments.get("aliases", {}).items()
+    }
     first |= {"id": name, "source": str(directory.resolve()) if is_local else model}
     if not is_local:
-        first["environment"].pop("HF_HUB_OFFLINE", None)
+        first.get("environment", {}).pop("HF_HUB_OFFLINE", None)
+
+
+def _renamed(settings: Any, before: str, name: str) -> Any:
+    """An alias's settings with a model called otherwise, wherever they name it or an adapter of it."""
+    if isinstance(settings, dict):
+        return {key: value if key in NO_MODELS else _renamed(value, before, name) for key, value in settings.items()}
+    if isinstance(settings, list):
+        return [_renamed(value, before, name) for value in settings]
+    if isinstance(settings, str) and settings.partition(":")[0] == before:
+        return name + settings.removeprefix(before)
+    return settings
 
 
 def ray_directory(home: Path) -> Path:

@@ -1,6 +1,6 @@
 """Which models there are and how they are chosen, put together."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from app.config import StackConfig
 from app.config.files import PROJECT
@@ -10,7 +10,6 @@ from app.routing.alias import TierClassifier
 from app.routing.board import TargetBoard
 from app.routing.catalogue import Catalogue
 from app.routing.dispatch import Dispatcher
-from app.routing.events import Listener
 from app.routing.planner import Planner
 from app.routing.shadow import Shadow
 from app.routing.tiers import TierClassifier as TrainedTiers
@@ -21,13 +20,13 @@ def build_dispatching(
     catalogue: Catalogue,
     ports: Mapping[str, ModelPort],
     board: TargetBoard,
-    listeners: Sequence[Listener] = (),
+    shadow: Shadow,
 ) -> Dispatching:
     """Raises ConfigError when a classifier cannot be used."""
     return Dispatching(
         catalogue=catalogue,
         planner=Planner(catalogue, config.aliases, board, classifiers=read_classifiers(config)),
-        dispatcher=Dispatcher(config.routing, ports, board, shadow=Shadow(ports, listeners)),
+        dispatcher=Dispatcher(config.routing, ports, board, shadow=shadow),
         timeout_s=config.gateway.request_timeout_s,
     )
 

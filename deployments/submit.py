@@ -6,10 +6,12 @@
 The same as `ray job submit --address ... -- python -m ...` with the address and the token filled in.
 """
 
+import itertools
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from app.config import default_home
@@ -27,12 +29,24 @@ def main() -> int:
     except FileNotFoundError:
         print(f"No stack runs on {home}; start one with `make serve`.", file=sys.stderr)
         return 2
-    # The job runs in another folder: paths that exist here are made absolute.
-    module, *rest = (str(Path(a).absolute()) if Path(a).exists() else a for a in arguments)
+    module, *rest = arguments
+    rest = absolute_paths(rest)
     ray = str(Path(sys.executable).parent / "ray")
     command = [ray, "job", "submit", "--address", stack["dashboard_url"], "--", sys.executable, "-m", module, *rest]
     environment = {**os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(home / "ray_token")}
     return subprocess.run(command, env=environment, check=False).returncode
+
+
+def absolute_paths(arguments: Sequence[str]) -> list[str]:
+    """A job runs in another folder: what is a path here is made absolute.
+
+    A bare word behind an option, such as `--model docs`, is left alone, whatever files are called so.
+    """
+    absolute = []
+    for before, argument in itertools.pairwise(["", *arguments]):
+        is_path = (os.sep in argument or not before.startswith("-")) and Path(argument).exists()
+        absolute.append(str(Path(argument).absolute()) if is_path else argument)
+    return absolute
 
 
 if __name__ == "__main__":

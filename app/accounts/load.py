@@ -92,7 +92,7 @@ BUDGET_ROWS = select(budgets).order_by(budgets.c.created_ms, budgets.c.id)
 
 def budget_of(row: Row[*tuple[Any, ...]]) -> Budget:
     """A row of `budgets`."""
-    return Budget(row.id, row.scope, row.subject, row.amount_nano, row.period, row.window_s)
+    return Budget(row.id, row.scope, row.subject, row.amount_nano, row.period, row.window_s, row.created_ms)
 
 
 def _key(row: Row[*tuple[Any, ...]]) -> KeyRecord:

@@ -12,7 +12,7 @@ from app.accounts.changes import Change, change, reading
 from app.accounts.load import budget_of, limit_of
 from app.accounts.subjects import DEFAULT_KEY, DEFAULT_TENANT, EVERY_TENANT, Subject
 from app.accounts.types import Budget, LimitRule, Limits, Period
-from app.errors import NotFound
+from app.errors import InvalidRequest, NotFound
 from app.sql.schema import budgets, customers, keys, limits, tenants
 
 
@@ -66,7 +66,11 @@ class RuleStore:
             return [budget_of(row) for row in await connection.execute(statement)]
 
     async def set_budget(self, subject: Subject, terms: BudgetTerms) -> Budget:
-        """A subject has one budget for a period: its amount is replaced, its id stays. Raises NotFound."""
+        """A subject has one budget for a period: its amount is replaced, its id stays.
+
+        Raises NotFound, and InvalidRequest for a model's subject that no answer is billed to.
+        """
+        check_is_billed(subject)
         async with change(self._engine) as edit:
             await check_exists(edit.connection, subject)
             return await put_budget(edit, subject, terms)
@@ -101,12 +105,11 @@ async def put_budget(edit: Change, subject: Subject, terms: BudgetTerms) -> Budg
     await edit.note(str(subject))
     same = (budgets.c.subject == str(subject)) & (budgets.c.period == terms.period)
     same &= budgets.c.window_s.is_not_distinct_from(terms.window_s)
-    raised = update(budgets).where(same).values(amount_nano=terms.amount_nano).returning(budgets.c.id)
-    budget_id = await edit.connection.scalar(raised)
-    if budget_id is None:
-        budget_id = f"budget_{uuid.uuid4().hex}"
-        row: dict[str, Any] = {
-            "id": budget_id,
+    raised = update(budgets).where(same).values(amount_nano=terms.amount_nano).returning(budgets)
+    row = (await edit.connection.execute(raised)).first()
+    if row is None:
+        values: dict[str, Any] = {
+            "id": f"budget_{uuid.uuid4().hex}",
             "subject": str(subject),
             "scope": subject.scope,
             "amount_nano": terms.amount_nano,
@@ -114,8 +117,19 @@ async def put_budget(edit: Change, subject: Subject, terms: BudgetTerms) -> Budg
             "window_s": terms.window_s,
             "created_ms": time.time_ns() // 1_000_000,
         }
-        await edit.connection.execute(insert(budgets).values(row))
-    return Budget(budget_id, subject.scope, str(subject), terms.amount_nano, terms.period, terms.window_s)
+        row = (await edit.connection.execute(insert(budgets).values(values).returning(budgets))).one()
+    return budget_of(row)
+
+
+def check_is_billed(subject: Subject) -> None:
+    """Budgets go by the model that answers, and an adapter's answers are its base's. Raises InvalidRequest."""
+    base, colon, _ = subject.name.partition(":")
+    if subject.scope == "model" and colon:
+        raise InvalidRequest(
+            f"What is asked of '{subject.name}' is billed to its base model: set the budget for "
+            f"model:{subject.tenant}/{base}.",
+            param="subject",
+        )
 
 
 async def check_exists(connection: AsyncConnection, subject: Subject) -> None:

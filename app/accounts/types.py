@@ -31,7 +31,8 @@ class LimitRule:
 class Budget:
     """Money that a subject may spend in a period (UTC calendar; weeks begin on Monday).
 
-    `window_s` is the length of a `rolling` period. `subject` as in `LimitRule`.
+    `window_s` is the length of a `rolling` period. `subject` as in `LimitRule`. `created_ms`, since the epoch: for
+    some minutes there may be requests under way that do not know of it.
     """
 
     id: str
@@ -40,6 +41,7 @@ class Budget:
     amount_nano: int
     period: Period
     window_s: int | None = None
+    created_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ class Caller:
     models: frozenset[str] | None = None  # names that may be asked for; None: all
     limits: tuple[LimitRule, ...] = ()  # of the key, its customer and its tenant
     budgets: tuple[Budget, ...] = ()
-    # By model name: limits go by the name asked for, budgets by the model that answers.
+    # By model name: limits go by the name asked for and its part before `:`, budgets by the model that answers.
     model_limits: Mapping[str, tuple[LimitRule, ...]] = field(default_factory=dict)
     model_budgets: Mapping[str, tuple[Budget, ...]] = field(default_factory=dict)
     batch: str | None = None  # id of the batch on whose behalf this is asked: low priority

@@ -7,8 +7,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, and_, case, exists, func, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.accounts.types import Caller
 from app.batches.clock import now_ms
-from app.batches.file_records import behind, file_values
+from app.batches.file_records import behind, file_values, owned
 from app.batches.transaction import transaction
 from app.batches.types import OPEN, Batch, Problem, Status, StoredFile
 from app.sql.schema import batches, files
@@ -41,22 +42,22 @@ class BatchRecords:
         async with transaction(self._engine) as connection:
             return (await connection.execute(insert(batches).from_select(types, row))).rowcount == 1
 
-    async def get(self, batch_id: str, tenant: str | None = None) -> Batch | None:
-        """The batch; with `tenant`, unless it is another one's."""
+    async def get(self, batch_id: str, caller: Caller | None = None) -> Batch | None:
+        """The batch; with `caller`, unless it is not its own."""
         query = select(batches).where(batches.c.id == batch_id)
-        if tenant is not None:
-            query = query.where(batches.c.tenant == tenant)
+        if caller is not None:
+            query = query.where(owned(batches, caller))
         async with transaction(self._engine) as connection:
             row = (await connection.execute(query)).first()
         return _batch(row) if row else None
 
-    async def page(self, tenant: str, *, after: str | None, limit: int) -> Sequence[Batch] | None:
+    async def page(self, caller: Caller, *, after: str | None, limit: int) -> Sequence[Batch] | None:
         """Up to `limit` batches older than the batch `after`, newest first; None: there is no such batch."""
-        query = select(batches).where(batches.c.tenant == tenant).limit(limit)
+        query = select(batches).where(owned(batches, caller)).limit(limit)
         query = query.order_by(batches.c.created_ms.desc(), batches.c.id.desc())
         async with transaction(self._engine) as connection:
             if after is not None:
-                place = select(batches.c.created_ms).where(batches.c.tenant == tenant, batches.c.id == after)
+                place = select(batches.c.created_ms).where(owned(batches, caller), batches.c.id == after)
                 time = (await connection.execute(place)).scalar()
                 if time is None:
                     return None
@@ -64,13 +65,13 @@ class BatchRecords:
             rows = (await connection.execute(query)).all()
         return [_batch(row) for row in rows]
 
-    async def cancel(self, tenant: str, batch_id: str) -> bool:
+    async def cancel(self, caller: Caller, batch_id: str) -> bool:
         """Ask for the end of a batch that is not yet near it. One that no job has begun ends at once."""
         now = now_ms()
         untouched = and_(batches.c.job.is_(None), batches.c.status == "validating")
         return await self._change(
             batch_id,
-            batches.c.tenant == tenant,
+            owned(batches, caller),
             batches.c.status.in_(("validating", "in_progress")),
             status=case((untouched, "cancelled"), else_="cancelling"),
             cancelling_ms=now,

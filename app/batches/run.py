@@ -20,7 +20,7 @@ from app.batches.clock import now_ms
 from app.batches.files import FileStore
 from app.batches.journal import Journal
 from app.batches.lines import Line, inspect, read_lines
-from app.batches.retry import BROKEN, BUSY, pause_s
+from app.batches.retry import BROKEN, is_busy, pause_s
 from app.batches.types import OPEN, Batch, Problem, Status, StoredFile
 from app.config.batches import BatchesConfig
 from app.errors import NotFound, Unavailable
@@ -140,7 +140,7 @@ class BatchRun:
             answer = await self._send(batch, line)
             tries += 1
             failures += answer.status in BROKEN
-            again = answer.status in BUSY or (answer.status in BROKEN and failures <= self._config.retries)
+            again = is_busy(answer) or (answer.status in BROKEN and failures <= self._config.retries)
             if not again:
                 return answer
             left_s = (batch.expires_ms - now_ms()) / 1000
@@ -195,6 +195,7 @@ def _result(batch: Batch, path: Path, kind: str) -> StoredFile | None:
     return StoredFile(
         id=path.name,
         tenant=batch.tenant,
+        customer=batch.customer,
         key_id=batch.key_id,
         name=f"{batch.id}_{kind}.jsonl",
         purpose="batch_output",

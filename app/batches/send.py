@@ -10,7 +10,7 @@ import orjson
 from app.batches.answer import Answer, request_name
 from app.batches.lines import Line
 from app.batches.types import Batch
-from app.errors import SextantError, Unavailable, UpstreamFailed, UpstreamTimeout
+from app.errors import InvalidRequest, SextantError, Unavailable, UpstreamFailed, UpstreamTimeout
 
 IssueToken = Callable[[Batch, float], str]
 TOKEN_TTL_S = 900.0
@@ -27,13 +27,18 @@ class GatewaySender:
         self._token, self._renew_at = "", 0.0
 
     async def __call__(self, batch: Batch, line: Line) -> Answer:
+        try:
+            content = orjson.dumps(line.body)
+        except orjson.JSONEncodeError:
+            # Of what it reads it writes all but the deepest, which the gateway would refuse as well.
+            return _failed(InvalidRequest("The body is nested too deep.", param="body"))
         headers = {
             "authorization": f"Bearer {self._token_of(batch)}",
             "content-type": "application/json",
             "x-request-id": request_name(batch.id, line),
         }
         try:
-            response = await self._client.post(line.url, content=orjson.dumps(line.body), headers=headers)
+            response = await self._client.post(line.url, content=content, headers=headers)
         except (httpx.ConnectError, httpx.ConnectTimeout):
             # Not executed, so it costs nothing to wait for a gateway that restarts.
             return _failed(Unavailable("The gateway cannot be reached."))

@@ -1,8 +1,10 @@
-"""What the routes of files and batches do. A caller sees what is its tenant's."""
+"""What the routes of files and batches do. A caller sees what is its customer's, without one what is its tenant's."""
 
 import re
 import uuid
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from app.accounts.types import Caller
@@ -17,6 +19,7 @@ from app.config.batches import BatchesConfig
 from app.errors import Conflict, InvalidRequest, NotFound, PermissionDenied, RateLimited
 
 RETRY_AFTER_S = 60.0
+UPLOAD_RETRY_AFTER_S = 5.0
 # Anything else is no id of ours, and not a text that every database takes (PostgreSQL refuses a NUL).
 ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -38,11 +41,21 @@ class BatchService:
         self._batch_records = batch_records
         self._files = files
         self._on_created = on_created
+        self._uploads: Counter[str] = Counter()  # in progress, by tenant
 
     async def upload(self, caller: Caller, content_type: str, body: AsyncIterator[bytes]) -> StoredFile:
-        """Store a file. Raises what `receive_upload` raises, and InvalidRequest when the tenant's store is full."""
+        """Store a file.
+
+        Raises what `receive_upload` raises, InvalidRequest when the tenant's store is full, and RateLimited
+        over `max_uploads`.
+        """
         _refuse_batches(caller)
-        if await self._file_records.stored_bytes(caller.tenant) >= self.config.max_stored_bytes:
+        with self._uploading(caller.tenant):
+            return await self._upload(caller, content_type, body)
+
+    async def _upload(self, caller: Caller, content_type: str, body: AsyncIterator[bytes]) -> StoredFile:
+        stored = await self._file_records.stored(caller.tenant)
+        if stored.bytes >= self.config.max_stored_bytes or stored.files >= self.config.max_files:
             raise InvalidRequest("Your files take all the room that they may; delete some.", param="file")
         file_id = f"file-{uuid.uuid4().hex}"
         async with self._files.writing(caller.tenant, file_id) as write:
@@ -52,6 +65,7 @@ class BatchService:
         file = StoredFile(
             id=file_id,
             tenant=caller.tenant,
+            customer=caller.customer,
             key_id=caller.key_id,
             name=upload.name,
             purpose="batch",
@@ -65,9 +79,24 @@ class BatchService:
             raise
         return file
 
+    @contextmanager
+    def _uploading(self, tenant: str) -> Iterator[None]:
+        """Each upload holds a connection, a file and some memory, for as long as its client likes."""
+        if self._uploads[tenant] >= self.config.max_uploads:
+            raise RateLimited(
+                f"You may upload {self.config.max_uploads} files at once.", retry_after_s=UPLOAD_RETRY_AFTER_S
+            )
+        self._uploads[tenant] += 1
+        try:
+            yield
+        finally:
+            self._uploads[tenant] -= 1
+            if not self._uploads[tenant]:
+                del self._uploads[tenant]
+
     async def file(self, caller: Caller, file_id: str) -> StoredFile:
         """A file's row."""
-        file = await self._file_records.find(caller.tenant, file_id) if ID.fullmatch(file_id) else None
+        file = await self._file_records.find(caller, file_id) if ID.fullmatch(file_id) else None
         if file is None:
             raise NotFound(f"There is no file {file_id[:100]!r}.", param="file_id")
         return file
@@ -75,7 +104,7 @@ class BatchService:
     async def list_files(self, caller: Caller, query: FilePage) -> Sequence[StoredFile]:
         """A page of files, and one more."""
         found = await self._file_records.page(
-            caller.tenant,
+            caller,
             purpose=query.purpose,
             after=query.after,
             limit=query.limit + 1,
@@ -94,7 +123,7 @@ class BatchService:
         """Delete a file. Raises Conflict while an unfinished batch reads it."""
         _refuse_batches(caller)
         file = await self.file(caller, file_id)
-        if not await self._file_records.delete(caller.tenant, file.id):
+        if not await self._file_records.delete(caller, file.id):
             await self.file(caller, file_id)  # somebody else may have deleted it just now
             raise Conflict("An unfinished batch reads this file; cancel it first.", param="file_id")
         await self._files.delete(file.tenant, file.id)
@@ -103,7 +132,7 @@ class BatchService:
     async def create(self, caller: Caller, request: BatchRequest) -> Batch:
         """Begin a batch. Raises InvalidRequest, and RateLimited over `max_open`."""
         _refuse_batches(caller)
-        file = await self._file_records.find(caller.tenant, request.input_file_id)
+        file = await self._file_records.find(caller, request.input_file_id)
         if file is None or file.purpose != "batch":
             raise InvalidRequest("There is no such file with purpose 'batch'.", param="input_file_id")
         now = now_ms()
@@ -129,14 +158,14 @@ class BatchService:
 
     async def batch(self, caller: Caller, batch_id: str) -> Batch:
         """A batch's row."""
-        batch = await self._batch_records.get(batch_id, caller.tenant) if ID.fullmatch(batch_id) else None
+        batch = await self._batch_records.get(batch_id, caller) if ID.fullmatch(batch_id) else None
         if batch is None:
             raise NotFound(f"There is no batch {batch_id[:100]!r}.", param="batch_id")
         return batch
 
     async def list_batches(self, caller: Caller, query: BatchPage) -> Sequence[Batch]:
         """A page of batches, and one more."""
-        found = await self._batch_records.page(caller.tenant, after=query.after, limit=query.limit + 1)
+        found = await self._batch_records.page(caller, after=query.after, limit=query.limit + 1)
         if found is None:
             raise InvalidRequest("'after' is no batch of yours.", param="after")
         return found
@@ -145,7 +174,7 @@ class BatchService:
         """End a batch early; what is done is kept. Raises Conflict when it ends or has ended otherwise."""
         _refuse_batches(caller)
         await self.batch(caller, batch_id)
-        changed = await self._batch_records.cancel(caller.tenant, batch_id)
+        changed = await self._batch_records.cancel(caller, batch_id)
         batch = await self.batch(caller, batch_id)
         if not changed and batch.status not in {"cancelling", "cancelled"}:
             raise Conflict(f"A batch with status '{batch.status}' cannot be cancelled.", param="batch_id")

@@ -12,7 +12,10 @@ Purpose = Literal["batch", "batch_output"]
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """A file of a tenant. Its content lies in the `FileStore` under `id`; `name` is only shown."""
+    """A file of a tenant, and of its customer if it has one. The content lies in the `FileStore` under `id`.
+
+    `name` is only shown.
+    """
 
     id: str
     tenant: str
@@ -21,6 +24,7 @@ class StoredFile:
     purpose: Purpose
     bytes: int
     created_ms: int
+    customer: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

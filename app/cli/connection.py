@@ -1,5 +1,6 @@
 """Finding the stack and its admin key, and asking it; every failure becomes a sentence that says what to do."""
 
+import ipaddress
 import json
 import os
 from collections.abc import Iterator
@@ -24,8 +25,12 @@ class Stack:
     """A running stack's admin routes."""
 
     def __init__(self, url: str, admin_key: str) -> None:
+        base_url = _address(url)
         self._client = httpx.Client(
-            base_url=f"{url}/admin/v1", headers={"authorization": f"Bearer {admin_key}"}, timeout=TIMEOUT_S
+            base_url=base_url.copy_with(path=f"{base_url.path.rstrip('/')}/admin/v1"),
+            headers={"authorization": f"Bearer {admin_key}"},
+            timeout=TIMEOUT_S,
+            trust_env=not _is_here(base_url.host),  # no proxy of the environment leads to this machine
         )
 
     def ask(
@@ -93,9 +98,11 @@ def running_url(home: Path) -> str:
 def find_stack(url: str | None) -> Stack:
     """Raises CommandFailed when there is no admin key."""
     home = default_home()
-    key = os.environ.get("SEXTANT_ADMIN_KEY") or _read(home / "admin_key")
+    key = os.environ.get("SEXTANT_ADMIN_KEY", "").strip() or _read(home / "admin_key")
     if not key:
         raise CommandFailed(f"no admin key: set SEXTANT_ADMIN_KEY, or SEXTANT_HOME to the stack's home (now {home})")
+    if not (key.isascii() and key.isprintable()):
+        raise CommandFailed("the admin key holds characters that no header can; check SEXTANT_ADMIN_KEY or admin_key")
     return Stack((url or running_url(home)).rstrip("/").removesuffix("/v1"), key)
 
 
@@ -105,12 +112,26 @@ def stack_of(context: typer.Context) -> Stack:
     return stack
 
 
+def _address(url: str) -> httpx.URL:
+    try:
+        return httpx.URL(url)
+    except httpx.InvalidURL:
+        raise CommandFailed(f"{url!r} is no address; check --url") from None
+
+
+def _is_here(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
 def _read(path: Path) -> str:
     try:
         return path.read_text().strip()
     except FileNotFoundError:
         return ""
-    except OSError as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise CommandFailed(f"{path} cannot be read ({type(error).__name__}); set SEXTANT_ADMIN_KEY") from None
 
 

@@ -1,5 +1,6 @@
 """What is typed on the command line, understood: durations, times, budgets, subjects."""
 
+import math
 import re
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
@@ -35,8 +36,10 @@ def budget(text: str) -> dict[str, Any]:
     amount, _, period = text.partition("/")
     try:
         dollars = float(Decimal(amount.removeprefix("$")))
-    except InvalidOperation:
-        raise typer.BadParameter(f"{text!r} is no budget; write 100/month, 5/day, 20/total or 3/12h") from None
+    except (InvalidOperation, ValueError):
+        dollars = math.nan
+    if not math.isfinite(dollars):
+        raise typer.BadParameter(f"{text!r} is no budget; write 100/month, 5/day, 20/total or 3/12h")
     if period in PERIODS:
         return {"amount_usd": dollars, "period": period}
     return {"amount_usd": dollars, "period": "rolling", "window_s": duration_s(period)}

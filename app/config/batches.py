@@ -16,11 +16,17 @@ class BatchesConfig(Settings):
         "and of the jobs mounts; it must know `flock`.",
     )
     gateway_url: str = Field(
-        "http://127.0.0.1:8000/v1", description="Base URL by which jobs reach the gateway; `make serve` sets it."
+        "http://127.0.0.1:8000/v1",
+        repr=False,  # a proxy's password may be in it
+        description="Base URL by which jobs reach the gateway; `make serve` sets it.",
     )
     max_file_bytes: int = Field(100_000_000, ge=1, le=10**10, description="Largest file that can be uploaded.")
     max_stored_bytes: int = Field(
         10**10, ge=1, le=10**15, description="A tenant whose files hold this much cannot upload another one."
+    )
+    max_files: Count = Field(10_000, description="A tenant that has so many files cannot upload another one.")
+    max_uploads: Count = Field(
+        4, description="Uploads of one tenant in progress at once in one ingress process; one more is a 429."
     )
     upload_timeout_s: Seconds = Field(600, description="An upload that takes longer to arrive is a 408.")
     max_requests: Count = Field(50_000, description="Most requests in one batch.")
@@ -32,8 +38,8 @@ class BatchesConfig(Settings):
         2,
         ge=0,
         le=10,
-        description="Further tries of a request that fails with 408, 500, 502 or 504. After 429 and 503 it is tried "
-        "again for as long as the batch may run.",
+        description="Further tries of a request that fails with 408, 500, 502 or 504. After 503, and after "
+        "429 but for a limit that it can never meet, it is tried again for as long as the batch may run.",
     )
     expires_s: Seconds = Field(86_400, description="What is not done this long after a batch was made expires.")
     poll_s: Seconds = Field(5, description="How often each ingress process looks for batches that nobody works on.")

@@ -1,10 +1,17 @@
 """Prices. Money is counted in whole nano-dollars (1e-9 USD) everywhere: integers add up exactly."""
 
+from decimal import Decimal
+
 from pydantic import Field
 
 from app.config.settings import Settings
 
 NANO_PER_USD = 1_000_000_000
+
+
+def usd_text(nano: int) -> str:
+    """Nano-dollars as dollars, exactly and without an exponent: `0.0000375`."""
+    return f"{(Decimal(nano) / NANO_PER_USD).normalize():f}"
 
 
 class PriceConfig(Settings):

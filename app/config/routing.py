@@ -58,7 +58,9 @@ class AliasConfig(Settings):
     policy: Policy = Field("ordered", description="How one of the targets is chosen; the others follow when it fails.")
     tiers: TiersConfig | None = Field(None, description="Models and classifier of `cost-tiered`.")
     fallbacks: FallbackConfig = Field(default_factory=FallbackConfig, description="Models to try after the targets.")
-    budget_fallback: str | None = Field(None, description="A cheaper model for callers whose budget is used up.")
+    budget_fallback: str | None = Field(
+        None, description="A cheaper model for callers whose budget is used up; may be one of the targets."
+    )
     canary: SplitConfig | None = Field(None, description="A share of customers is answered by another model.")
     shadow: SplitConfig | None = Field(None, description="A share is sent to another model as well.")
     retrieval: bool = Field(False, description="Answer from the knowledge base, with citations.")
@@ -99,7 +101,12 @@ class RoutingConfig(Settings):
     max_retry_after_s: Seconds = Field(
         5, description="A provider that asks for a longer pause is passed over rather than waited for."
     )
-    first_token_timeout_s: Seconds = Field(60, description="Until the first token of a stream, or a whole answer.")
+    first_token_timeout_s: Seconds = Field(
+        60, description="Until the first token of a stream; past it the next target is asked."
+    )
+    answer_timeout_s: Seconds | None = Field(
+        None, description="Until a whole answer, at one target; absent, the request's own time is the bound."
+    )
     between_tokens_timeout_s: Seconds = Field(30, description="Between two pieces of a stream.")
     breaker_failures: Count = Field(5, description="Failures within `breaker_window_s` that open a target's breaker.")
     breaker_window_s: Seconds = Field(30, description="How far back failures count.")

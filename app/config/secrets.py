@@ -22,6 +22,9 @@ SECRETS = (
     ("admin_key", "SEXTANT_ADMIN_KEY", "sk-admin-"),
     ("secret", "SEXTANT_SECRET", ""),
 )
+# Everything that is hashed or signed can be tried against a guess of these; the API key is the user's own affair.
+MIN_LENGTH = 16
+BATCH_PREFIX = "sk-batch-"
 
 
 @dataclass(frozen=True)
@@ -34,8 +37,8 @@ class Secrets:
 
 
 def load_secrets(home: Path, environment: Mapping[str, str] = os.environ) -> Secrets:
-    """Read the secrets. Raises ConfigError when one is nowhere to be found, or two keys are the same."""
-    found = {name: environment.get(variable) or _read(home / name) for name, variable, _ in SECRETS}
+    """Read the secrets. Raises ConfigError when one is nowhere to be found, can be guessed or taken for another."""
+    found = {name: _given(environment, variable) or _read(home / name) for name, variable, _ in SECRETS}
     missing = [(name, variable) for name, variable, _ in SECRETS if not found[name]]
     if missing:
         raise ConfigError(
@@ -44,12 +47,22 @@ def load_secrets(home: Path, environment: Mapping[str, str] = os.environ) -> Sec
         )
     if found["api_key"] == found["admin_key"]:
         raise ConfigError(["SEXTANT_ADMIN_KEY is the same as SEXTANT_API_KEY; give the admin routes their own key"])
+    problems = [
+        f"secret {name!r}: shorter than {MIN_LENGTH} characters; set {variable} to a random text, "
+        "such as `openssl rand -base64 32` prints"
+        for name, variable, _ in SECRETS
+        if name != "api_key" and len(found[name]) < MIN_LENGTH
+    ]
+    if found["api_key"].startswith(BATCH_PREFIX):
+        problems.append(f"SEXTANT_API_KEY begins with {BATCH_PREFIX}, as tokens of batches do; give another one")
+    if problems:
+        raise ConfigError(problems)
     return Secrets(found["api_key"], found["admin_key"], found["secret"].encode())
 
 
 def load_api_key(home: Path, environment: Mapping[str, str] = os.environ) -> str:
     """The API key alone, for a client of the stack. Raises ConfigError."""
-    key = environment.get("SEXTANT_API_KEY") or _read(home / "api_key")
+    key = _given(environment, "SEXTANT_API_KEY") or _read(home / "api_key")
     if not key:
         raise ConfigError([f"secret 'api_key': set SEXTANT_API_KEY or write {home / 'api_key'}"])
     return key
@@ -59,7 +72,7 @@ def ensure_secrets(home: Path, environment: Mapping[str, str] = os.environ) -> S
     """Make what is missing, readable by this user alone, then load."""
     make_private(home)
     for name, variable, prefix in SECRETS:
-        if not environment.get(variable) or (home / name).is_file():
+        if not _given(environment, variable) or (home / name).is_file():
             ensure_private(home / name, prefix + secrets.token_urlsafe(32))
     return load_secrets(home, environment)
 
@@ -82,6 +95,10 @@ def write_private(path: Path, text: str) -> None:
     os.fchmod(descriptor, 0o600)  # the mode above is for a new file
     with os.fdopen(descriptor, "w") as file:
         file.write(text)
+
+
+def _given(environment: Mapping[str, str], variable: str) -> str:
+    return environment.get(variable, "").strip()
 
 
 def _read(path: Path) -> str:

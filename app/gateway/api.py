@@ -33,7 +33,9 @@ def create_api(
                 yield
 
     # The interactive pages load scripts from elsewhere; the schema itself is enough for tools.
-    api = FastAPI(title="Sextant", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
+    api = FastAPI(
+        title="Sextant", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False, lifespan=lifespan
+    )
     api.state.gateway = gateway
     for router in (
         routes.router,

@@ -2,24 +2,31 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import TypeVar
 
 from fastapi import APIRouter
-from pydantic import ValidationError
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, Response
+from starlette.types import Receive, Scope, Send
 
 from app.accounts.types import Caller
 from app.batches.service import BatchService
 from app.batches.wire import BatchPage, BatchRequest, FilePage, batch_object, file_object, page_object
 from app.errors import ClientClosedRequest, NotFound, RequestTooSlow
 from app.gateway.body import read_json_body
+from app.gateway.queries import parse_query
+from app.gateway.receive import caller_of, gateway_of
 from app.gateway.responses import json_response
-from app.wire.base import Wire
-from app.wire.parse import describe, parse_request
+from app.wire.parse import parse_request
 
 router = APIRouter()
-Query = TypeVar("Query", bound=Wire)
+
+
+class WholeFile(FileResponse):
+    """A file, always all of it: ranges would bring answers of the framework's own, in another shape than ours."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [(name, value) for name, value in scope["headers"] if name not in {b"range", b"if-range"}]
+        await super().__call__({**scope, "headers": headers}, receive, send)
 
 
 @router.post("/v1/files")
@@ -41,7 +48,7 @@ async def upload_file(request: Request) -> Response:
 async def list_files(request: Request) -> Response:
     """A page of files."""
     caller, batches = _enter(request)
-    query = _query(FilePage, request)
+    query = parse_query(FilePage, request)
     return json_response(page_object([file_object(f) for f in await batches.list_files(caller, query)], query.limit))
 
 
@@ -59,7 +66,12 @@ async def file_content(request: Request, file_id: str) -> Response:
     path = await batches.content(caller, file_id)
     if not await asyncio.to_thread(path.is_file):
         raise NotFound(f"The content of {path.name!r} is gone.", param="file_id")
-    return FileResponse(path, media_type="application/octet-stream", filename=f"{path.name}.jsonl")
+    return WholeFile(
+        path,
+        headers={"accept-ranges": "none"},
+        media_type="application/octet-stream",
+        filename=f"{path.name}.jsonl",
+    )
 
 
 @router.delete("/v1/files/{file_id}")
@@ -74,7 +86,7 @@ async def delete_file(request: Request, file_id: str) -> Response:
 async def create_batch(request: Request) -> Response:
     """Have the requests of a file answered in the background."""
     caller, batches = _enter(request)
-    config = request.app.state.gateway.config
+    config = gateway_of(request).config
     raw = await read_json_body(request, config.max_body_bytes, config.body_timeout_s)
     return json_response(
         batch_object(await batches.create(caller, parse_request(BatchRequest, raw, config.max_json_depth)))
@@ -85,7 +97,7 @@ async def create_batch(request: Request) -> Response:
 async def list_batches(request: Request) -> Response:
     """A page of batches, newest first."""
     caller, batches = _enter(request)
-    query = _query(BatchPage, request)
+    query = parse_query(BatchPage, request)
     return json_response(page_object([batch_object(b) for b in await batches.list_batches(caller, query)], query.limit))
 
 
@@ -104,15 +116,7 @@ async def cancel_batch(request: Request, batch_id: str) -> Response:
 
 
 def _enter(request: Request) -> tuple[Caller, BatchService]:
-    gateway = request.app.state.gateway
-    return gateway.directory.authenticate(request.headers.get("authorization")), gateway.batches
-
-
-def _query(kind: type[Query], request: Request) -> Query:
-    try:
-        return kind.model_validate(dict(request.query_params))
-    except ValidationError as error:
-        raise describe(error) from None
+    return caller_of(request), gateway_of(request).batches
 
 
 async def _body(request: Request) -> AsyncIterator[bytes]:

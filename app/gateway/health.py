@@ -3,8 +3,10 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
+
+from app.routing.board import TargetStatus
 
 Probe = Callable[[], Awaitable[bool]]
 PROBE_TIMEOUT_S = 2.0
@@ -31,8 +33,12 @@ class Readiness:
 class ReadinessCheck:
     """Probes all dependencies at the same time, at most twice a second however often it is asked."""
 
-    def __init__(self, dependencies: Mapping[str, Dependency]) -> None:
+    def __init__(
+        self, dependencies: Mapping[str, Dependency], targets: Callable[[], Mapping[str, TargetStatus]] = dict
+    ) -> None:
+        """`targets`: the state of each model that this process has asked."""
         self._dependencies = dependencies
+        self._targets = targets
         self._probing = asyncio.Lock()
         self._latest: tuple[float, Readiness] | None = None
 
@@ -41,6 +47,7 @@ class ReadinessCheck:
         async with self._probing:
             if self._latest is None or time.monotonic() - self._latest[0] > MAX_AGE_S:
                 readiness = await _check(self._dependencies)
+                readiness.body["targets"] = {name: asdict(status) for name, status in self._targets().items()}
                 self._latest = time.monotonic(), readiness
             return self._latest[1]
 

@@ -36,6 +36,7 @@ async def readyz(request: Request) -> Response:
 
 
 @router.get("/")
+@router.get("/console")
 async def root() -> Response:
     """A browser lands on the console."""
     return RedirectResponse("/console/")

@@ -19,6 +19,7 @@ from app.wire.parse import describe
 MAX_RANGE = timedelta(days=400)
 MAX_ROWS = 1000
 MAX_GROUPS = 4
+MAX_PARAMETERS = 100
 
 
 class Query(BaseModel):
@@ -27,18 +28,22 @@ class Query(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-Parameters = TypeVar("Parameters", bound=Query)
+Parameters = TypeVar("Parameters", bound=BaseModel)
 Subject = Annotated[str, Field(max_length=300)]
 
 
 def parse_query(kind: type[Parameters], request: Request) -> Parameters:
     """Raises InvalidRequest."""
-    given = request.query_params
-    for name in given:
-        if len(given.getlist(name)) > 1:
+    given = request.query_params.multi_items()
+    if len(given) > MAX_PARAMETERS:
+        raise InvalidRequest(f"The query has more than {MAX_PARAMETERS} parameters.")
+    values: dict[str, str] = {}
+    for name, value in given:
+        if name in values:
             raise InvalidRequest(f"'{name[:64]}' is given twice.", param=name[:64])
+        values[name] = value
     try:
-        return kind.model_validate(dict(given))
+        return kind.model_validate(values)
     except ValidationError as error:
         raise describe(error) from None
 

@@ -15,6 +15,7 @@ from presidio_analyzer.predefined_recognizers import (
     SpacyRecognizer,
     UsSsnRecognizer,
 )
+from spacy.language import Language
 
 # Presidio's own call would download the public-suffix list at first use.
 _SUFFIXES = tldextract.TLDExtract(suffix_list_urls=(), fallback_to_snapshot=True)
@@ -38,9 +39,9 @@ class ConfidentPhoneRecognizer(PhoneRecognizer):  # type: ignore[misc]
 
 
 class LeanSpacyEngine(SpacyNlpEngine):  # type: ignore[misc]
-    """spaCy reduced to what finds names: 5.5 instead of 7.6 ms for 146 characters."""
+    """spaCy reduced to what finds names: the recognizer, and the embedding that it shares with others, if any."""
 
-    KEPT = ("tok2vec", "transformer", "ner")
+    EMBEDDINGS = ("tok2vec", "transformer")
 
     def load(self) -> None:
         """Load what is installed; nothing is downloaded at run time."""
@@ -54,10 +55,20 @@ class LeanSpacyEngine(SpacyNlpEngine):  # type: ignore[misc]
                     f"guard.language_model: spaCy pipeline {name!r} is not installed; "
                     "install it as a package, or give a directory"
                 ) from None
-            pipeline.select_pipes(enable=[pipe for pipe in pipeline.pipe_names if pipe in self.KEPT])
+            pipeline.select_pipes(enable=self._needed(pipeline))
             # The default bound is for the parser, which needs far more memory per character.
             pipeline.max_length = 2_000_000
             self.nlp[model["lang_code"]] = pipeline
+
+    def _needed(self, pipeline: Language) -> list[str]:
+        shared = [
+            name
+            for name in pipeline.pipe_names
+            if name in self.EMBEDDINGS
+            # The recognizer of spaCy's small English pipelines embeds tokens by itself.
+            and "ner" in getattr(pipeline.get_pipe(name), "listening_components", ("ner",))
+        ]
+        return [*shared, *(name for name in pipeline.pipe_names if name == "ner")]
 
 
 def build_analyzer(language_model: str, entities: Sequence[str]) -> AnalyzerEngine:

@@ -6,11 +6,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from presidio_analyzer import AnalyzerEngine
+from presidio_analyzer import RecognizerResult as Result
 from presidio_anonymizer import AnonymizerEngine
 from presidio_anonymizer.entities import OperatorConfig, RecognizerResult
 
 from app.config import GuardConfig
 from app.guard.analyzer import build_analyzer
+from app.guard.finder import Finder
 from app.guard.types import Finding, Screened
 
 
@@ -23,23 +25,41 @@ class Masker:
 
     def __init__(self, config: GuardConfig, analyzer: AnalyzerEngine | None = None) -> None:
         self._entities = list(config.entities)
-        self._threshold = config.threshold
         self._allowed = {text.casefold() for text in config.allow}
         self._analyzer = analyzer or build_analyzer(config.language_model, config.entities)
+        self._finder = Finder(self._analyzer, self._entities, config.threshold)
         self._anonymizer = AnonymizerEngine()
 
     def screen(self, texts: Sequence[str]) -> Screened:
-        """Mask all texts. CPU-bound: about 6 ms for 150 characters, linear in length."""
+        """Mask all texts. CPU-bound: see `screen_all`."""
+        return self.screen_all([texts])[0]
+
+    def screen_all(self, calls: Sequence[Sequence[str]]) -> list[Screened]:
+        """Mask the texts of several calls at once, each call as `screen` would.
+
+        CPU-bound, and thread-safe.
+        """
+        spoken = [text for texts in calls for text in texts if text.strip()]
+        results = iter(self._finder.find(spoken))
+        return [self._screened(texts, [next(results) if text.strip() else [] for text in texts]) for texts in calls]
+
+    def _screened(self, texts: Sequence[str], results: Sequence[Sequence[Result]]) -> Screened:
         placeholders = _Placeholders(texts, self._entities)
         findings: list[Finding] = []
         masked = [
-            self._mask(text, index, placeholders, findings) if text.strip() else text
-            for index, text in enumerate(texts)
+            self._mask(text, index, self._spans(text, found), placeholders, findings) if found else text
+            for index, (text, found) in enumerate(zip(texts, results, strict=True))
         ]
         return Screened(texts=tuple(masked), vault=placeholders.vault, findings=tuple(findings))
 
-    def _mask(self, text: str, index: int, placeholders: "_Placeholders", findings: list[Finding]) -> str:
-        spans = self._spans(text)
+    def _mask(
+        self,
+        text: str,
+        index: int,
+        spans: Sequence["_Span"],
+        placeholders: "_Placeholders",
+        findings: list[Finding],
+    ) -> str:
         if not spans:
             return text
         results, operators = [], {}
@@ -52,9 +72,8 @@ class Masker:
         masked: str = self._anonymizer.anonymize(text, results, operators).text
         return masked
 
-    def _spans(self, text: str) -> list["_Span"]:
+    def _spans(self, text: str, results: Sequence[Result]) -> list["_Span"]:
         """What to mask, in reading order, apart from each other."""
-        results = self._analyzer.analyze(text, language="en", entities=self._entities, score_threshold=self._threshold)
         found = [_Span(result.entity_type, result.start, result.end, result.score).trimmed(text) for result in results]
         apart = _apart(span for span in found if text[span.start : span.end].casefold() not in self._allowed)
         return [span for part in apart if (span := part.trimmed(text)).start < span.end]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from app.errors import Unavailable
 from app.ledger.history import History
 from app.ledger.loading import POLL_S, BudgetLoader
-from app.ledger.meters import Meter
+from app.ledger.meters import MAX_AMOUNT, Meter
 from app.ledger.store import MeterStore, Script
 
 BUSY_TIMEOUT_S = 20.0
@@ -85,6 +85,7 @@ class Counters:
 
         `park`: the row is in a spool; the cost stays reserved until this is called again.
         """
+        cost_nano, tokens = min(cost_nano, MAX_AMOUNT), min(tokens, MAX_AMOUNT)
         give_up = _time() + BUSY_TIMEOUT_S
         while True:
             answer = await self._store.run(Script.SETTLE, reservation_id, cost_nano, tokens, int(park))

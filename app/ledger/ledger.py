@@ -35,6 +35,7 @@ from app.ledger.types import Balance, UsageRow
 logger = logging.getLogger(__name__)
 
 HEARTBEAT_BATCH = 500  # reservations in one script, so that it does not hold the store up
+ORPHAN_BATCH = 32  # settled at the same time: as many as there are connections
 
 
 def now_ms() -> int:
@@ -54,7 +55,11 @@ class Ledger:
         self._clock = clock
         self._counters = Counters(store, rows.history, uuid.uuid4().hex, config.lease_s)
         self._live: dict[str, Reservation] = {}
-        self._orphans: set[str] = set()  # perhaps admitted by the store, but nobody here knows of it
+        # Perhaps admitted by the store, but nobody here knows of it: id, and when (monotonic seconds).
+        self._orphans: dict[str, float] = {}
+        # Since when our heartbeats have come through, and the last one that did (monotonic seconds; None: none did).
+        self._steady_since: float | None = None
+        self._last_beat = 0.0
 
     async def admit(
         self,
@@ -92,7 +97,7 @@ class Ledger:
             try:
                 verdict = await self._counters.admit(reservation_id, who, meters, at_ms)
             except BaseException as error:
-                self._orphans.add(reservation_id)
+                self._orphans[reservation_id] = time.monotonic()
                 if not isinstance(error, StoreFailed) or self._config.on_store_failure == "closed":
                     raise
             else:
@@ -162,19 +167,39 @@ class Ledger:
 
     async def _renew(self) -> None:
         live = list(self._live.values())
-        for start in range(0, len(live), HEARTBEAT_BATCH):
+        began, steady_since, self._steady_since = time.monotonic(), self._steady_since, None
+        for start in range(0, max(1, len(live)), HEARTBEAT_BATCH):  # without any as well: is the store there?
             batch = live[start : start + HEARTBEAT_BATCH]
             for lost in await self._counters.renew((one.id, one.take_progress()) for one in batch):
                 if lost in self._live:
                     self._live[lost].lose()
+        has_gap = steady_since is None or began - self._last_beat > self._config.lease_s
+        self._steady_since = began if has_gap else steady_since
+        self._last_beat = time.monotonic()
 
     async def _tend(self) -> None:
-        for orphan in list(self._orphans):
-            await self._counters.settle(orphan, 0, 0)
-            self._orphans.discard(orphan)
+        await self._settle_orphans()
         await self._counters.forget_stale()
         await self._rows.drain(self._settle_drained)
-        await reap(self._counters, self._rows)
+        if self._may_reap():
+            await reap(self._counters, self._rows, self._live)
+
+    def _may_reap(self) -> bool:
+        """After the store was away, leases have run out whose owners live. Each has a lease's time to renew its own."""
+        now = time.monotonic()
+        return self._steady_since is not None and now - self._steady_since >= self._config.lease_s
+
+    async def _settle_orphans(self) -> None:
+        expired = time.monotonic() - self._config.lease_s
+        # A store that stays away leaves one with each request; the old ones are the reaper's.
+        self._orphans = {orphan: since for orphan, since in self._orphans.items() if since > expired}
+        orphans = list(self._orphans)
+        for start in range(0, len(orphans), ORPHAN_BATCH):
+            await asyncio.gather(*(self._settle_orphan(orphan) for orphan in orphans[start : start + ORPHAN_BATCH]))
+
+    async def _settle_orphan(self, orphan: str) -> None:
+        await self._counters.settle(orphan, 0, 0)
+        self._orphans.pop(orphan, None)
 
     async def _settle_drained(self, rows: Sequence[UsageRow]) -> None:
         settled = await asyncio.gather(

@@ -52,6 +52,7 @@ local function read(key, slot_ms, slots)
 end
 
 -- Add to what is spent, in a slot; what has left the window already is not counted, and no slot falls below 0.
+-- A budget (it has `reserved`) is kept for as long as its load said; another window while it is used.
 local function spend(key, slot_ms, slots, slot, amount)
   if amount == 0 then
     return
@@ -61,7 +62,7 @@ local function spend(key, slot_ms, slots, slot, amount)
     return
   end
   local name = whole(slot)
-  local found = redis.call('HMGET', key, 'head', 'last', name)
+  local found = redis.call('HMGET', key, 'head', 'last', name, 'reserved')
   local head, last, there = tonumber(found[1]), tonumber(found[2]), tonumber(found[3]) or 0
   if not head then
     head = oldest(slot_ms, slots)
@@ -72,7 +73,9 @@ local function spend(key, slot_ms, slots, slot, amount)
   amount = math.max(amount, -there)
   redis.call('HINCRBY', key, 'spent', whole(amount))
   redis.call('HSET', key, 'head', whole(head), 'last', whole(math.max(last or slot, slot)), name, whole(there + amount))
-  redis.call('PEXPIRE', key, whole((slots + 1) * slot_ms + 60000))
+  if not found[4] then
+    redis.call('PEXPIRE', key, whole((slots + 1) * slot_ms + 60000))
+  end
 end
 
 -- Change what is reserved. Never below 0: the store may have lost the moment when it was taken.

@@ -1,6 +1,7 @@
 """Settles what dead processes have left behind."""
 
 import logging
+from collections.abc import Container
 
 import orjson
 
@@ -14,16 +15,18 @@ logger = logging.getLogger(__name__)
 BATCH = 100
 
 
-async def reap(counters: Counters, rows: RowWriter) -> int:
+async def reap(counters: Counters, rows: RowWriter, living: Container[str]) -> int:
     """Bill and settle the reservations whose lease has run out. Returns how many.
 
-    A row that its process wrote just before it died stands as it is; else a row `crashed` is written with the cost
-    that was told last. Raises Unavailable: what was claimed by then is claimed again when this lease runs out.
+    `living` are this process's own: claiming one renews its lease, and that is all. A row that its process wrote just
+    before it died stands as it is; else a row `crashed` is written with the cost that was told last. Raises
+    Unavailable: what was claimed by then is claimed again when this lease runs out.
     """
     reaped = 0
-    while claims := await counters.claim(BATCH):
+    while claimed := await counters.claim(BATCH):
+        claims = [claim for claim in claimed if claim.id not in living]
         crashed = {claim.id: crashed_row(claim) for claim in claims}
-        new = await rows.insert(list(crashed.values()))
+        new = await rows.insert(list(crashed.values())) if crashed else set()
         for claim in claims:
             row = crashed[claim.id] if claim.id in new else await rows.history.row(claim.id)
             if row is None:

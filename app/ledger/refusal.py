@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from decimal import Decimal
 
 from app.accounts.types import Budget, LimitRule
-from app.config.money import NANO_PER_USD
-from app.errors import BudgetExceeded, RateLimited, SextantError
+from app.config.money import usd_text
+from app.errors import BudgetExceeded, InvalidRequest, RateLimited, SextantError
 from app.ledger.counters import Reading, Verdict
+from app.ledger.meters import Meter
 from app.ledger.periods import span
 
 KINDS = {"requests": ("s",), "tokens": ("t", "w")}
@@ -34,12 +34,24 @@ def refusal(verdict: Verdict, readings: Iterable[Reading]) -> SextantError:
     source = reading.meter.source
     if isinstance(source, Budget):
         return budget_exceeded(source, reading, verdict.now_ms)
-    return _rate_limited(source, reading, verdict.frees_ms, rate_limit_headers(readings))
+    frees_ms = reading.empty_ms if verdict.frees_ms is None else verdict.frees_ms
+    return _rate_limited(source, reading, frees_ms, rate_limit_headers(readings))
+
+
+def check_fits(meters: Iterable[Meter]) -> None:
+    """Raises InvalidRequest for more tokens than a limit allows in a minute: to try again would never help."""
+    for meter in meters:
+        if meter.mode == "t" and meter.amount > meter.limit:
+            raise InvalidRequest(
+                f"This request may use {meter.amount} tokens, and the {meter.source.scope} may have {meter.limit} "
+                f"{UNITS['t']}: it can never fit. Send a shorter prompt, or ask for fewer tokens."
+            )
 
 
 def budget_exceeded(budget: Budget, reading: Reading, now_ms: int) -> BudgetExceeded:
-    """402. Says whose budget it is, how much, what is left of it and when it begins anew."""
-    cost = f" for a request that may cost {usd(reading.meter.amount)} USD" if reading.meter.amount else ""
+    """402. Says whose budget it is and when it begins anew; what is left of it only where it is the caller's own: of a
+    tenant's or a model's it would tell what others spend."""
+    cost = f" for a request that may cost {usd_text(reading.meter.amount)} USD" if reading.meter.amount else ""
     if budget.period == "rolling":
         period, resets = f"for any {duration((budget.window_s or 0) * 1000)}", "it frees up as the window slides"
     elif budget.period == "total":
@@ -47,9 +59,11 @@ def budget_exceeded(budget: Budget, reading: Reading, now_ms: int) -> BudgetExce
     else:
         end_ms = span(budget.period, now_ms).end_ms or 0
         period, resets = f"a {budget.period}", f"it resets at {datetime.fromtimestamp(end_ms / 1000, UTC):%FT%TZ}"
+    if budget.scope not in ("key", "customer"):
+        return BudgetExceeded(f"The {budget.scope}'s budget {period} does not suffice{cost}; {resets}.")
     return BudgetExceeded(
-        f"The {budget.scope}'s budget of {usd(budget.amount_nano)} USD {period} does not suffice{cost}: "
-        f"{usd(reading.remaining)} USD are left that are neither spent nor reserved; {resets}."
+        f"The {budget.scope}'s budget of {usd_text(budget.amount_nano)} USD {period} does not suffice{cost}: "
+        f"{usd_text(reading.remaining)} USD are left that are neither spent nor reserved; {resets}."
     )
 
 
@@ -65,16 +79,9 @@ def duration(ms: int) -> str:
     return f"{minutes}m{seconds}" if minutes else seconds
 
 
-def usd(nano: int) -> str:
-    """Nano-dollars as dollars, in full and without an exponent: `0.0000375`."""
-    return f"{(Decimal(nano) / NANO_PER_USD).normalize():f}"
-
-
-def _rate_limited(rule: LimitRule, reading: Reading, frees_ms: int | None, headers: dict[str, str]) -> RateLimited:
+def _rate_limited(rule: LimitRule, reading: Reading, frees_ms: int, headers: dict[str, str]) -> RateLimited:
     meter = reading.meter
     allowed = f"The {rule.scope} may have {meter.limit} {UNITS[meter.mode]}"
-    if frees_ms is None:
-        return RateLimited(f"{allowed}, and this request needs {meter.amount}: it will never pass.", limits=headers)
     wants = f", and this request needs {meter.amount}" if meter.mode == "t" else ""
     return RateLimited(
         f"{allowed}{wants}; {reading.remaining} are left. Try again in {duration(frees_ms)}.",

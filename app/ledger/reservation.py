@@ -11,7 +11,7 @@ from app.accounts.types import Budget, Caller, LimitRule
 from app.errors import BudgetExceeded, Unavailable
 from app.ledger.counters import Counters, Reading, Verdict
 from app.ledger.meters import Meter, money, tokens
-from app.ledger.refusal import budget_exceeded, rate_limit_headers, refusal
+from app.ledger.refusal import budget_exceeded, check_fits, rate_limit_headers, refusal
 from app.ledger.rows import RowWriter, Written
 from app.ledger.store import StoreFailed
 from app.ledger.types import UsageRow
@@ -70,7 +70,7 @@ class Reservation:
         """Hold for an attempt at `model` the most that it can use, in place of what an earlier attempt held.
 
         What is refused changes nothing. A free attempt passes whatever the budgets say.
-        Raises BudgetExceeded, RateLimited, Unavailable.
+        Raises BudgetExceeded, RateLimited, Unavailable; InvalidRequest when it is more than a limit ever allows.
         """
         meters = self._wanted(model, tokens, cost_nano)
         budgets = [meter for meter in meters if meter.mode == "m"]
@@ -141,6 +141,7 @@ class Reservation:
     async def _hold(self, model: str, cost_nano: int, meters: list[Meter]) -> None:
         if not meters and not self._holds:
             return
+        check_fits(meters)
         verdict = await self._counters.reserve(self.id, cost_nano, model, meters, self.at_ms)
         if verdict is None:
             self.lose()
@@ -218,5 +219,10 @@ def _exhausted(verdict: Verdict) -> BudgetExceeded | None:
 
 
 def applicable(caller: Caller, requested_model: str) -> tuple[LimitRule, ...]:
-    """The limits of a request: key, customer, tenant, and the model by the name asked for."""
-    return (*caller.limits, *caller.model_limits.get(requested_model, ()))
+    """The limits of a request: key, customer, tenant, and the model by the name asked for.
+
+    Who asks for `base:adapter` uses the base, so its limits hold as well.
+    """
+    base, colon, _ = requested_model.partition(":")
+    of_base = caller.model_limits.get(base, ()) if colon else ()
+    return (*caller.limits, *caller.model_limits.get(requested_model, ()), *of_base)

@@ -7,12 +7,15 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
-from sqlalchemy import String, update
+from sqlalchemy import BigInteger, Integer, String, update
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, StatementError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.types import TypeEngine
 
 from app.errors import Unavailable
 from app.ledger.history import History
+from app.ledger.meters import MAX_AMOUNT
 from app.ledger.spool import Spool
 from app.ledger.types import UsageRow
 from app.sql.schema import usage
@@ -24,7 +27,13 @@ COMMIT_TIMEOUT_S = 12.0  # longer than SQLite waits for another process's commit
 Written = Literal["inserted", "exists", "spooled"]
 Settle = Callable[[Sequence[UsageRow]], Awaitable[None]]
 
-COLUMNS = [(column.name, column.type.length if isinstance(column.type, String) else None) for column in usage.columns]
+MAX_INTEGER = 2**31 - 1
+# SQLSTATE of what the values are to blame for: data exceptions, integrity constraint violations.
+DATA_STATES = ("22", "23")
+
+
+class RowsRefused(Unavailable):
+    """The database is there, and does not take these rows for what they hold."""
 
 
 class RowWriter:
@@ -78,14 +87,16 @@ class RowWriter:
     async def drain(self, settle: Settle) -> None:
         """Move what is spooled, here and by processes that died, into the database, and settle it.
 
+        A row that the database refuses for what it holds is settled too, and kept in a `.rejected` file.
         `settle` must bear a row that has been settled already: what fails half-way is done again as a whole.
         Raises Unavailable.
         """
         async with self._lock:
             if self._spool.pending:
                 await self._empty(self._spool, settle)
-            for orphan in self._spool.adopt():
-                await self._empty(orphan, settle)
+            with contextlib.closing(self._spool.adopt()) as orphans:
+                while orphan := await asyncio.to_thread(next, orphans, None):
+                    await self._empty(orphan, settle)
 
     async def close(self) -> None:
         """Finish what is queued, and give the connection back."""
@@ -96,14 +107,26 @@ class RowWriter:
             self._spool.close()
 
     async def _empty(self, spool: Spool, settle: Settle) -> None:
-        rows = spool.rows()
+        rows = await asyncio.to_thread(spool.rows)
         for start in range(0, len(rows), MAX_ROWS):
             part = rows[start : start + MAX_ROWS]
-            await self._insert(part)
+            if refused := await self._insert_what_fits(part):
+                await asyncio.to_thread(spool.reject, refused)
             await settle(part)
-        spool.clear()
+        await asyncio.to_thread(spool.clear)
         if rows:
-            logger.warning("%d spooled usage rows are in the database now", len(rows))
+            logger.warning("%d spooled usage rows are dealt with now", len(rows))
+
+    async def _insert_what_fits(self, rows: Sequence[UsageRow]) -> list[UsageRow]:
+        """Insert rows, all but those that the database refuses for what they hold; returns these."""
+        try:
+            await self._insert(rows)
+        except RowsRefused:
+            if len(rows) == 1:
+                return list(rows)
+            middle = len(rows) // 2
+            return [*await self._insert_what_fits(rows[:middle]), *await self._insert_what_fits(rows[middle:])]
+        return []
 
     async def _commit(self) -> None:
         while self._queue:
@@ -130,11 +153,14 @@ class RowWriter:
                 return ["inserted" if row.id in new else "exists" for row in rows]
             except Unavailable:
                 logger.warning("the usage database is away: usage rows are spooled")
-        await asyncio.to_thread(self._spool.append, rows)
+        await asyncio.to_thread(self._spool.append, [UsageRow(**_values(row)) for row in rows])
         return ["spooled"] * len(rows)
 
     async def _insert(self, rows: Sequence[UsageRow]) -> set[str]:
-        values = [_values(row) for row in rows]
+        try:
+            values = [_values(row) for row in rows]
+        except (TypeError, AttributeError) as error:
+            raise _refused() from error
         try:
             async with asyncio.timeout(COMMIT_TIMEOUT_S):
                 while True:
@@ -150,6 +176,8 @@ class RowWriter:
             # The boundary: whatever keeps a row out of the database, the row must not be lost.
             await self._disconnect()
             logger.warning("usage rows: %s", type(error).__name__)
+            if _is_refusal(error):
+                raise _refused() from error
             raise _away() from error
 
     async def _execute(self, values: list[dict[str, Any]]) -> set[str]:
@@ -172,12 +200,32 @@ def _away() -> Unavailable:
     return Unavailable("The usage database cannot be reached right now.", retry_after_s=5)
 
 
+def _refused() -> RowsRefused:
+    return RowsRefused("The usage database does not take a row.", retry_after_s=5)
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Whether the values are to blame. Anything else may pass, and the rows with it."""
+    if isinstance(error, DBAPIError):
+        state = getattr(error.orig, "sqlstate", None) or ""
+        return isinstance(error, DataError | IntegrityError) or state.startswith(DATA_STATES)
+    # The last one: SQLAlchemy could not make a parameter of a value.
+    return isinstance(error, OverflowError) or (isinstance(error, StatementError) and isinstance(error.orig, TypeError))
+
+
 def _values(row: UsageRow) -> dict[str, Any]:
-    """A row as the table takes it. Texts are clipped: one that does not fit would hold up all rows behind it."""
-    return {name: _clipped(getattr(row, name), length) for name, length in COLUMNS}
+    """A row as the table takes it: one that does not fit would hold up all rows behind it."""
+    return {name: fit(getattr(row, name)) for name, fit in FITS}
 
 
-def _clipped(value: Any, length: int | None) -> Any:
-    if length is None or value is None:
-        return value
-    return value.replace("\x00", "")[:length]
+def _fit_of(kind: TypeEngine[Any]) -> Callable[[Any], Any]:
+    """What makes a value fit into a column: texts are clipped, numbers bounded, so that sums of them fit as well."""
+    if isinstance(kind, String):
+        return lambda text: text if text is None else text.replace("\x00", "")[: kind.length]
+    if isinstance(kind, Integer):
+        most = MAX_AMOUNT if isinstance(kind, BigInteger) else MAX_INTEGER
+        return lambda number: min(max(number, 0), most)
+    return lambda value: value
+
+
+FITS = [(column.name, _fit_of(column.type)) for column in usage.columns]

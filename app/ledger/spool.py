@@ -5,7 +5,7 @@ import io
 import logging
 import os
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -42,7 +42,7 @@ class Spool:
                 file = self._file = self._create()
             end = file.seek(0, os.SEEK_END)
             try:
-                text = b"".join(orjson.dumps(asdict(row)) + b"\n" for row in rows)
+                text = b"".join(_line(row) for row in rows)
                 if file.write(text) != len(text):
                     raise OSError("short write")
                 os.fsync(file.fileno())
@@ -65,7 +65,17 @@ class Spool:
             os.fsync(self._file.fileno())
         self.pending = 0
 
-    def adopt(self) -> Iterator["Spool"]:
+    def reject(self, rows: Sequence[UsageRow]) -> None:
+        """Keep rows that the database refuses for what they hold in a file beside this one, once each. OSError."""
+        assert self._path is not None
+        path = self._path.with_suffix(".rejected")
+        with io.FileIO(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), "r+b") as file:
+            known = set(file.read().splitlines(keepends=True))
+            file.write(b"".join(line for line in map(_line, rows) if line not in known))
+            os.fsync(file.fileno())
+        logger.error("%d usage rows that the database refuses are in %s", len(rows), path.name)
+
+    def adopt(self) -> Generator["Spool", None, None]:
         """The files of dead processes, one after another, each locked while the caller looks at it."""
         for path in sorted(self._directory.glob("*.jsonl")):
             try:
@@ -76,6 +86,7 @@ class Spool:
                 if not _lock(file):
                     continue
                 orphan = Spool(self._directory, self._max_rows)
+                orphan._path = path
                 try:
                     orphan._file, orphan.pending = file, len(_read(file))
                 except (ValueError, TypeError):
@@ -111,6 +122,10 @@ def _lock(file: io.FileIO) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def _line(row: UsageRow) -> bytes:
+    return orjson.dumps(asdict(row)) + b"\n"
 
 
 def _read(file: io.FileIO) -> list[UsageRow]:

@@ -13,6 +13,9 @@ from app.telemetry.events import Usage
 
 CHARACTERS_PER_TOKEN = 4  # of English, about; a stream's pieces are counted where they are more
 
+# What a rate limit takes for an answer whose length nobody has bounded; it is corrected afterwards.
+UNSTATED_OUTPUT_TOKENS = 1024
+
 # For a model of which nothing is known; local ones with a price have a context size.
 DEFAULT_OUTPUT_TOKENS = 4096
 
@@ -43,8 +46,9 @@ def bound_of(body: dict[str, Any], target: Target, timeout_s: float) -> Bound:
     prompts = len(body["prompt"]) if isinstance(body.get("prompt"), list) else 1
     answers = (body.get("n") or 1) * prompts
     output = output_bound(body, target)
+    is_stated = body.get("max_completion_tokens") or body.get("max_tokens")
     return Bound(
-        tokens=_estimated_prompt(body) + output * answers,
+        tokens=_estimated_prompt(body) + (output if is_stated else min(output, UNSTATED_OUTPUT_TOKENS)) * answers,
         cost_nano=worst_case(target.price, prompt_bound(body), output, answers, timeout_s),
     )
 
@@ -82,9 +86,3 @@ def _estimated_prompt(body: dict[str, Any]) -> int:
     texts = [text for place in places(body) for text in place.read()]
     texts += [orjson.dumps(body[name]).decode() for name in ("tools", "response_format") if body.get(name)]
     return sum(map(estimate_tokens, texts))
-
-
-def usd(nano: int) -> str:
-    """Nano-dollars as a decimal number of dollars, without an exponent: `0.000001234`."""
-    whole, fraction = divmod(nano, 1_000_000_000)
-    return f"{whole}.{fraction:09d}".rstrip("0").rstrip(".")

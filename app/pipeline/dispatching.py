@@ -80,6 +80,7 @@ class Dispatching:
             deadline=flight.deadline,
             reserve=reserve,
             priority=BATCH_PRIORITY if flight.caller.batch else 0,
+            is_lost=lambda: flight.is_lost,
         )
         flight.trip = trip
         flight.billing = lambda: _owed(trip, flight)

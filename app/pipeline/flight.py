@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from app.accounts.types import Caller
+from app.config.money import usd_text
 from app.errors import ClientClosedRequest, DeadlineExceeded, InternalError, SextantError, Unavailable
 from app.ledger.types import Outcome, UsageRow
-from app.pipeline.billing import Bill, usd
+from app.pipeline.billing import Bill
 from app.pipeline.ledger_port import LedgerPort, ReservationPort
 from app.pipeline.transcript import Transcript
 from app.routing.target import Target
@@ -84,7 +85,7 @@ class Flight:
         """Headers that tell how the answer came about. The cost is known once it is settled."""
         return {
             **(self.reservation.headers() if self.reservation else {}),
-            **({"x-sextant-cost-usd": usd(self.row.cost_nano)} if self.row else {}),
+            **({"x-sextant-cost-usd": usd_text(self.row.cost_nano)} if self.row else {}),
             "x-sextant-cache": self.cache,
             "x-sextant-model": self.model,
             "server-timing": self.timeline.server_timing(),

@@ -5,11 +5,11 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
+from app.accounts.money import usd
 from app.cache.desk import CacheDesk
 from app.cache.exact import Entry
 from app.guard.restore import Restorer
 from app.guard.types import Screened
-from app.pipeline.billing import usd
 from app.pipeline.draft import Draft
 from app.pipeline.flight import Flight
 from app.pipeline.output import OutputFilter
@@ -132,7 +132,7 @@ class Generation:
 
     def cost(self) -> float:
         owed = self.flight.billing()
-        return float(usd(owed[1].cost_nano)) if owed else 0.0
+        return usd(owed[1].cost_nano) if owed else 0.0
 
     def _extension(self) -> dict[str, Any]:
         cited = {"cited": self.marks.cited} if self.marks else {}

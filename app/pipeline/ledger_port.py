@@ -28,7 +28,7 @@ class ReservationPort(Protocol):
     async def reserve(self, model: str, tokens: int, cost_nano: int) -> None:
         """Hold the worst case of a call, in place of an earlier one's.
 
-        Raises BudgetExceeded, RateLimited, Unavailable.
+        Raises BudgetExceeded, RateLimited, InvalidRequest for what no limit could ever hold, Unavailable.
         """
         ...
 

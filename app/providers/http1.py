@@ -1,12 +1,17 @@
 """HTTP/1.1 to a provider: aiohttp, with a pool of connections."""
 
+import asyncio
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import aiohttp
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.tracing import Trace
 
-from app.errors import UpstreamFailed, UpstreamTimeout
+from app.errors import UpstreamFailed
+from app.providers.transport import unreachable_in_time
 
 IDLE_S = 30.0  # shorter than the idle timeout of any load balancer that we know of
 MAX_HEADER_BYTES = 16 * 1024
@@ -39,11 +44,14 @@ class Http1Transport:
     def _open(self) -> aiohttp.ClientSession:
         """At the first request: a session belongs to the event loop that it is made in."""
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                limit=self._max_connections, keepalive_timeout=IDLE_S, ssl=self._tls if self._tls else True
+            connector=_Connector(
+                self._connect_timeout_s,
+                limit=self._max_connections,
+                keepalive_timeout=IDLE_S,
+                ssl=self._tls if self._tls else True,
             ),
             # Waiting for the first token is the dispatcher's business, and so is the whole answer.
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._connect_timeout_s),
+            timeout=aiohttp.ClientTimeout(total=None),
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
             auto_decompress=False,
@@ -51,6 +59,27 @@ class Http1Transport:
             max_field_size=MAX_HEADER_BYTES,
         )
         return self._session
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Bounds a new connection as a whole: looking the name up, TCP to one of its addresses, a proxy's consent, TLS.
+
+    aiohttp's own timeouts bound less (`sock_connect`: one address, without the look-up) or more
+    (`connect`: the wait for a free place in the pool as well, which says nothing about the provider).
+    """
+
+    def __init__(self, timeout_s: float, **options: Any) -> None:
+        super().__init__(**options)
+        self._timeout_s = timeout_s
+
+    async def _create_connection(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Trace],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 (aiohttp's signature)
+    ) -> ResponseHandler:
+        async with asyncio.timeout(self._timeout_s):
+            return await super()._create_connection(req, traces, timeout)
 
 
 class Http1Reply:
@@ -87,7 +116,7 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except aiohttp.ConnectionTimeoutError:
-        raise UpstreamTimeout("The provider cannot be reached in time.") from None
+        raise unreachable_in_time() from None
     except aiohttp.ClientConnectorError:
         raise UpstreamFailed("The provider cannot be reached.") from None
     except (aiohttp.ClientError, OSError):

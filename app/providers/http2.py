@@ -5,11 +5,11 @@ import ssl
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from app.errors import UpstreamFailed, UpstreamTimeout
+from app.errors import UpstreamFailed
 from app.providers.http1 import IDLE_S
 from app.providers.http2_connection import Http2Connection
 from app.providers.http2_stream import Http2Stream
-from app.providers.transport import Reply, Transport
+from app.providers.transport import Reply, Transport, unreachable_in_time
 
 
 class Http2Transport:
@@ -117,7 +117,7 @@ class Http2Transport:
                 # Before this nobody knows how many streams it takes at once.
                 await connection.is_ready.wait()
         except TimeoutError:
-            raise UpstreamTimeout("The provider cannot be reached in time.") from None
+            raise unreachable_in_time() from None
         except OSError:
             raise UpstreamFailed("The provider cannot be reached.") from None
         if not connection.is_open:

@@ -7,6 +7,7 @@ from app.errors import UpstreamFailed
 from app.pipeline.ports import Task
 from app.providers.body import body_for
 from app.providers.hosted import HostedModel
+from app.providers.openai_answer import normalise
 from app.providers.presets import Facts
 from app.providers.sse import SseReader
 from app.providers.upstream import Upstream, drain
@@ -18,7 +19,7 @@ DONE = b"[DONE]"
 
 
 class OpenAIPort(HostedModel):
-    """A ModelPort. Chunks and answers pass as they come, but for `choices: null`, which becomes empty."""
+    """A ModelPort. Chunks and answers pass as they come, but for what `openai_answer` puts right."""
 
     def __init__(self, upstream: Upstream, facts: Facts, url_for: UrlFor, max_output_tokens: int) -> None:
         super().__init__(upstream.health, max_output_tokens)
@@ -37,8 +38,7 @@ class OpenAIPort(HostedModel):
                         await drain(reply)
                         return
                     chunk = self._upstream.parse(event.data)
-                    choices = chunk["choices"] = _choices(chunk)
-                    for choice in choices:
+                    for choice in normalise(chunk):
                         (finished if choice.get("finish_reason") else begun).add(choice.get("index"))
                     yield chunk
         if not finished or begun - finished:  # some end without [DONE]
@@ -48,16 +48,9 @@ class OpenAIPort(HostedModel):
         """A whole answer."""
         payload = self._body(task, body, stream=False)
         answer = await self._upstream.whole(self._url_for(task, body["model"]), payload, request_id)
-        if not _choices(answer):
+        if not normalise(answer):
             raise UpstreamFailed("The provider sent an answer without choices.")
         return answer
 
     def _body(self, task: Task, body: dict[str, Any], *, stream: bool) -> dict[str, Any]:
         return body_for(self._facts, task, body, stream=stream, max_output_tokens=self._max_output_tokens)
-
-
-def _choices(part: dict[str, Any]) -> list[dict[str, Any]]:
-    choices = part.get("choices") or []
-    if not isinstance(choices, list) or not all(isinstance(choice, dict) for choice in choices):
-        raise UpstreamFailed("The provider's answer is not in the form that its API promises.")
-    return choices

@@ -1,6 +1,8 @@
 """What is known of each provider: its address, the name of its key's variable, and what its wire does not take.
 
-Facts are from the providers' own pages and API answers, read in November 2026:
+Gathered in November 2026 from public documentation and from error answers that others reported. None of it was
+tried against a provider: the tests speak to doubles. A field that is missing in `drops` is refused by the provider,
+as an InvalidRequest with its sentence.
 
 - OpenAI: `max_tokens` is deprecated, and reasoning models refuse it: `max_completion_tokens`.
 - Azure: `api-key` header; the v1 API needs no `api-version`, the dated one has the deployment in its path.

@@ -21,6 +21,8 @@ HTTP/2 is `http2`, on the `h2` library.
 from collections.abc import Mapping
 from typing import Protocol
 
+from app.errors import UpstreamFailed
+
 
 class Reply(Protocol):
     """An answer that has begun."""
@@ -48,10 +50,19 @@ class Transport(Protocol):
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Reply:
         """Send a request, wait for the head of its answer; redirects are not followed.
 
-        Raises UpstreamTimeout past the connect timeout, UpstreamFailed when there is no answer.
+        Raises UpstreamFailed when there is no answer; see `unreachable_in_time` for the connect timeout.
         """
         ...
 
     async def aclose(self) -> None:
         """Close all connections."""
         ...
+
+
+def unreachable_in_time() -> UpstreamFailed:
+    """The error past the connect timeout.
+
+    No UpstreamTimeout: that one is said of a model that may have been at work, is owed for the prompt, and is
+    not asked again. Here nothing was sent.
+    """
+    return UpstreamFailed("The provider cannot be reached in time.")

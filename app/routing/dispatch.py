@@ -5,13 +5,14 @@ reserve ─> call ── first content or whole answer ──> pass it on, and m
    └── next target <──────┘   app/routing/itinerary.py says which, and when
 """
 
+import math
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from random import Random
 from typing import Any, TypeVar
 
 from app.config.routing import RoutingConfig
-from app.errors import BudgetExceeded, SextantError
+from app.errors import BudgetExceeded, SextantError, Unavailable
 from app.pipeline.ports import ModelPort
 from app.routing.board import Call, TargetBoard
 from app.routing.failures import failure_class
@@ -75,14 +76,17 @@ class Dispatcher:
         itinerary = Itinerary(trip.plan, self._config, self._board, self._random)
         reserved = None
         while True:
-            leg = _Leg(trip, await itinerary.next(trip.deadline))
-            target = leg.call.target
+            call = await itinerary.next(trip.deadline)
+            if trip.attempts and trip.is_lost():
+                call.abandoned()
+                raise Unavailable("This server was silent for too long; the request was settled without it.")
+            leg, target = _Leg(trip, call), call.target
             if target != reserved:
                 try:
                     await trip.reserve(target)
                 except BudgetExceeded as error:
                     leg.abandon(error)
-                    itinerary.refused(error)
+                    itinerary.refused(target, error)
                     reserved = None  # what it held before is not relied upon
                     continue
                 except BaseException as error:
@@ -108,7 +112,8 @@ class Dispatcher:
     async def _ask(self, trip: Trip, call: Call) -> dict[str, Any]:
         body = trip.draft.for_target(call.target, priority=trip.priority)
         answer = self._ports[call.target.id].complete(trip.draft.task, body, trip.answer_id)
-        with Silence(self._config.first_token_timeout_s, trip.deadline) as silence:
+        # Until its end nothing tells a whole answer that takes long from one that never comes.
+        with Silence(self._config.answer_timeout_s or math.inf, trip.deadline) as silence:
             return await silence.bound(answer)
 
     async def _open(self, trip: Trip, call: Call) -> HeldStream:

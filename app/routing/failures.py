@@ -1,11 +1,12 @@
 """Errors of a target, by what can be done about them.
 
-| class          | errors                                       | same target again | breaker            |
-| -------------- | -------------------------------------------- | ----------------- | ------------------ |
-| down           | UpstreamFailed, UpstreamTimeout, Unavailable | yes               | counts             |
-| rate_limit     | UpstreamRateLimited, Overloaded              | yes               | does not count     |
-| context_window | ContextTooLong                               | no                | the target is well |
-| content_policy | ContentRefused                               | no                | the target is well |
+| class          | errors                          | same target again | breaker            |
+| -------------- | ------------------------------- | ----------------- | ------------------ |
+| down           | UpstreamFailed, Unavailable     | yes               | counts             |
+| down           | UpstreamTimeout                 | no                | counts             |
+| rate_limit     | UpstreamRateLimited, Overloaded | yes               | does not count     |
+| context_window | ContextTooLong                  | no                | the target is well |
+| content_policy | ContentRefused                  | no                | the target is well |
 
 A provider that says itself for how long it cannot answer (UpstreamRateLimited and UpstreamFailed with
 `retry_after_s`) is left alone that long, and need not fail again for it. `Overloaded` is ours: a full queue

@@ -4,7 +4,7 @@ import asyncio
 from random import Random
 
 from app.config.routing import FailureClass, RoutingConfig
-from app.errors import BudgetExceeded, SextantError
+from app.errors import BudgetExceeded, SextantError, UpstreamTimeout
 from app.routing.board import Call, TargetBoard
 from app.routing.failures import most_telling
 from app.routing.target import Target
@@ -31,8 +31,11 @@ class Itinerary:
     - targets that failed in passing, once they have had their pause: each at most `retries_per_target`
       times, none past the deadline.
 
-    All calls together are at most `max_attempts`. A refused reservation is no call; after it nobody is
-    ahead but the budget's fallbacks.
+    A target that was silent for too long is not asked again: it may be at work still, and both answers would
+    be paid for.
+
+    All calls together are at most `max_attempts`. A refused reservation is no call. After it nobody is ahead
+    but the budget's fallbacks, each once, whether or not the plan had them ahead anyway.
     """
 
     def __init__(self, plan: Plan, config: RoutingConfig, board: TargetBoard, random: Random) -> None:
@@ -43,6 +46,7 @@ class Itinerary:
         self._ahead = list(plan.order)  # not yet asked, best first
         self._seen = set(plan.order)
         self._calls: dict[Target, int] = {}
+        self._refused: set[Target] = set()  # by a budget
         self._ready_at: dict[Target, float] = {}  # loop time from which a target may be asked again
         self._errors: list[SextantError] = []
 
@@ -78,12 +82,20 @@ class Itinerary:
                 self._ahead = [*named, *self._ahead]
             case _:
                 self._ahead += named
-                self._plan_retry(target, error)
+                if not isinstance(error, UpstreamTimeout):
+                    self._plan_retry(target, error)
 
-    def refused(self, error: BudgetExceeded) -> None:
-        """A budget does not hold what a target may cost."""
+    def refused(self, target: Target, error: BudgetExceeded) -> None:
+        """A budget does not hold what a target may cost.
+
+        That another target of the plan may be cheaper is not enough to go there: it would change which model
+        answers without anybody having said so.
+        """
         self._errors.append(error)
-        self._ahead = self._unseen("budget")
+        self._refused.add(target)
+        done = self._refused | self._calls.keys()
+        self._ahead = [named for named in self._plan.fallbacks.get("budget", ()) if named not in done]
+        self._seen.update(self._ahead)
 
     def _begin_ahead(self) -> Call | None:
         for target in self._ahead:

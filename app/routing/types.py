@@ -35,7 +35,8 @@ class Trip:
     """One request through the dispatcher, which fills in the last two fields.
 
     `reserve` is awaited before each attempt at another target, and may refuse it: BudgetExceeded
-    moves on to `fallbacks["budget"]`, RateLimited ends the trip.
+    moves on to `fallbacks["budget"]`, RateLimited ends the trip. `is_lost` is asked before each further
+    attempt: whether another process has settled the request, so that nobody would be billed for it any more.
     """
 
     plan: Plan
@@ -43,6 +44,7 @@ class Trip:
     answer_id: str
     deadline: float  # event-loop time, seconds
     reserve: Callable[[Target], Awaitable[None]]
+    is_lost: Callable[[], bool] = lambda: False
     priority: int = 0  # 0: interactive; larger waits longer
     attempts: list[Attempt] = field(default_factory=list)
     answered_by: Target | None = None

@@ -23,4 +23,4 @@ def foreign_errors() -> Iterator[None]:
     except (DataError, IntegrityError, ProgrammingError):
         raise
     except (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
-        raise Unavailable("The accounts database cannot be asked.", retry_after_s=RETRY_AFTER_S) from error
+        raise Unavailable("The database cannot be asked.", retry_after_s=RETRY_AFTER_S) from error

@@ -1,7 +1,7 @@
 """Connections to the SQL database: SQLite in the state directory, or PostgreSQL by URL."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from sqlalchemy import event
 from sqlalchemy.engine import URL, make_url
@@ -11,8 +11,13 @@ DRIVERS = {"postgresql": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}
 
 
 def database_url(url: str | None, home: Path) -> URL:
-    """The configured address with an async driver in it; by default `<home>/sextant.db`."""
-    parsed = make_url(url or f"sqlite:///{home / 'sextant.db'}")
+    """The configured address with an async driver in it; by default `<home>/sextant.db`.
+
+    A relative path of SQLite lies in `home`, so that every process means the same file.
+    """
+    parsed = make_url(url or "sqlite:///sextant.db")
+    if parsed.get_backend_name() == "sqlite" and _is_path(parsed.database):
+        parsed = parsed.set(database=str(home / parsed.database))
     return parsed.set(drivername=DRIVERS.get(parsed.drivername, parsed.drivername))
 
 
@@ -25,6 +30,10 @@ def open_database(url: URL, connections: int = 4) -> AsyncEngine:
     engine = create_async_engine(url, pool_size=connections, max_overflow=0, connect_args={"timeout": 10})
     event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     return engine
+
+
+def _is_path(database: str | None) -> TypeGuard[str]:
+    return bool(database) and database != ":memory:" and not str(database).startswith("file:")
 
 
 def _prepare_sqlite(connection: Any, _: Any) -> None:

@@ -147,6 +147,7 @@ files = Table(
     metadata,
     Column("id", ID, primary_key=True),
     Column("tenant", NAME, nullable=False),
+    Column("customer", NAME),
     Column("key_id", ID, nullable=False),
     Column("name", TEXT, nullable=False),
     Column("purpose", String(32), nullable=False),

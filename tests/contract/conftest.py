@@ -25,8 +25,8 @@ def built() -> Iterator[dict[str, Any]]:
             "RAY_AUTH_MODE": "disabled",  # or Ray would leave a token in the user's home
             "RAY_USAGE_STATS_ENABLED": "0",
             "SEXTANT_API_KEY": "sk-test",
-            "SEXTANT_ADMIN_KEY": "sk-admin-test",
-            "SEXTANT_SECRET": "test",
+            "SEXTANT_ADMIN_KEY": "sk-admin-of-a-test",
+            "SEXTANT_SECRET": "secret-of-a-test-stack",
         }.items():
             patch.setenv(name, value)
         patch.delenv("RAY_ADDRESS", raising=False)

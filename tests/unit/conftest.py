@@ -1,10 +1,14 @@
 """What several topics share."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+# As the guard's process has it; before anything imports NumPy.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from tests.unit.bench import Bench, stack_config
 

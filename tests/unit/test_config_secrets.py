@@ -7,6 +7,8 @@ import pytest
 
 from app.config import ConfigError, Secrets, ensure_secrets, load_api_key, load_secrets
 
+ADMIN, PEPPER = "sk-admin-of-a-test", "pepper-of-a-test"
+
 
 def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
@@ -41,10 +43,15 @@ def test_the_environment_comes_before_the_files(tmp_path: Path) -> None:
     ensure_secrets(tmp_path, {})
 
     found = load_secrets(
-        tmp_path, {"SEXTANT_API_KEY": "sk-mine", "SEXTANT_ADMIN_KEY": "sk-root", "SEXTANT_SECRET": "pepper"}
+        tmp_path, {"SEXTANT_API_KEY": "sk-mine", "SEXTANT_ADMIN_KEY": f" {ADMIN}\n", "SEXTANT_SECRET": f"{PEPPER} "}
     )
 
-    assert found == Secrets("sk-mine", "sk-root", b"pepper")
+    assert found == Secrets("sk-mine", ADMIN, PEPPER.encode())
+    assert load_api_key(tmp_path, {"SEXTANT_API_KEY": " sk-mine\n"}) == "sk-mine"
+
+
+def test_white_space_in_the_environment_is_no_secret(tmp_path: Path) -> None:
+    assert ensure_secrets(tmp_path, {"SEXTANT_SECRET": " \n"}) == load_secrets(tmp_path, {})
 
 
 def test_what_the_environment_gives_is_not_written_down(tmp_path: Path) -> None:
@@ -77,10 +84,30 @@ def test_a_client_needs_the_api_key_alone(tmp_path: Path) -> None:
 
 def test_white_space_around_a_secret_in_a_file_does_not_count(tmp_path: Path) -> None:
     (tmp_path / "api_key").write_text(" sk-mine\n")
-    (tmp_path / "admin_key").write_text("sk-root\n")
-    (tmp_path / "secret").write_text("pepper\n")
+    (tmp_path / "admin_key").write_text(f"{ADMIN}\n")
+    (tmp_path / "secret").write_text(f"{PEPPER}\n")
 
-    assert load_secrets(tmp_path, {}) == Secrets("sk-mine", "sk-root", b"pepper")
+    assert load_secrets(tmp_path, {}) == Secrets("sk-mine", ADMIN, PEPPER.encode())
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "told"),
+    [
+        ("SEXTANT_ADMIN_KEY", "sk-admin-123456", "shorter than 16 characters"),
+        ("SEXTANT_SECRET", "pepper", "shorter than 16 characters"),
+        ("SEXTANT_API_KEY", "sk-batch-mine", "begins with sk-batch-"),
+    ],
+)
+def test_what_can_be_guessed_or_taken_for_another_is_refused(
+    tmp_path: Path, variable: str, value: str, told: str
+) -> None:
+    ensure_secrets(tmp_path, {})
+
+    with pytest.raises(ConfigError, match=told) as refused:
+        load_secrets(tmp_path, {variable: value})
+
+    assert variable in str(refused.value)
+    assert value not in str(refused.value)
 
 
 def test_the_admin_key_must_be_another_than_the_api_key(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from deployments import plan as planning
 from deployments.haproxy import write_wrapper
 from deployments.laptop import lock_home, prepare
 from deployments.plan import Ports, make_plan, ray_directory, read_env_file, serve_file
+from deployments.submit import absolute_paths
 
 PORTS = Ports(*range(9001, 9011))
 
@@ -45,6 +46,65 @@ def test_a_directory_is_served_under_its_name(tmp_path: Path) -> None:
     (model,) = stack_of(tmp_path, str(folder)).models
     assert (model.id, model.source) == ("my-model", str(folder))
     assert model.environment["HF_HUB_OFFLINE"] == "1"
+
+
+NAMED_EVERYWHERE = """
+applications:
+- args:
+    models:
+    - {id: small, source: there}
+    - {id: other, source: there}
+    aliases:
+      one: {model: small, prompt: small}
+      many: {targets: [{model: small}, {model: other}], fallbacks: {any: [small], down: [other, "small:adapter"]}}
+      split: {model: other, canary: {model: small, percent: 1}, shadow: {model: small, percent: 1}}
+      tiered: {policy: cost-tiered, tiers: {small: small, large: other, classifier: small}, budget_fallback: small}
+"""
+
+
+def test_a_replaced_model_is_replaced_wherever_an_alias_names_it(tmp_path: Path) -> None:
+    config = written(tmp_path, NAMED_EVERYWHERE)
+    stack = StackConfig.model_validate(serve_file(tmp_path, PORTS, "Org/New", config)["applications"][0]["args"])
+    assert [model.id for model in stack.models] == ["new", "other"]
+    assert {name: alias.mentioned for name, alias in stack.aliases.items()} == {
+        "one": {"new"},
+        "many": {"new", "other", "new:adapter"},
+        "split": {"new", "other"},
+        "tiered": {"new", "other"},
+    }
+    assert stack.aliases["one"].prompt == "small"
+    assert stack.aliases["tiered"].tiers is not None
+    assert stack.aliases["tiered"].tiers.classifier == "small"
+
+
+@pytest.mark.parametrize("arguments", ["", " {aliases: }", " 3", " {models: [{}]}", " {models: {}}"])
+def test_a_file_of_another_shape_is_refused_in_a_sentence(tmp_path: Path, arguments: str) -> None:
+    config = written(tmp_path, f"applications:\n- args:{arguments}\n")
+    with pytest.raises(ConfigError):
+        serve_file(tmp_path, PORTS, "Org/New", config)
+
+
+def written(directory: Path, content: str) -> Path:
+    path = directory / "stack.yaml"
+    path.write_text(content)
+    return path
+
+
+def test_a_jobs_paths_are_made_absolute_and_its_words_are_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "a.md").touch()
+    assert absolute_paths(["docs", "docs/a.md", "gone/a.md"]) == [
+        f"{tmp_path}/docs",
+        f"{tmp_path}/docs/a.md",
+        "gone/a.md",
+    ]
+    assert absolute_paths(["--model", "docs", "--grades", "./docs"]) == [
+        "--model",
+        "docs",
+        "--grades",
+        f"{tmp_path}/docs",
+    ]
 
 
 def test_a_taken_port_is_refused_with_what_to_do() -> None:

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from app.config import PriceConfig
+from app.config.money import usd_text
 from app.errors import BudgetExceeded, PermissionDenied, RateLimited, Unavailable, UpstreamFailed
-from app.pipeline.billing import bound_of, usd
+from app.pipeline.billing import bound_of
 from app.routing.target import Target
 from tests.unit.bench import Bench
 from tests.unit.conftest import MakeBench
@@ -251,7 +252,7 @@ def test_an_answer_without_a_limit_is_held_at_the_most_that_it_can_be(
     [(0, "0"), (1, "0.000000001"), (1_500_000_000, "1.5"), (1234, "0.000001234"), (10**18, "1000000000")],
 )
 def test_money_is_told_without_an_exponent(nano: int, told: str) -> None:
-    assert usd(nano) == told
+    assert usd_text(nano) == told
 
 
 async def _read(chunks: Any) -> int:

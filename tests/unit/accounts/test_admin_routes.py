@@ -55,6 +55,7 @@ async def test_a_key_lives_from_creation_to_revocation(desk: Desk) -> None:
         caller = desk.directory.authenticate(f"Bearer {secret}")
         assert caller.limits[0].limits.requests_per_minute == 60
         assert caller.budgets[0].amount_nano == 2_500_000_000
+        assert caller.budgets[0].created_ms > 1_700_000_000_000
         assert (await client.get(f"/admin/v1/keys/{key_id}")).json() == made
         assert (await client.get("/admin/v1/keys", params={"tenant": "acme", "customer": "eu"})).json()["data"] == [
             made
@@ -107,6 +108,18 @@ async def test_a_budget_shows_what_is_left(desk: Desk) -> None:
         assert (shown[0]["id"], shown[0]["left_usd"]) == (made["id"], 0)
         assert (await client.delete(f"/admin/v1/budgets/{made['id']}")).json()["deleted"]
         assert (await client.get("/admin/v1/budgets")).json()["data"] == []
+
+
+@pytest.mark.parametrize("owner", ["*", "default"])
+async def test_a_budget_of_an_adapter_is_refused_and_its_base_named(sqlite_desk: Desk, owner: str) -> None:
+    body = {"subject": f"model:{owner}/org/m:law:2", "amount_usd": 1, "period": "day"}
+    async with sqlite_desk.client() as client:
+        error = error_of(await client.post("/admin/v1/budgets", json=body), 400)
+        assert error["param"] == "subject"
+        assert f"model:{owner}/org/m." in error["message"]
+        assert (await client.get("/admin/v1/budgets")).json()["data"] == []
+        body["subject"] = f"model:{owner}/org/m"
+        assert (await client.post("/admin/v1/budgets", json=body)).status_code == 200
 
 
 async def test_limits_are_set_shown_and_cleared(desk: Desk) -> None:

@@ -31,14 +31,15 @@ from app.batches.wire import BatchRequest
 from app.config import GatewayConfig
 from app.config.batches import BatchesConfig
 from app.errors import Unauthenticated
-from app.gateway import batches as routes
 from app.gateway.api import create_api
 from app.sql.database import database_url, open_database
 from app.sql.schema import metadata
 
 CALLERS = {
     "sk-one": Caller("acme", "key-1"),
-    "sk-two": Caller("acme", "key-2", customer="c"),
+    "sk-two": Caller("acme", "key-2"),
+    "sk-eu": Caller("acme", "key-4", customer="eu"),
+    "sk-us": Caller("acme", "key-5", customer="us"),
     "sk-other": Caller("other", "key-3"),
     "sk-batch": Caller("acme", "key-1", batch="batch_1"),
 }
@@ -67,7 +68,8 @@ class Desk:
         """A batch of these lines that waits for its job."""
         content = lines if isinstance(lines, bytes) else b"".join(json.dumps(line).encode() + b"\n" for line in lines)
         caller = CALLERS[key]
-        file = StoredFile(f"file-{time.time_ns()}", caller.tenant, caller.key_id, "x", "batch", len(content), now_ms())
+        name, size = f"file-{time.time_ns()}", len(content)
+        file = StoredFile(name, caller.tenant, caller.key_id, "x", "batch", size, now_ms(), caller.customer)
         async with self.files.writing(caller.tenant, file.id) as write:
             await write(content)
         await self.file_records.add(file)
@@ -105,8 +107,8 @@ async def open_desk(home: Path, database: str | None = None, **settings: Any) ->
 class Directory:
     """Knows the keys above."""
 
-    def authenticate(self, authorization: str | None) -> Caller:
-        caller = CALLERS.get((authorization or "").removeprefix("Bearer "))
+    def authenticate(self, authorization: str | None, api_key: str | None = None) -> Caller:
+        caller = CALLERS.get((authorization or "").removeprefix("Bearer ") or api_key or "")
         if caller is None:
             raise Unauthenticated("This API key is not valid.")
         return caller
@@ -114,9 +116,7 @@ class Directory:
 
 def api_of(desk: Desk) -> FastAPI:
     """The gateway's application with the routes of batches in it."""
-    api = create_api(desk.gateway())
-    api.include_router(routes.router)
-    return api
+    return create_api(desk.gateway())
 
 
 def lines_of(count: int, **body: Any) -> list[dict[str, Any]]:

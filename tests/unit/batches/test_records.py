@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from app.accounts.types import Caller
+from app.batches.file_records import Stored
 from app.batches.types import OPEN, Batch, Problem, StoredFile
 from app.sql.schema import metadata
 from tests.postgres import PostgresServer, postgres_server  # noqa: F401 - a fixture
 from tests.unit.batches.desk import Desk, open_desk
 
+ACME, OTHER = Caller("acme", "key-1"), Caller("other", "key-3")
 FILE = StoredFile("file-1", "acme", "key-1", "in.jsonl", "batch", 10, 1)
 
 
@@ -50,26 +53,26 @@ def batch_of(number: int = 1, tenant: str = "acme") -> Batch:
 async def test_a_batch_comes_back_as_it_was_put_in(desk: Desk) -> None:
     assert await desk.batch_records.add(batch_of(), max_open=1)
     assert await desk.batch_records.get("batch_acme_1") == batch_of()
-    assert await desk.batch_records.get("batch_acme_1", "other") is None
+    assert await desk.batch_records.get("batch_acme_1", OTHER) is None
 
 
 async def test_open_batches_are_bounded_by_tenant(desk: Desk) -> None:
     records = desk.batch_records
     assert [await records.add(batch_of(number), max_open=2) for number in (1, 2, 3)] == [True, True, False]
     assert await records.add(batch_of(1, "other"), max_open=2)
-    assert await records.cancel("acme", "batch_acme_1")
+    assert await records.cancel(ACME, "batch_acme_1")
     assert await records.add(batch_of(3), max_open=2)
 
 
 async def test_a_file_in_use_cannot_be_deleted_and_a_deleted_one_not_used(desk: Desk) -> None:
     await desk.batch_records.add(batch_of(1), max_open=9)
-    assert not await desk.file_records.delete("acme", FILE.id)
-    await desk.batch_records.cancel("acme", "batch_acme_1")
-    assert not await desk.file_records.delete("other", FILE.id)
-    assert await desk.file_records.delete("acme", FILE.id)
-    assert not await desk.file_records.delete("acme", FILE.id)
+    assert not await desk.file_records.delete(ACME, FILE.id)
+    await desk.batch_records.cancel(ACME, "batch_acme_1")
+    assert not await desk.file_records.delete(OTHER, FILE.id)
+    assert await desk.file_records.delete(ACME, FILE.id)
+    assert not await desk.file_records.delete(ACME, FILE.id)
     assert not await desk.batch_records.add(batch_of(2), max_open=9)
-    assert await desk.file_records.stored_bytes("acme") == 0
+    assert await desk.file_records.stored("acme") == Stored(0, 0)
 
 
 async def test_of_many_who_claim_a_batch_one_gets_it(desk: Desk) -> None:
@@ -88,9 +91,9 @@ async def test_a_status_only_moves_forward(desk: Desk) -> None:
     assert await records.start(name, 5)
     assert not await records.start(name, 6)
     assert await records.progress(name, 3, 1) == "in_progress"
-    assert not await records.cancel("other", name)
-    assert await records.cancel("acme", name)
-    assert not await records.cancel("acme", name)
+    assert not await records.cancel(OTHER, name)
+    assert await records.cancel(ACME, name)
+    assert not await records.cancel(ACME, name)
     assert not await records.finalize(name)
     seen = await records.get(name)
     assert seen is not None
@@ -98,13 +101,13 @@ async def test_a_status_only_moves_forward(desk: Desk) -> None:
     output = StoredFile("file-out", "acme", "key-1", "out", "batch_output", 1, 2)
     stale = batch_of()  # as it was read before all that
     assert not await records.finish(stale, "completed", output=output)
-    assert await desk.file_records.find("acme", "file-out") is None
+    assert await desk.file_records.find(ACME, "file-out") is None
     problem = Problem("code", "message", 1, "param")
     assert await records.finish(seen, "cancelled", output=output, errors=[problem])
     ended = await records.get(name)
     assert ended is not None
     assert (ended.status, ended.output_file, ended.errors) == ("cancelled", "file-out", (problem,))
-    assert await desk.file_records.find("acme", "file-out") == output
+    assert await desk.file_records.find(ACME, "file-out") == output
     assert not await records.claim(name, "job", "job-2")
     assert await records.progress(name, 0, 0) == "cancelled"
     assert (await records.get(name)) == ended
@@ -132,9 +135,9 @@ async def test_pages_break_ties_of_time_by_id(desk: Desk) -> None:
         seen: list[str] = []
         after = None
         while page := await desk.file_records.page(
-            "acme", purpose="batch_output", after=after, limit=2, ascending=ascending
+            ACME, purpose="batch_output", after=after, limit=2, ascending=ascending
         ):
             seen += [file.id for file in page]
             after = seen[-1]
         assert seen == (names if ascending else names[::-1])
-    assert await desk.file_records.page("other", purpose=None, after="file-1", limit=2, ascending=True) is None
+    assert await desk.file_records.page(OTHER, purpose=None, after="file-1", limit=2, ascending=True) is None

@@ -14,7 +14,7 @@ from app.batches.journal import Journal
 from app.batches.lines import Line
 from app.batches.types import Batch
 from app.config.files import PROJECT
-from tests.unit.batches.desk import Desk, GatewayDouble, echo, eventually, lines_of, listening, request_line
+from tests.unit.batches.desk import CALLERS, Desk, GatewayDouble, echo, eventually, lines_of, listening, request_line
 
 
 def start(desk: Desk, batch: Batch, url: str) -> subprocess.Popen[bytes]:
@@ -70,7 +70,7 @@ async def test_a_run_that_fails_after_any_change_of_the_row_can_be_repeated(desk
         sent.append(line.custom_id)
         if status == "cancelling" and line.number == 1:
             await records.claim(batch.id, None, "job")
-            await records.cancel(batch.tenant, batch.id)
+            await records.cancel(CALLERS["sk-one"], batch.id)
         return Answer(200, {})
 
     for name, replacement in failing.items():
@@ -87,7 +87,7 @@ async def test_a_run_that_fails_after_any_change_of_the_row_can_be_repeated(desk
     assert len(output) == len(set(sent)) == len(sent)
     assert error == []
     assert len(sent) == before or status == "validating"
-    assert await desk.file_records.find("acme", ended.output_file or "") is not None
+    assert await desk.file_records.find(CALLERS["sk-one"], ended.output_file or "") is not None
 
 
 class Journals:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -9,7 +10,7 @@ import openai
 import pytest
 from openai import AsyncOpenAI
 
-from tests.unit.batches.desk import CHAT, Desk, api_of, echo, lines_of, listening
+from tests.unit.batches.desk import CHAT, Desk, api_of, echo, lines_of, listening, open_desk
 from tests.unit.wire import error_of
 
 JSONL = b'{"custom_id": "a", "method": "POST", "url": "/v1/chat/completions", "body": {"model": "m"}}\n'
@@ -128,6 +129,40 @@ async def test_a_tenant_sees_its_own_and_another_nothing(client: AsyncOpenAI, de
     assert (await client.batches.retrieve(batch.id)).status == "validating"
 
 
+async def test_a_customer_sees_its_own_and_the_tenants_own_keys_see_all(client: AsyncOpenAI, desk: Desk) -> None:
+    eu, us = client.with_options(api_key="sk-eu"), client.with_options(api_key="sk-us")
+    common, file = await upload(client), await upload(eu)
+    batch = await eu.batches.create(input_file_id=file.id, endpoint=CHAT, completion_window="24h")
+    row = await desk.batch_records.get(batch.id)
+    assert row is not None
+    await desk.run(row, echo)
+    output = (await eu.batches.retrieve(batch.id)).output_file_id or ""
+    assert [found.id for found in (await eu.files.list(order="asc")).data] == [file.id, output]
+    assert (await eu.files.content(output)).text
+    assert (await us.files.list()).data == []
+    assert (await us.batches.list()).data == []
+    for question in (
+        us.files.retrieve(file.id),
+        us.files.content(output),
+        us.files.delete(output),
+        us.batches.retrieve(batch.id),
+        us.batches.cancel(batch.id),
+        eu.files.content(common.id),
+    ):
+        with pytest.raises(openai.NotFoundError):
+            await question
+    for refused in (
+        us.files.list(after=file.id),
+        us.batches.list(after=batch.id),
+        us.batches.create(input_file_id=file.id, endpoint=CHAT, completion_window="24h"),
+    ):
+        with pytest.raises(openai.BadRequestError):
+            await refused
+    assert {found.id for found in (await client.files.list()).data} == {common.id, file.id, output}
+    assert (await client.files.content(output)).text
+    assert [found.id for found in (await client.batches.list()).data] == [batch.id]
+
+
 async def test_a_batch_cannot_make_batches(client: AsyncOpenAI) -> None:
     file = await upload(client)
     itself = client.with_options(api_key="sk-batch")
@@ -160,6 +195,18 @@ async def test_a_tenants_files_are_bounded_in_all(client: AsyncOpenAI) -> None:
     await upload(client.with_options(api_key="sk-other"))
 
 
+async def test_a_tenants_files_are_counted(tmp_path: Path) -> None:
+    async with open_desk(tmp_path, max_files=2) as desk:
+        with listening(api_of(desk)) as url:
+            async with AsyncOpenAI(base_url=f"{url}/v1", api_key="sk-one", max_retries=0) as client:
+                first = await upload(client)
+                await upload(client.with_options(api_key="sk-eu"))
+                with pytest.raises(openai.BadRequestError):
+                    await upload(client)
+                await client.files.delete(first.id)
+                await upload(client)
+
+
 PATHS = ["/v1/files", "/v1/batches", "/v1/files/file-1", "/v1/files/file-1/content", "/v1/batches/batch_1"]
 
 
@@ -168,9 +215,36 @@ async def test_nothing_is_told_without_a_key(http: httpx.AsyncClient, path: str)
     error_of(await http.get(path, headers={"authorization": "Bearer wrong"}), 401)
 
 
+async def test_a_key_may_come_as_x_api_key(url: str) -> None:
+    async with httpx.AsyncClient(base_url=url, headers={"x-api-key": "sk-one"}) as client:
+        assert (await client.get("/v1/files")).status_code == 200
+
+
+async def test_content_comes_whole_whatever_range_is_asked_for(client: AsyncOpenAI, http: httpx.AsyncClient) -> None:
+    path = f"/v1/files/{(await upload(client)).id}/content"
+    for wanted in ("bytes=0-3", "bytes=9999999-", "nonsense"):
+        response = await http.get(path, headers={"range": wanted})
+        assert (response.status_code, response.content) == (200, JSONL)
+        assert response.headers["accept-ranges"] == "none"
+
+
+async def test_a_slash_at_the_end_is_another_path_and_no_redirect(http: httpx.AsyncClient) -> None:
+    error_of(await http.get("/v1/batches/"), 404)
+
+
+async def test_a_length_of_thousands_of_digits_is_too_large(http: httpx.AsyncClient) -> None:
+    error_of(await http.post("/v1/batches", content=b"{}", headers={"content-length": "9" * 5000}), 413)
+
+
+async def test_very_many_parameters_are_refused_as_quickly_as_few(http: httpx.AsyncClient) -> None:
+    said = error_of(await http.get("/v1/files?" + "&".join(f"p{n}=1" for n in range(101))), 400)["message"]
+    assert "more than 100 parameters" in said
+
+
 @pytest.mark.parametrize(
     ("path", "param"),
     [
+        ("/v1/files?limit=1&limit=2", "limit"),
         ("/v1/files?limit=0", "limit"),
         ("/v1/files?limit=10001", "limit"),
         ("/v1/files?limit=x", "limit"),

@@ -83,6 +83,31 @@ async def test_busy_is_waited_for_and_broken_is_tried_again_a_few_times(desk: De
     assert {line["custom_id"]: line["response"]["status_code"] for line in error} == {"id-2": 504, "id-3": 400}
 
 
+def refused(code: str, retry_after_s: float | None = None) -> Answer:
+    return Answer(429, {"error": {"code": code}}, retry_after_s=retry_after_s)
+
+
+async def test_a_limit_that_can_never_be_met_is_not_waited_for(desk: Desk) -> None:
+    async def send(batch: Batch, line: Line) -> Answer:
+        return refused("rate_limit_exceeded")
+
+    ended = await asyncio.wait_for(desk.run(await desk.begin(lines_of(2)), send), 5)
+    assert (ended.status, ended.failed) == ("completed", 2)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        refused("rate_limit_exceeded", retry_after_s=0),
+        refused("upstream_rate_limited"),
+        Answer(429, "a proxy's page"),
+        Answer(429, {"error": "a text"}),
+    ],
+)
+def test_any_other_limit_is(answer: Answer) -> None:
+    assert retry.is_busy(answer)
+
+
 def test_the_gateways_retry_after_is_obeyed_and_scattered() -> None:
     pauses = {retry.pause_s(Answer(429, {}, retry_after_s=10), tries) for tries in range(1, 50)}
     assert all(10 <= pause <= 11 for pause in pauses)

@@ -4,6 +4,7 @@ import socket
 import time
 
 import httpx
+import orjson
 import pytest
 
 from app.batches.answer import Answer
@@ -38,6 +39,15 @@ async def test_the_gateways_answer_comes_back_as_it_is(batch: Batch) -> None:
     assert (busy.status, busy.retry_after_s) == (429, 0)
     assert double.headers[0]["authorization"] == f"Bearer token of {batch.id}"
     assert answer.request_id == double.headers[0]["x-request-id"] == double.headers[1]["x-request-id"]
+
+
+async def test_a_body_too_deep_to_be_written_is_the_lines_own_mistake(batch: Batch) -> None:
+    double = GatewayDouble()
+    deep = orjson.loads(b"[" * 500 + b"]" * 500)
+    with listening(double.app) as url:
+        answer = await ask(url, batch, line_of(deep=deep))
+    assert (answer.status, answer.body["error"]["code"]) == (400, "invalid_request")
+    assert double.seen == []
 
 
 async def test_a_proxys_page_is_an_error_of_ours(batch: Batch) -> None:

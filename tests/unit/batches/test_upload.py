@@ -114,6 +114,23 @@ async def test_an_upload_that_never_ends_is_a_408(tmp_path: Path) -> None:
         assert left_over(desk) == []
 
 
+async def test_uploads_at_once_are_bounded_by_tenant_and_end_with_their_clients(desk: Desk, url: str) -> None:
+    halves = [(await half_an_upload(url))[1] for _ in range(desk.config.max_uploads)]
+    await eventually(lambda: len(left_over(desk)) == len(halves))
+    async with httpx.AsyncClient() as client:
+        refused = await client.post(url, content=PURPOSE + FILE + END, headers=FORM)
+        error_of(refused, 429)
+        assert refused.headers["retry-after"] == "5"
+        other = await client.post(
+            url, content=PURPOSE + FILE + END, headers={**FORM, "authorization": "Bearer sk-other"}
+        )
+        assert other.status_code == 200
+        for writer in halves:
+            writer.close()
+        await eventually(lambda: len(left_over(desk)) == 1)
+        assert (await client.post(url, content=PURPOSE + FILE + END, headers=FORM)).status_code == 200
+
+
 def test_no_tenants_name_is_a_path(desk: Desk) -> None:
     for tenant in ("..", ".", "../../x", "a/b", "", "\x00", "ü"):
         path = desk.files.path(tenant, "file-1")

@@ -21,6 +21,7 @@ from app.ledger.types import UsageRow
 from app.sql.database import database_url, open_database
 from app.sql.schema import usage
 
+AWAY = "postgresql://nobody@127.0.0.1:9/nothing"
 PAIRS = ("valkey-sqlite", "redis-postgresql")
 laptop_only = pytest.mark.parametrize("backends", PAIRS[:1], indirect=True)
 

@@ -9,9 +9,8 @@ import pytest
 
 from app.errors import Unavailable
 from app.ledger.ledger import Ledger
-from tests.unit.ledger.shop import Shop, Wire, budget, caller, laptop_only, new_id, until, used
+from tests.unit.ledger.shop import AWAY, Shop, Wire, budget, caller, laptop_only, new_id, until, used
 
-AWAY = "postgresql://nobody@127.0.0.1:9/nothing"
 QUICK: dict[str, Any] = {"lease_s": 0.3, "heartbeat_s": 0.05, "timeout_ms": 300}
 
 

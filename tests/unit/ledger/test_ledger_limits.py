@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from app.accounts.types import Caller, LimitRule, Limits
-from app.errors import RateLimited
+from app.errors import InvalidRequest, RateLimited
 from tests.unit.ledger.shop import Shop, caller, laptop_only, new_id, used
 
 T0 = 1_700_000_000_000
@@ -125,17 +125,31 @@ async def test_a_second_attempt_replaces_the_tokens_of_the_first(shop: Shop) -> 
     reservation = await ledger.admit(who, new_id(), "small")
     await reservation.reserve("small", 80, 0)
     await reservation.reserve("large", 100, 0)
-    with pytest.raises(RateLimited):
+    with pytest.raises(InvalidRequest):
         await reservation.reserve("large", 101, 0)
     await reservation.settle(used())
     assert (await ledger.admit(who, new_id(), "small")).headers()["x-ratelimit-remaining-tokens"] == "100"
 
 
-async def test_more_tokens_than_the_limit_are_told_to_never_pass(shop: Shop) -> None:
-    reservation = await shop.ledger().admit(caller(tokens=100), new_id(), "small")
-    with pytest.raises(RateLimited, match="will never pass") as refused:
+async def test_more_tokens_than_a_limit_ever_allows_are_a_wrong_request(shop: Shop) -> None:
+    ledger, who = shop.ledger(), caller(tokens=100)
+    reservation = await ledger.admit(who, new_id(), "small")
+    await reservation.reserve("small", 80, 0)  # what is held already does not make room for it
+    with pytest.raises(InvalidRequest, match="use 101 tokens, and the key may have 100 tokens per minute") as refused:
         await reservation.reserve("small", 101, 0)
-    assert "retry-after" not in refused.value.headers()
+    assert (refused.value.status, refused.value.headers()) == (400, {})
+    after = await ledger.admit(who, new_id(), "small")
+    assert after.headers()["x-ratelimit-remaining-tokens"] == "20"
+
+
+async def test_a_limit_that_frees_up_is_not_told_before_one_that_never_fits(shop: Shop) -> None:
+    ledger = shop.ledger()
+    wide, narrow = (LimitRule("tenant", f"tenant:{n}", Limits(tokens_per_minute=n)) for n in (100, 50))
+    first = await ledger.admit(Caller("acme", "k1", limits=(wide,)), new_id(), "small")
+    await first.reserve("small", 90, 0)
+    both = await ledger.admit(Caller("acme", "k1", limits=(wide, narrow)), new_id(), "small")
+    with pytest.raises(InvalidRequest, match="50 tokens per minute"):
+        await both.reserve("small", 60, 0)
 
 
 async def test_limits_of_a_model_go_by_the_name_asked_for(shop: Shop) -> None:
@@ -146,6 +160,21 @@ async def test_limits_of_a_model_go_by_the_name_asked_for(shop: Shop) -> None:
     await ledger.admit(who, new_id(), "large")
     with pytest.raises(RateLimited, match="The model may have 1 requests per minute"):
         await ledger.admit(who, new_id(), "small")
+
+
+async def test_an_adapter_is_held_to_the_limits_of_its_base_and_to_its_own(shop: Shop) -> None:
+    base = LimitRule("model", "model:*/small", Limits(requests_per_minute=3))
+    adapter = LimitRule("model", "model:*/small:law", Limits(requests_per_minute=1))
+    who = Caller("acme", "k1", model_limits={"small": (base,), "small:law": (adapter,)})
+    ledger = shop.ledger()
+    await ledger.admit(who, new_id(), "small:law")
+    with pytest.raises(RateLimited, match="may have 1 requests"):
+        await ledger.admit(who, new_id(), "small:law")
+    await ledger.admit(who, new_id(), "small:art")
+    await ledger.admit(who, new_id(), "small")
+    for name in ("small", "small:art"):
+        with pytest.raises(RateLimited, match="may have 3 requests"):
+            await ledger.admit(who, new_id(), name)
 
 
 async def test_headers_tell_of_the_tightest_rule(shop: Shop) -> None:

@@ -1,12 +1,15 @@
 """Prices are exact, and bounds are bounds."""
 
+import functools
 import json
 import math
+import time
 from decimal import Decimal, localcontext
 from typing import Any
 
+import orjson
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from app.config.money import PriceConfig
@@ -80,6 +83,54 @@ def test_no_prompt_has_more_tokens_than_its_bound_even_with_a_token_for_each_byt
     body: dict[str, Any] = {"messages": [{"role": "user", "content": text}], "tools": [tool]}
     rendered = "<|im_start|>user\n" + text + "<|im_end|>\n" + json.dumps([tool], indent=4, ensure_ascii=False)
     assert len(rendered.encode()) <= prompt_bound(body)
+
+
+def nested(inner: st.SearchStrategy[Any], depth: int) -> st.SearchStrategy[Any]:
+    """Values that lie so deep."""
+    return st.lists(st.booleans(), min_size=depth, max_size=depth).flatmap(
+        lambda kinds: inner.map(
+            lambda value: functools.reduce(lambda v, is_list: [v, 1] if is_list else {"k": v}, kinds, value)
+        )
+    )
+
+
+leaves = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.text()
+    | st.floats(allow_nan=False, allow_infinity=False)
+)
+values = st.recursive(leaves, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=20)
+
+
+@settings(max_examples=400)
+@given(values | st.integers(0, 31).flatmap(lambda depth: nested(leaves, depth)))
+@example("\x7f" * 50)
+@example([1e16, 1e-7, {"a": 1.5e300, "b": [-1e-300] * 9}])
+@example("é" * 50)
+@example("日" * 50)
+@example("😀" * 50)
+@example('\x00\n"\\' * 50)
+def test_a_schema_written_with_an_indent_of_4_is_within_its_bound(value: Any) -> None:
+    written = len(json.dumps(value, indent=4).encode())
+    assert written <= prompt_bound({"tools": [value]}) - prompt_bound({})
+    assert len(json.dumps(value, indent=4, ensure_ascii=False).encode()) <= prompt_bound(
+        {"tools": [value]}
+    ) - prompt_bound({})
+
+
+def test_the_bound_of_a_nested_schema_of_a_megabyte_does_not_hold_the_loop_up() -> None:
+    schema: Any = {"type": "string"}
+    for _ in range(14):
+        schema = {"a": schema, "b": schema}
+    assert len(orjson.dumps(schema)) > 300_000
+    began = time.process_time()
+    prompt_bound({"tools": [schema]})
+    bound_s = time.process_time() - began
+    began = time.process_time()
+    json.dumps(schema, indent=4)
+    assert bound_s < (time.process_time() - began) / 5
 
 
 @pytest.mark.parametrize(

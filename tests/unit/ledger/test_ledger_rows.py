@@ -1,8 +1,11 @@
 """Rows are durable when `write` returns, once each, and many of them share a commit."""
 
 import asyncio
+import threading
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 
+import orjson
 import pytest
 from sqlalchemy import event, text
 
@@ -10,7 +13,8 @@ from app.errors import Unavailable
 from app.ledger.rows import RowWriter
 from app.ledger.spool import Spool
 from app.ledger.types import UsageRow
-from tests.unit.ledger.shop import Shop, laptop_only, new_id, used
+from app.sql.database import database_url, open_database
+from tests.unit.ledger.shop import AWAY, Shop, laptop_only, new_id, used
 
 
 def row(**fields: object) -> UsageRow:
@@ -99,6 +103,96 @@ async def test_a_connection_that_died_while_idle_is_replaced(shop: Shop) -> None
     else:
         await (await rows._connection.get_raw_connection()).driver_connection.close()  # type: ignore[union-attr]
     assert await rows.write(row()) == "inserted"
+    await finish(rows)
+
+
+async def test_numbers_that_do_not_fit_are_bounded(shop: Shop) -> None:
+    rows = writer(shop)
+    wild = row(prompt_tokens=2**63, completion_tokens=2**64, cached_tokens=-1, attempts=2**31, duration_ms=2**53 - 1)
+    assert await rows.write(wild) == "inserted"
+    (kept,) = await shop.rows()
+    assert (kept.prompt_tokens, kept.completion_tokens, kept.cached_tokens) == (2**53 - 1, 2**53 - 1, 0)
+    assert (kept.attempts, kept.duration_ms) == (2**31 - 1, 2**53 - 1)
+    await finish(rows)
+
+
+@laptop_only
+async def test_numbers_that_do_not_fit_are_spooled_all_the_same(shop: Shop) -> None:
+    away = RowWriter(open_database(database_url(AWAY, shop.home)), Spool(shop.home / "ledger", 100))
+    assert await away.write(row(prompt_tokens=2**64)) == "spooled"
+    await finish(away)
+    rows = writer(shop)
+    await rows.drain(nothing)
+    assert [one.prompt_tokens for one in await shop.rows()] == [2**53 - 1]
+    await finish(rows)
+
+
+async def test_a_row_that_the_database_refuses_is_put_aside_and_holds_up_nobody(
+    shop: Shop, caplog: pytest.LogCaptureFixture
+) -> None:
+    good = [row() for _ in range(9)]
+    refused = [row(tenant=None), row(cost_nano="much"), row(estimated="maybe")]
+    left, rows, settled = Spool(shop.home / "ledger", 100), writer(shop), []
+    left.append([*good[:3], refused[0], *good[3:6], *refused[1:], *good[6:]])
+    left.close()
+
+    async def fail(_: object) -> None:
+        raise Unavailable("The counters cannot be reached right now.")
+
+    async def settle(some: Sequence[UsageRow]) -> None:
+        settled.extend(some)
+
+    with pytest.raises(Unavailable):
+        await rows.drain(fail)
+    await rows.drain(settle)
+    assert sorted(one.id for one in await shop.rows()) == sorted(one.id for one in good)
+    assert len(settled) == 12  # what was held for a refused one is given back too
+    (path,) = (shop.home / "ledger").iterdir()
+    assert (path.suffix, path.stat().st_mode & 0o777) == (".rejected", 0o600)
+    assert [UsageRow(**orjson.loads(line)) for line in path.read_bytes().splitlines()] == refused
+    assert path.name in caplog.text
+    assert refused[0].id not in caplog.text
+    await finish(rows)
+
+
+async def test_a_process_gets_rid_of_a_refused_row_of_its_own(shop: Shop) -> None:
+    rows = writer(shop)
+    assert await rows.write(row(tenant=None)) == "spooled"
+    assert rows.is_behind
+    await rows.drain(nothing)
+    assert not rows.is_behind
+    assert await rows.write(row()) == "inserted"
+    await finish(rows)
+    assert [path.suffix for path in (shop.home / "ledger").iterdir()] == [".rejected"]
+
+
+@laptop_only
+async def test_spooled_rows_are_read_and_cleared_off_the_event_loop(shop: Shop) -> None:
+    threads: list[int] = []
+
+    class Observed(Spool):
+        def rows(self) -> list[UsageRow]:
+            threads.append(threading.get_ident())
+            return super().rows()
+
+        def clear(self) -> None:
+            threads.append(threading.get_ident())
+            super().clear()
+
+        def adopt(self) -> Generator[Spool, None, None]:
+            for orphan in super().adopt():
+                threads.append(threading.get_ident())
+                yield orphan
+
+    left, spool = Spool(shop.home / "ledger", 100), Observed(shop.home / "ledger", 100)
+    left.append([row()])
+    left.close()
+    spool.append([row()])
+    rows = RowWriter(shop.open_engine(), spool)
+    await rows.drain(nothing)
+    assert len(await shop.rows()) == 2
+    assert len(threads) == 3
+    assert threading.get_ident() not in threads
     await finish(rows)
 
 

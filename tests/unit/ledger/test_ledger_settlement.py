@@ -33,6 +33,30 @@ async def test_settling_twice_tells_the_same_and_bills_once(shop: Shop) -> None:
     assert len(await shop.rows()) == 1
 
 
+async def test_what_is_released_is_given_back_without_a_row(shop: Shop) -> None:
+    ledger, who = shop.ledger(), caller(budget(100), requests=9, tokens=100, concurrent=1)
+    reservation = await ledger.admit(who, new_id(), "small")
+    await reservation.reserve("small", 80, 60)
+    assert await balance(ledger, 100) == (0, 60)
+    await reservation.release()
+    assert await balance(ledger, 100) == (0, 0)
+    assert shop.reservations() == 0
+    assert ledger._live == {}
+    assert await shop.rows() == []
+    headers = (await ledger.admit(who, new_id(), "small")).headers()  # and its place is free
+    assert headers["x-ratelimit-remaining-tokens"] == "100"
+    assert headers["x-ratelimit-remaining-requests"] == "7"  # it did ask
+
+
+async def test_wild_token_counts_do_not_hold_a_settlement_up(shop: Shop) -> None:
+    ledger = shop.ledger()
+    reservation = await ledger.admit(caller(budget(100), tokens=100), new_id(), "small")
+    await reservation.reserve("small", 10, 60)
+    await reservation.settle(used(cost=60, prompt=2**63, completion=2**63))
+    assert shop.reservations() == 0
+    assert await balance(ledger, 100) == (60, 0)
+
+
 async def test_settlement_goes_on_when_its_caller_is_cancelled(shop: Shop) -> None:
     ledger = shop.ledger()
     reservation = await held(ledger, 100, 50)

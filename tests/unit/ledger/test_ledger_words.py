@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 import pytest
 
 from app.accounts.types import Period
+from app.config.money import usd_text
 from app.ledger.periods import Span, span
-from app.ledger.refusal import duration, usd
+from app.ledger.refusal import duration
 
 
 @pytest.mark.parametrize(
@@ -31,7 +32,7 @@ def test_durations_are_written_as_openai_writes_them(ms: int, text: str) -> None
     [(0, "0"), (1, "0.000000001"), (37_500, "0.0000375"), (10**9, "1"), (10**12, "1000"), (2_500_000_000, "2.5")],
 )
 def test_dollars_are_written_in_full(nano: int, text: str) -> None:
-    assert usd(nano) == text
+    assert usd_text(nano) == text
 
 
 def at(*moment: int) -> int:

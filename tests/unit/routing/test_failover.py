@@ -9,6 +9,7 @@ from app.errors import (
     BudgetExceeded,
     ContentRefused,
     ContextTooLong,
+    DeadlineExceeded,
     InvalidRequest,
     RateLimited,
     SextantError,
@@ -151,6 +152,46 @@ async def test_a_used_up_budget_leads_to_its_fallback_and_to_nobody_else() -> No
     assert journey.board.in_flight(target("a")) == 0
 
 
+@pytest.mark.parametrize("order", [("a", "b", "cheap"), ("a", "cheap", "b")])
+@in_virtual_time
+async def test_a_budget_fallback_may_be_one_of_the_plans_own_targets(order: tuple[str, ...]) -> None:
+    journey = Journey({name: ScriptedPort() for name in order}, refusals={"a": BudgetExceeded("spent")})
+    trip = journey.trip(*order, fallbacks={"budget": (target("cheap"),)})
+    assert await journey.text(trip) == "Hello world"
+    assert attempts(trip) == [("a", "budget_exceeded"), ("cheap", None)]
+
+
+@in_virtual_time
+async def test_a_budget_fallback_that_is_too_dear_as_well_is_refused_once() -> None:
+    spent = BudgetExceeded("spent")
+    journey = Journey({"a": ScriptedPort(), "cheap": ScriptedPort()}, refusals={"a": spent, "cheap": spent})
+    trip = journey.trip("a", "cheap", fallbacks={"budget": (target("cheap"),), "down": (target("cheap"),)})
+    with pytest.raises(BudgetExceeded):
+        await journey.text(trip)
+    assert journey.reserved == ["a", "cheap"]
+
+
+@in_virtual_time
+async def test_a_budget_fallback_that_has_failed_already_is_asked_again_like_any_target_and_not_at_once() -> None:
+    journey = Journey({"cheap": ScriptedPort(failing(limited(2)), Act()), "a": ScriptedPort()})
+    journey.refusals = {"a": BudgetExceeded("spent")}
+    trip, started = journey.trip("cheap", "a", fallbacks={"budget": (target("cheap"),)}), now()
+    assert await journey.text(trip) == "Hello world"
+    assert attempts(trip) == [("cheap", "upstream_rate_limited"), ("a", "budget_exceeded"), ("cheap", None)]
+    assert now() - started >= 2
+
+
+@in_virtual_time
+async def test_no_further_call_is_made_for_a_request_that_somebody_else_has_settled() -> None:
+    journey = Journey({"a": ScriptedPort(failing(DOWN)), "b": ScriptedPort()}, is_lost=True)
+    trip = journey.trip("a", "b")
+    with pytest.raises(Unavailable, match="settled without it"):
+        await journey.text(trip)
+    assert attempts(trip) == [("a", "upstream_failed")]
+    assert journey.ports["b"].called_at == []
+    assert journey.board.in_flight(target("b")) == 0
+
+
 @in_virtual_time
 async def test_where_the_next_target_is_too_dear_the_one_that_failed_in_passing_is_asked_again() -> None:
     journey = Journey({"a": ScriptedPort(failing(DOWN), Act()), "dear": ScriptedPort()})
@@ -210,15 +251,47 @@ async def test_after_the_first_content_no_other_target_takes_over(act: Act) -> N
     assert journey.open == 0
 
 
-@pytest.mark.parametrize("is_stream", [True, False])
 @in_virtual_time
-async def test_a_silent_target_is_given_up_after_the_first_token_timeout(is_stream: bool) -> None:
+async def test_a_silent_target_is_given_up_after_the_first_token_timeout() -> None:
     journey = Journey({"a": ScriptedPort(hanging()), "b": ScriptedPort()}, {"first_token_timeout_s": 7})
-    trip, started = journey.trip("a", "b", stream=is_stream), now()
-    assert await ask(journey, trip, is_stream) == "Hello world"
+    trip, started = journey.trip("a", "b"), now()
+    assert await journey.text(trip) == "Hello world"
     assert 7 <= now() - started < 7.1
     assert attempts(trip) == [("a", "upstream_timeout"), ("b", None)]
     assert journey.open == 0
+
+
+@in_virtual_time
+async def test_a_silent_target_is_never_asked_again_since_both_answers_would_be_paid_for() -> None:
+    journey = Journey({"a": ScriptedPort(hanging()), "b": ScriptedPort(hanging())}, {"retries_per_target": 3})
+    trip = journey.trip("a", "b")
+    with pytest.raises(UpstreamTimeout):
+        await journey.text(trip)
+    assert attempts(trip) == [("a", "upstream_timeout"), ("b", "upstream_timeout")]
+
+
+@in_virtual_time
+async def test_a_whole_answer_has_the_requests_time() -> None:
+    journey = Journey({"a": ScriptedPort(Act(first_after_s=200)), "b": ScriptedPort()}, {"first_token_timeout_s": 7})
+    trip, started = journey.trip("a", "b", stream=False), now()
+    assert await ask(journey, trip, is_stream=False) == "Hello world"
+    assert attempts(trip) == [("a", None)]
+    assert now() - started >= 200
+    trip = journey.trip("a", "b", stream=False, deadline_s=100)
+    with pytest.raises(DeadlineExceeded) as raised:
+        await journey.dispatcher.complete(trip)
+    assert raised.value.code == "deadline_exceeded"
+    assert journey.open == 0
+
+
+@in_virtual_time
+async def test_a_whole_answer_that_takes_too_long_is_had_elsewhere_where_that_is_wanted() -> None:
+    ports = {"a": ScriptedPort(hanging()), "b": ScriptedPort()}
+    journey = Journey(ports, {"answer_timeout_s": 9})
+    trip, started = journey.trip("a", "b", stream=False), now()
+    assert await ask(journey, trip, is_stream=False) == "Hello world"
+    assert attempts(trip) == [("a", "upstream_timeout"), ("b", None)]
+    assert now() - started == pytest.approx(9, abs=0.5)
 
 
 @in_virtual_time

@@ -70,6 +70,8 @@ def test_the_retry_budget_is_never_exceeded(
         # A request that a target cannot take is never sent to it again.
         refused = [a.target for a in trip.attempts if a.error in (ContextTooLong.code, ContentRefused.code)]
         assert len(refused) == len(set(refused))
+        silent = [a.target for a in trip.attempts if a.error == UpstreamTimeout.code]
+        assert len(silent) == len(set(silent))
         # Nobody is asked twice while somebody of the order has not been asked at all.
         asked = [attempt.target.id for attempt in trip.attempts]
         once = next((n for n, name in enumerate(asked) if name in asked[:n]), len(asked))

@@ -111,6 +111,7 @@ class Journey:
     seed: int = 0
     refusals: dict[str, Exception] = field(default_factory=dict)  # by target: what its reservation raises
     reserved: list[str] = field(default_factory=list)
+    is_lost: bool = False  # another process has settled the request
     events: list[RoutingEvent] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -129,7 +130,9 @@ class Journey:
 
         targets = tuple(name if isinstance(name, Target) else target(name) for name in order)
         draft = Draft("chat", {"messages": [{"role": "user", "content": "Hi"}], **({"stream": True} if stream else {})})
-        return Trip(Plan(targets, "test", **plan), draft, "answer-1", now() + deadline_s, reserve)
+        return Trip(
+            Plan(targets, "test", **plan), draft, "answer-1", now() + deadline_s, reserve, is_lost=lambda: self.is_lost
+        )
 
     async def text(self, trip: Trip, parts: list[dict[str, Any]] | None = None) -> str:
         """The text of a stream. Its chunks go to `parts`, also of one that fails."""

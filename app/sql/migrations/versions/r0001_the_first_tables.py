@@ -66,6 +66,7 @@ def upgrade() -> None:
         "files",
         sa.Column("id", sa.String(length=64), nullable=False),
         sa.Column("tenant", sa.String(length=128), nullable=False),
+        sa.Column("customer", sa.String(length=128), nullable=True),
         sa.Column("key_id", sa.String(length=64), nullable=False),
         sa.Column("name", sa.String(length=256), nullable=False),
         sa.Column("purpose", sa.String(length=32), nullable=False),
