@@ -12,6 +12,7 @@ The long text has 21 numbers, and libphonenumber, asked for ten regions, takes 8
 
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
@@ -19,29 +20,37 @@ from app.config import GuardConfig
 from app.guard.batching import Batcher
 from app.guard.types import Screened
 
+if TYPE_CHECKING:
+    from app.guard.masking import Masker
+
 
 class Guard:
     """Screens texts. See `app.guard.masking`."""
 
     def __init__(self, config: GuardConfig) -> None:
-        if not config.language_model.endswith("trf"):
-            # Presidio and spaCy import these where they find them. Without them the guard starts in 1 s
-            # instead of 5 and takes 180 MB instead of 580.
-            sys.modules.update({"torch": None, "transformers": None})  # type: ignore[dict-item]
-        # Imported here: building the graph need not wait for Presidio.
-        from app.guard.masking import Masker
-
-        # The guard's matrices are too small to share: BLAS's threads would only wait for each other.
-        threadpool_limits(limits=1, user_api="blas")
         # While a long text is screened beside them, short ones get the interpreter after 0.5 ms instead of 5:
         # their 95th percentile beside one of 48,000 characters is 6 ms instead of 37.
         sys.setswitchinterval(0.0005)
-        masker = Masker(config)
-        masker.screen(["Warm up with John Smith, who can be reached at john@example.com."])
-        self._batcher = Batcher(masker.screen_all)
+        self._batcher = Batcher(build_masker(config).screen_all)
 
     async def screen(self, texts: Sequence[str]) -> Screened:
         return await self._batcher.screen(texts)
 
     async def ping(self) -> bool:
         return True
+
+
+def build_masker(config: GuardConfig) -> "Masker":
+    """A warm masker, in a process that does not need torch. Raises ValueError for a configuration that cannot be."""
+    if not config.language_model.endswith("trf"):
+        # Presidio and spaCy import these where they find them. Without them the guard starts in 1 s
+        # instead of 5 and takes 180 MB instead of 580.
+        sys.modules.update({"torch": None, "transformers": None})  # type: ignore[dict-item]
+    # Imported here: building the graph need not wait for Presidio.
+    from app.guard.masking import Masker
+
+    # The guard's matrices are too small to share: BLAS's threads would only wait for each other.
+    threadpool_limits(limits=1, user_api="blas")
+    masker = Masker(config)
+    masker.screen(["Warm up with John Smith, who can be reached at john@example.com."])
+    return masker

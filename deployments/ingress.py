@@ -18,14 +18,15 @@ from app.batches.service import BatchService
 from app.cache.embedded import socket_path
 from app.cache.exact import ExactCache
 from app.cache.store import SharedStore
-from app.config import StackConfig, load_secrets
+from app.config import GuardConfig, StackConfig, load_secrets
 from app.gateway.api import create_api
 from app.gateway.gateway import Gateway, Pipelines
 from app.gateway.health import Dependency, ReadinessCheck
+from app.guard.near import NearGuard
 from app.guard.policy import policy_version
 from app.pipeline.embeddings import EmbeddingPipeline
 from app.pipeline.pipeline import Identity, Pipeline, Stages
-from app.pipeline.ports import ModelPort
+from app.pipeline.ports import GuardPort, ModelPort
 from app.pipeline.route import Router
 from app.pipeline.tokenize import TokenizePipeline
 from app.prompts import PromptBook
@@ -40,6 +41,7 @@ from app.telemetry.routing_log import log_routing
 from app.telemetry.tracing import Tracing
 from deployments.accounting import open_accounting
 from deployments.batches import RayJobs
+from deployments.guard import build_masker
 from deployments.handles import CacheHandle, GuardHandle, ModelHandle, RetrieverHandle
 from deployments.routing import build_dispatching
 
@@ -70,7 +72,7 @@ class Ingress:
         catalogue, board = Catalogue(config), TargetBoard(config.routing, listeners=[log_routing])
         self._shadow = Shadow(ports, [log_routing])
         stages = Stages(
-            guard=GuardHandle(guard, config.guard.timeout_ms) if guard else None,
+            guard=near_guard(config.guard, GuardHandle(guard, config.guard.timeout_ms)) if guard else None,
             cache=ExactCache(config.cache, self._shared) if config.cache.enabled else None,
             embed=CacheHandle(cache),
             search=RetrieverHandle(retriever, config.retrieval.timeout_ms),
@@ -142,6 +144,13 @@ class Ingress:
     async def _mlflow_answers(self) -> bool:
         async with httpx.AsyncClient(base_url=self._mlflow_url or "", timeout=2) as client:
             return (await client.get("/health")).is_success
+
+
+def near_guard(config: GuardConfig, far: GuardHandle) -> GuardPort:
+    """The guard with a part of it in this process, where the configuration wants that."""
+    if not config.near_characters or config.language_model.endswith("trf"):
+        return far
+    return NearGuard(build_masker(config).screen, config.near_characters, far)
 
 
 def prompt_names(config: StackConfig) -> set[str]:

@@ -54,6 +54,13 @@ class GuardConfig(Settings):
     )
     timeout_ms: Milliseconds = Field(5000, description="Past this the rail has failed.")
     replicas: Count = Field(1, description="Guard processes.")
+    near_characters: int = Field(
+        256,
+        ge=0,
+        le=2000,
+        description="Texts up to this length are screened in the ingress process itself, since a call to a Guard "
+        "process costs more than that; 0: none. It takes 180 MB of each ingress process.",
+    )
 
     @field_validator("entities")
     @classmethod

@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Generator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import orjson
 import pytest
@@ -132,7 +133,8 @@ async def test_a_row_that_the_database_refuses_is_put_aside_and_holds_up_nobody(
 ) -> None:
     good = [row() for _ in range(9)]
     refused = [row(tenant=None), row(cost_nano="much"), row(estimated="maybe")]
-    left, rows, settled = Spool(shop.home / "ledger", 100), writer(shop), []
+    left, rows = Spool(shop.home / "ledger", 100), writer(shop)
+    settled: list[Any] = []
     left.append([*good[:3], refused[0], *good[3:6], *refused[1:], *good[6:]])
     left.close()
 
