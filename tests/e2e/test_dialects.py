@@ -135,10 +135,10 @@ def test_a_message_calls_a_tool_and_reads_its_result(claude: Any) -> None:
 def test_personal_data_is_masked_on_these_routes_too(claude: Any, client: openai.OpenAI) -> None:
     sentence = "Repeat exactly: my e-mail is maria.gonzalez@example.com"
     answer = claude.messages.with_raw_response.create(
-        model="chat", max_tokens=16, extra_body=GREEDY, messages=[{"role": "user", "content": sentence}]
+        model="chat", max_tokens=48, extra_body=GREEDY, messages=[{"role": "user", "content": sentence}]
     )
     assert "guard;dur" in answer.headers["server-timing"]
-    assert "<EMAIL" not in answer.text()
+    assert "<EMAIL_ADDRESS_1>" not in answer.text()
 
 
 def test_errors_are_the_clients_own_exceptions(claude: Any, client: openai.OpenAI) -> None:
