@@ -24,7 +24,6 @@ def build_dispatching(
 ) -> Dispatching:
     """Raises ConfigError when a classifier cannot be used."""
     return Dispatching(
-        catalogue=catalogue,
         planner=Planner(catalogue, config.aliases, board, classifiers=read_classifiers(config)),
         dispatcher=Dispatcher(config.routing, ports, board, shadow=shadow),
         timeout_s=config.gateway.request_timeout_s,

@@ -11,9 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.accounts.book import Book, KeyRecord
 from app.accounts.load import changed_since, load, read_version, reload
 from app.accounts.subjects import DEFAULT_KEY, DEFAULT_TENANT
-from app.accounts.tokens import BATCH_PREFIX, MAX_KEY_CHARS, BatchTokens, KeyHasher
+from app.accounts.tokens import MAX_KEY_CHARS, BatchTokens, KeyHasher
 from app.accounts.types import Caller
+from app.clock import now_ms
 from app.config import AccountsConfig, Secrets
+from app.config.secrets import BATCH_PREFIX
 from app.errors import PermissionDenied, Unauthenticated, Unavailable
 from app.sql.boundary import foreign_errors
 
@@ -59,7 +61,7 @@ class Directory:
         if record is None:
             raise Unauthenticated("This API key is not valid.")
         _check_state(record)
-        if not hmac.compare_digest(digest, record.digest) and _now_ms() >= (record.previous_until_ms or 0):
+        if not hmac.compare_digest(digest, record.digest) and now_ms() >= (record.previous_until_ms or 0):
             raise Unauthenticated("This API key was rotated; use the new one.")
         return book.caller(record)
 
@@ -69,10 +71,6 @@ class Directory:
         if not hmac.compare_digest(digest, self._admin_digest):
             self.authenticate(authorization, api_key)
             raise PermissionDenied("This API key may not administer the stack; use the admin key.")
-
-    def issue_batch_token(self, caller_key_id: str, tenant: str, batch_id: str, ttl_s: float) -> str:
-        """A token that asks in the name of a key, for one batch."""
-        return self._tokens.issue(caller_key_id, tenant, batch_id, ttl_s)
 
     def use(self, book: Book) -> None:
         """Answer from this book, as from one that was just loaded."""
@@ -155,12 +153,8 @@ def _secret(authorization: str | None, api_key: str | None) -> str:
 
 
 def _check_state(record: KeyRecord) -> None:
-    now = _now_ms()
+    now = now_ms()
     if record.revoked_ms is not None and now >= record.revoked_ms:
         raise Unauthenticated("This API key was revoked.")
     if record.expires_ms is not None and now >= record.expires_ms:
         raise Unauthenticated("This API key has expired.")
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

@@ -1,6 +1,5 @@
 """Keys, and the tenants and customers they belong to, in the database."""
 
-import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from app.accounts.rules import BudgetTerms, put_budget, put_limits
 from app.accounts.subjects import Subject
 from app.accounts.tokens import KeyHasher, hint, new_key
 from app.accounts.types import Limits
+from app.clock import now_ms
 from app.errors import Conflict, NotFound
 from app.sql.schema import customers, keys, tenants
 
@@ -197,11 +197,6 @@ class KeyStore:
 
 
 SHOWN = [keys.c[name] for name in Key.__dataclass_fields__]
-
-
-def now_ms() -> int:
-    """Milliseconds since the epoch."""
-    return time.time_ns() // 1_000_000
 
 
 async def _make_parties(connection: AsyncConnection, wanted: NewKey, now: int) -> tuple[str, ...]:

@@ -13,9 +13,9 @@ import time
 from dataclasses import dataclass
 
 from app.config import Secrets
+from app.config.secrets import BATCH_PREFIX
 
 KEY_PREFIX = "sk-sextant-"
-BATCH_PREFIX = "sk-batch-"
 MAX_KEY_CHARS = 1024
 
 
@@ -33,7 +33,7 @@ class KeyHasher:
     """BLAKE2b keyed with the stack's secret: who has read the database cannot test guesses."""
 
     def __init__(self, secrets: Secrets) -> None:
-        self._hash_key = hashlib.blake2b(secrets.hash_key, digest_size=64).digest()
+        self._hash_key = _whole(secrets)
 
     def digest(self, key: str) -> bytes:
         """32 bytes."""
@@ -54,7 +54,7 @@ class BatchTokens:
     """Makes and reads `sk-batch-` tokens. Any process that has the stack's secret can do both."""
 
     def __init__(self, secrets: Secrets) -> None:
-        self._hash_key = hashlib.blake2b(secrets.hash_key, digest_size=64).digest()
+        self._hash_key = _whole(secrets)
 
     def issue(self, key_id: str, tenant: str, batch: str, ttl_s: float) -> str:
         """A token for `ttl_s` from now."""
@@ -74,6 +74,11 @@ class BatchTokens:
     def _sign(self, claims: bytes) -> bytes:
         # Its own personalisation: a signature is never the hash of a key.
         return hashlib.blake2b(claims, key=self._hash_key, digest_size=32, person=b"sextant-batch").digest()
+
+
+def _whole(secrets: Secrets) -> bytes:
+    """The stack's secret as BLAKE2b's key, which has 64 bytes at most."""
+    return hashlib.blake2b(secrets.hash_key, digest_size=64).digest()
 
 
 def _encode(data: bytes) -> str:

@@ -8,10 +8,10 @@ from sqlalchemy import ColumnElement, Row, and_, case, exists, func, insert, lit
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.accounts.types import Caller
-from app.batches.clock import now_ms
 from app.batches.file_records import behind, file_values, owned
 from app.batches.transaction import transaction
 from app.batches.types import OPEN, Batch, Problem, Status, StoredFile
+from app.clock import now_ms
 from app.sql.schema import batches, files
 
 

@@ -7,9 +7,9 @@ from sqlalchemy import ColumnElement, Table, and_, exists, func, insert, or_, se
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.accounts.types import Caller
-from app.batches.clock import now_ms
 from app.batches.transaction import transaction
 from app.batches.types import OPEN, StoredFile
+from app.clock import now_ms
 from app.sql.schema import batches, files
 
 COLUMNS = (

@@ -16,12 +16,12 @@ from pathlib import Path
 
 from app.batches.answer import Answer
 from app.batches.batch_records import BatchRecords
-from app.batches.clock import now_ms
 from app.batches.files import FileStore
 from app.batches.journal import Journal
 from app.batches.lines import Line, inspect, read_lines
 from app.batches.retry import BROKEN, is_busy, pause_s
 from app.batches.types import OPEN, Batch, Problem, Status, StoredFile
+from app.clock import now_ms
 from app.config.batches import BatchesConfig
 from app.errors import NotFound, Unavailable
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from app.batches.batch_records import BatchRecords
-from app.batches.clock import now_ms
 from app.batches.files import FileStore
 from app.batches.types import Batch, Problem
+from app.clock import now_ms
 from app.config.batches import BatchesConfig
 from app.errors import SextantError
 

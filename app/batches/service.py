@@ -9,12 +9,12 @@ from pathlib import Path
 
 from app.accounts.types import Caller
 from app.batches.batch_records import BatchRecords
-from app.batches.clock import now_ms
 from app.batches.file_records import FileRecords
 from app.batches.files import FileStore
 from app.batches.types import Batch, StoredFile
 from app.batches.upload import receive_upload
 from app.batches.wire import BatchPage, BatchRequest, FilePage
+from app.clock import now_ms
 from app.config.batches import BatchesConfig
 from app.errors import Conflict, InvalidRequest, NotFound, PermissionDenied, RateLimited
 

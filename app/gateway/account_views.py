@@ -8,10 +8,11 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from app.accounts.keys import Key, Party, now_ms
+from app.accounts.keys import Key, Party
 from app.accounts.money import usd, usd_text
 from app.accounts.spend import DAY_MS, Spend, Totals
 from app.accounts.types import Budget, LimitRule
+from app.clock import now_ms
 from app.gateway.account_access import Balances
 from app.ledger.types import UsageRow
 

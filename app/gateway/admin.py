@@ -8,10 +8,11 @@ from starlette.responses import Response
 
 from app.accounts.keys import Issued, NewKey
 from app.gateway import admin_rules, admin_spend
-from app.gateway.account_access import accounts_gateway, follow_up, page_of, read_body, require_admin
+from app.gateway.account_access import follow_up, page_of, require_admin
 from app.gateway.account_views import key_view, party_view
 from app.gateway.admin_rules import bounds_of, terms_of
 from app.gateway.queries import CustomersQuery, KeysQuery, PageQuery, parse_query, path_id
+from app.gateway.receive import gateway_of, read_body
 from app.gateway.responses import json_response
 from app.wire.admin import CreateKey, EditKey, RotateKey
 
@@ -33,7 +34,7 @@ async def create_key(request: Request) -> Response:
         limits=bounds_of(body.limits) if body.limits else None,
         budgets=[terms_of(budget) for budget in body.budgets],
     )
-    issued = await accounts_gateway(request).accounts.keys.create(wanted)
+    issued = await gateway_of(request).accounts.keys.create(wanted)
     await follow_up(request)
     return _issued(issued, 201)
 
@@ -42,7 +43,7 @@ async def create_key(request: Request) -> Response:
 async def list_keys(request: Request) -> Response:
     """Keys, newest first."""
     query = parse_query(KeysQuery, request)
-    keys = await accounts_gateway(request).accounts.keys.page(
+    keys = await gateway_of(request).accounts.keys.page(
         tenant=query.tenant, customer=query.customer, active=query.active, limit=query.limit + 1, after=query.after
     )
     return json_response(page_of(map(key_view, keys), query.limit))
@@ -51,7 +52,7 @@ async def list_keys(request: Request) -> Response:
 @router.get("/keys/{key_id}")
 async def show_key(request: Request, key_id: str) -> Response:
     """One key."""
-    return json_response(key_view(await accounts_gateway(request).accounts.keys.get(path_id(key_id))))
+    return json_response(key_view(await gateway_of(request).accounts.keys.get(path_id(key_id))))
 
 
 @router.patch("/keys/{key_id}")
@@ -60,7 +61,7 @@ async def edit_key(request: Request, key_id: str) -> Response:
     changes: dict[str, Any] = (await read_body(request, EditKey)).model_dump(exclude_unset=True)
     if "expires_at" in changes:
         changes["expires_ms"] = _ms(changes.pop("expires_at"))
-    key = await accounts_gateway(request).accounts.keys.edit(path_id(key_id), changes)
+    key = await gateway_of(request).accounts.keys.edit(path_id(key_id), changes)
     await follow_up(request)
     return json_response(key_view(key))
 
@@ -69,7 +70,7 @@ async def edit_key(request: Request, key_id: str) -> Response:
 async def rotate_key(request: Request, key_id: str) -> Response:
     """Give a key a new secret. Shows it, this once."""
     body = await read_body(request, RotateKey, optional=True)
-    issued = await accounts_gateway(request).accounts.keys.rotate(path_id(key_id), body.grace_s)
+    issued = await gateway_of(request).accounts.keys.rotate(path_id(key_id), body.grace_s)
     await follow_up(request)
     return _issued(issued, 200)
 
@@ -77,7 +78,7 @@ async def rotate_key(request: Request, key_id: str) -> Response:
 @router.post("/keys/{key_id}/revoke")
 async def revoke_key(request: Request, key_id: str) -> Response:
     """End a key, for good."""
-    key = await accounts_gateway(request).accounts.keys.revoke(path_id(key_id))
+    key = await gateway_of(request).accounts.keys.revoke(path_id(key_id))
     await follow_up(request)
     return json_response(key_view(key))
 
@@ -86,7 +87,7 @@ async def revoke_key(request: Request, key_id: str) -> Response:
 async def list_tenants(request: Request) -> Response:
     """Tenants by id."""
     query = parse_query(PageQuery, request)
-    tenants = await accounts_gateway(request).accounts.keys.tenants(query.limit + 1, query.after)
+    tenants = await gateway_of(request).accounts.keys.tenants(query.limit + 1, query.after)
     return json_response(page_of(map(party_view, tenants), query.limit))
 
 
@@ -94,7 +95,7 @@ async def list_tenants(request: Request) -> Response:
 async def list_customers(request: Request) -> Response:
     """A tenant's customers by id."""
     query = parse_query(CustomersQuery, request)
-    customers = await accounts_gateway(request).accounts.keys.customers(query.tenant, query.limit + 1, query.after)
+    customers = await gateway_of(request).accounts.keys.customers(query.tenant, query.limit + 1, query.after)
     return json_response(page_of(map(party_view, customers), query.limit))
 
 

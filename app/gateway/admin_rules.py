@@ -8,9 +8,10 @@ from app.accounts.money import nano_of
 from app.accounts.rules import BudgetTerms
 from app.accounts.subjects import Subject
 from app.accounts.types import Limits
-from app.gateway.account_access import accounts_gateway, follow_up, page_of, read_body
+from app.gateway.account_access import follow_up, page_of
 from app.gateway.account_views import budget_views, limits_view
 from app.gateway.queries import BudgetsQuery, LimitsQuery, SubjectQuery, parse_query, path_id
+from app.gateway.receive import gateway_of, read_body
 from app.gateway.responses import json_response
 from app.wire.admin import BudgetBody, LimitsBody, SetBudget, SetLimits
 
@@ -21,7 +22,7 @@ router = APIRouter()
 async def set_limits(request: Request) -> Response:
     """Replace what is set for a subject."""
     body = await read_body(request, SetLimits)
-    rule = await accounts_gateway(request).accounts.rules.set_limits(Subject.parse(body.subject), bounds_of(body))
+    rule = await gateway_of(request).accounts.rules.set_limits(Subject.parse(body.subject), bounds_of(body))
     await follow_up(request)
     return json_response(limits_view(rule))
 
@@ -32,7 +33,7 @@ async def list_limits(request: Request) -> Response:
     query = parse_query(LimitsQuery, request)
     subject = None if query.subject is None else Subject.parse(query.subject)
     after = None if query.after is None else str(Subject.parse(query.after))
-    rules = await accounts_gateway(request).accounts.rules.limits(subject, query.limit + 1, after)
+    rules = await gateway_of(request).accounts.rules.limits(subject, query.limit + 1, after)
     return json_response(page_of(map(limits_view, rules), query.limit))
 
 
@@ -40,7 +41,7 @@ async def list_limits(request: Request) -> Response:
 async def clear_limits(request: Request) -> Response:
     """Leave a subject without limits."""
     subject = Subject.parse(parse_query(SubjectQuery, request).subject)
-    await accounts_gateway(request).accounts.rules.clear_limits(subject)
+    await gateway_of(request).accounts.rules.clear_limits(subject)
     await follow_up(request)
     return json_response({"object": "limits", "subject": str(subject), "deleted": True})
 
@@ -48,7 +49,7 @@ async def clear_limits(request: Request) -> Response:
 @router.post("/budgets")
 async def set_budget(request: Request) -> Response:
     """Set a subject's budget for a period; one that is there gets the new amount."""
-    body, gateway = await read_body(request, SetBudget), accounts_gateway(request)
+    body, gateway = await read_body(request, SetBudget), gateway_of(request)
     budget = await gateway.accounts.rules.set_budget(Subject.parse(body.subject), terms_of(body))
     await follow_up(request)
     return json_response((await budget_views([budget], gateway.ledger))[0])
@@ -57,7 +58,7 @@ async def set_budget(request: Request) -> Response:
 @router.get("/budgets")
 async def list_budgets(request: Request) -> Response:
     """Budgets by id, and how they stand."""
-    query, gateway = parse_query(BudgetsQuery, request), accounts_gateway(request)
+    query, gateway = parse_query(BudgetsQuery, request), gateway_of(request)
     subject = None if query.subject is None else Subject.parse(query.subject)
     budgets = await gateway.accounts.rules.budgets(subject, query.limit + 1, query.after)
     return json_response(page_of(await budget_views(budgets, gateway.ledger), query.limit))
@@ -66,7 +67,7 @@ async def list_budgets(request: Request) -> Response:
 @router.delete("/budgets/{budget_id}")
 async def delete_budget(request: Request, budget_id: str) -> Response:
     """Lift a budget."""
-    await accounts_gateway(request).accounts.rules.delete_budget(path_id(budget_id))
+    await gateway_of(request).accounts.rules.delete_budget(path_id(budget_id))
     await follow_up(request)
     return json_response({"object": "budget", "id": budget_id, "deleted": True})
 

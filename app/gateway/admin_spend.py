@@ -7,9 +7,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.accounts.spend import UsageFilter
-from app.gateway.account_access import accounts_gateway, page_of
+from app.gateway.account_access import page_of
 from app.gateway.account_views import iso, request_view, spend_csv, spend_view, totals_view
 from app.gateway.queries import RequestsQuery, SpendQuery, parse_query
+from app.gateway.receive import gateway_of
 from app.gateway.responses import json_response
 
 router = APIRouter()
@@ -19,7 +20,7 @@ router = APIRouter()
 async def spend(request: Request) -> Response:
     """Sums over requests, as JSON or CSV. A CSV that goes on says so in a `link` header."""
     query = parse_query(SpendQuery, request)
-    span, store = query.span, accounts_gateway(request).accounts
+    span, store = query.span, gateway_of(request).accounts
     where = UsageFilter(span.start_ms, span.end_ms, query.tenant, query.customer, query.key, query.model)
     rows = await store.usage.by(query.group_by, where, query.limit + 1, query.offset)
     has_more, rows = len(rows) > query.limit, rows[: query.limit]
@@ -52,12 +53,12 @@ async def list_requests(request: Request) -> Response:
     where = UsageFilter(
         tenant=query.tenant, customer=query.customer, key_id=query.key, model=query.model, outcome=query.outcome
     )
-    rows = await accounts_gateway(request).accounts.usage.requests(where, query.limit + 1, query.after)
+    rows = await gateway_of(request).accounts.usage.requests(where, query.limit + 1, query.after)
     return json_response(page_of(map(request_view, rows), query.limit))
 
 
 @router.post("/ledger/rebuild")
 async def rebuild_ledger(request: Request) -> Response:
     """Count all budgets anew from the rows of the database."""
-    await accounts_gateway(request).ledger.rebuild()
+    await gateway_of(request).ledger.rebuild()
     return json_response({"object": "ledger", "rebuilt": True})

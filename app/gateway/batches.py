@@ -12,11 +12,9 @@ from app.accounts.types import Caller
 from app.batches.service import BatchService
 from app.batches.wire import BatchPage, BatchRequest, FilePage, batch_object, file_object, page_object
 from app.errors import ClientClosedRequest, NotFound, RequestTooSlow
-from app.gateway.body import read_json_body
 from app.gateway.queries import parse_query
-from app.gateway.receive import caller_of, gateway_of
+from app.gateway.receive import caller_of, gateway_of, read_body
 from app.gateway.responses import json_response
-from app.wire.parse import parse_request
 
 router = APIRouter()
 
@@ -86,11 +84,7 @@ async def delete_file(request: Request, file_id: str) -> Response:
 async def create_batch(request: Request) -> Response:
     """Have the requests of a file answered in the background."""
     caller, batches = _enter(request)
-    config = gateway_of(request).config
-    raw = await read_json_body(request, config.max_body_bytes, config.body_timeout_s)
-    return json_response(
-        batch_object(await batches.create(caller, parse_request(BatchRequest, raw, config.max_json_depth)))
-    )
+    return json_response(batch_object(await batches.create(caller, await read_body(request, BatchRequest))))
 
 
 @router.get("/v1/batches")

@@ -41,13 +41,19 @@ class Received(Generic[Body]):
     timeline: Timeline
 
 
+async def read_body(request: Request, kind: type[Body], *, optional: bool = False) -> Body:
+    """The validated body; `optional`: none stands for an empty one. Raises as `read_json_body` and InvalidRequest."""
+    config = gateway_of(request).config
+    raw = await read_json_body(request, config.max_body_bytes, config.body_timeout_s)
+    return parse_request(kind, b"{}" if optional and not raw else raw, config.max_json_depth)
+
+
 async def receive(request: Request, kind: type[Body]) -> Received[Body]:
     """Authenticate, read, validate."""
-    config, timeline = gateway_of(request).config, Timeline()
+    timeline = Timeline()
     with timeline.stage("receive"):
         caller = caller_of(request)
-        raw = await read_json_body(request, config.max_body_bytes, config.body_timeout_s)
-        body = parse_request(kind, raw, config.max_json_depth)
+        body = await read_body(request, kind)
     return Received(body, caller, timeline)
 
 

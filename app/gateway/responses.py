@@ -9,6 +9,7 @@ import orjson
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from app.dialects.encoder import StreamEncoder
 from app.errors import SextantError
 from app.gateway.body import until_disconnect
 from app.pipeline.flight import as_sextant_error, without_text
@@ -31,22 +32,6 @@ def json_response(body: Any, status: int = 200, headers: Mapping[str, str] | Non
 def error_response(error: SextantError) -> Response:
     """An error answer."""
     return json_response(error.to_wire(), error.status, error.headers())
-
-
-class StreamEncoder(Protocol):
-    """How a stream of chunks leaves: the events of one dialect. One encoder for each stream."""
-
-    def chunk(self, chunk: dict[str, Any]) -> bytes:
-        """A chunk's events; empty where it has none. Raises UpstreamFailed."""
-        ...
-
-    def end(self) -> bytes:
-        """The events that complete the answer. Raises UpstreamFailed for one that is not complete."""
-        ...
-
-    def failed(self, error: SextantError) -> bytes:
-        """The events that end the stream instead."""
-        ...
 
 
 class ChatEvents:

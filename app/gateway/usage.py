@@ -12,9 +12,9 @@ from starlette.responses import Response
 from app.accounts.spend import UsageFilter
 from app.accounts.subjects import Subject
 from app.accounts.types import Caller
-from app.gateway.account_access import accounts_gateway
 from app.gateway.account_views import budget_views, iso, limits_view, spend_view, totals_view
 from app.gateway.queries import Span, UsageQuery, parse_query
+from app.gateway.receive import caller_of, gateway_of
 from app.gateway.responses import json_response
 
 router = APIRouter()
@@ -23,8 +23,7 @@ router = APIRouter()
 @router.get("/v1/usage")
 async def usage(request: Request) -> Response:
     """Totals, sums by day and model, limits and budgets of the caller."""
-    gateway, headers = accounts_gateway(request), request.headers
-    caller = gateway.directory.authenticate(headers.get("authorization"), headers.get("x-api-key"))
+    gateway, caller = gateway_of(request), caller_of(request)
     query = parse_query(UsageQuery, request)
     span = query.span
     where = own_usage(caller, span)

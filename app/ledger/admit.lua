@@ -12,11 +12,9 @@ for index, meter in ipairs(meters) do
     frees = meter.mode == 'c' and 1000 or frees_in(meter.key, meter.slot_ms, meter.slots, excess)
   end
 end
-if #missing > 0 then
-  return 'load ' .. table.concat(missing, ' ')
-end
-if refused > 0 then
-  return answer('refused', refused, frees, meters)
+local no = obstacle(missing, refused, frees, meters)
+if no then
+  return no
 end
 if id == '' then
   return answer('ok', 0, 0, meters)

@@ -20,6 +20,7 @@ from contextlib import asynccontextmanager
 import orjson
 
 from app.accounts.types import Budget, Caller
+from app.clock import now_ms
 from app.config.accounts import LedgerConfig
 from app.errors import Unavailable
 from app.ledger.counters import Counters
@@ -36,11 +37,6 @@ logger = logging.getLogger(__name__)
 
 HEARTBEAT_BATCH = 500  # reservations in one script, so that it does not hold the store up
 ORPHAN_BATCH = 32  # settled at the same time: as many as there are connections
-
-
-def now_ms() -> int:
-    """Milliseconds since the epoch, by this machine."""
-    return time.time_ns() // 1_000_000
 
 
 class Ledger:

@@ -163,3 +163,13 @@ local function answer(status, index, frees, meters)
   end
   return table.concat(words, ' ')
 end
+
+-- What keeps a call from going on, as its answer: budgets to be loaded first, or a limit. nil: nothing does.
+local function obstacle(missing, refused, frees, meters)
+  if #missing > 0 then
+    return 'load ' .. table.concat(missing, ' ')
+  end
+  if refused > 0 then
+    return answer('refused', refused, frees, meters)
+  end
+end

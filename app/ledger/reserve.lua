@@ -27,11 +27,9 @@ for index, meter in ipairs(meters) do
     frees = frees_in(meter.key, meter.slot_ms, meter.slots, excess)
   end
 end
-if #missing > 0 then
-  return 'load ' .. table.concat(missing, ' ')
-end
-if refused > 0 then
-  return answer('refused', refused, frees, meters)
+local no = obstacle(missing, refused, frees, meters)
+if no then
+  return no
 end
 
 for key, held in pairs(old) do

@@ -46,18 +46,21 @@ def bound_of(body: dict[str, Any], target: Target, timeout_s: float) -> Bound:
     prompts = len(body["prompt"]) if isinstance(body.get("prompt"), list) else 1
     answers = (body.get("n") or 1) * prompts
     output = output_bound(body, target)
-    is_stated = body.get("max_completion_tokens") or body.get("max_tokens")
-    return Bound(
-        tokens=_estimated_prompt(body) + (output if is_stated else min(output, UNSTATED_OUTPUT_TOKENS)) * answers,
-        cost_nano=worst_case(target.price, prompt_bound(body), output, answers, timeout_s),
-    )
+    tokens = _estimated_prompt(body) + (output if _wanted(body) else min(output, UNSTATED_OUTPUT_TOKENS)) * answers
+    if target.price.is_free:
+        return Bound(tokens, 0)  # a strict bound means to write the prompt out once more
+    return Bound(tokens, worst_case(target.price, prompt_bound(body), output, answers, timeout_s))
 
 
 def output_bound(body: dict[str, Any], target: Target) -> int:
     """Tokens that one answer can have."""
-    wanted = body.get("max_completion_tokens") or body.get("max_tokens")
+    wanted = _wanted(body)
     most = target.max_output_tokens or target.context_window or DEFAULT_OUTPUT_TOKENS
     return min(wanted, most) if wanted else most
+
+
+def _wanted(body: dict[str, Any]) -> int | None:
+    return body.get("max_completion_tokens") or body.get("max_tokens")
 
 
 def bill_of(

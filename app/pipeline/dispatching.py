@@ -2,17 +2,13 @@
 
 from dataclasses import dataclass
 
-from app.accounts.types import Caller
-from app.errors import InvalidRequest
 from app.pipeline.billing import Bill, bill_of, bound_of
 from app.pipeline.draft import Draft
 from app.pipeline.flight import Flight
 from app.pipeline.route import Route
 from app.retrieval.types import Vector
-from app.routing.catalogue import Catalogue
 from app.routing.dispatch import Dispatcher
-from app.routing.planner import Planner, RoutingWish
-from app.routing.split import is_in
+from app.routing.planner import Planner
 from app.routing.target import Target
 from app.routing.types import Trip
 from app.wire.extension import RoutingRequest
@@ -29,44 +25,16 @@ GIVEN_UP = frozenset(
 class Dispatching:
     """The planner and the dispatcher, as one request uses them. `timeout_s`: of a whole request."""
 
-    catalogue: Catalogue
     planner: Planner
     dispatcher: Dispatcher
     timeout_s: float
-
-    def needs_vector(self, route: Route, wish: RoutingRequest) -> bool:
-        """Whether the choice among the route's models depends on the question's embedding."""
-        return self.planner.needs_vector(route.requested, _wish(wish))
-
-    def answering(self, route: Route, wish: RoutingRequest, caller: Caller) -> tuple[Target, ...]:
-        """The models whose answers this caller may get in the first place: what a cache key is made of.
-
-        Known before the cache is asked. Fallbacks are not among them, and their answers are not kept.
-        Raises InvalidRequest for a wish that cannot be met.
-        """
-        alias = route.alias
-        if alias is None:
-            return route.reachable[:1]
-        if wish.model is not None:
-            if wish.model not in alias.mentioned:
-                raise InvalidRequest(
-                    f"{wish.model!r} is no model of {route.requested!r}.", param="sextant.routing.model"
-                )
-            return (self.catalogue.target(wish.model),)
-        if alias.tiers and wish.tier:
-            return (self.catalogue.target(alias.tiers.small if wish.tier == "small" else alias.tiers.large),)
-        usual = tuple(self.catalogue.target(candidate.model) for candidate in alias.candidates)
-        canary = alias.canary
-        if canary and wish.splits and is_in("canary", route.requested, canary, caller):
-            return (self.catalogue.target(canary.model), *usual)
-        return usual
 
     def trip(self, route: Route, wish: RoutingRequest, draft: Draft, vector: Vector | None, flight: Flight) -> Trip:
         """Plan, and see to it that whoever is asked is reserved for before and billed for after.
 
         Raises InvalidRequest for a wish that cannot be met.
         """
-        plan = self.planner.plan(route.requested, flight.caller, _wish(wish), vector)
+        plan = self.planner.plan(route.requested, flight.caller, wish, vector)
         flight.attributes["router.reason"] = plan.reason
 
         async def reserve(target: Target) -> None:
@@ -97,7 +65,3 @@ def _owed(trip: Trip, flight: Flight) -> tuple[Target, Bill] | None:
     # A replica's own count did not arrive; nobody else had more of its time than this.
     seconds = (last.end_ns - last.start_ns) / 1e9
     return last.target, bill_of(body, last.target, flight.transcript, replica_seconds=seconds)
-
-
-def _wish(wish: RoutingRequest) -> RoutingWish:
-    return RoutingWish(wish.model, wish.tier, wish.fallbacks, wish.splits)

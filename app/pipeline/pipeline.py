@@ -111,7 +111,8 @@ class Pipeline:
         reservation = await flight.admit(request.model)
         draft = Draft.of(request)
         self._check(request, route, draft)
-        is_embedded = route.retrieval or self._stages.dispatching.needs_vector(route, request.sextant.routing)
+        planner, routing = self._stages.dispatching.planner, request.sextant.routing
+        is_embedded = route.retrieval or planner.needs_vector(route.requested, routing)
         question = draft.question if is_embedded else None
 
         prompts = self._prompts(route)
@@ -139,7 +140,7 @@ class Pipeline:
             include_usage=_wants_usage(request),
         )
         final = self._instruct(draft, prompts, passages)
-        trip = self._stages.dispatching.trip(route, request.sextant.routing, final, vector, flight)
+        trip = self._stages.dispatching.trip(route, routing, final, vector, flight)
         dispatcher = self._stages.dispatching.dispatcher
         if request.stream:
             return Reply(chunks=Primed(flight, generation.stream(dispatcher, trip)))
@@ -169,7 +170,7 @@ class Pipeline:
                 cache = None  # an answer whose documents' state is unknown can be neither found nor kept
         settings = self._config.retrieval
         seen = (settings.max_context_tokens, float(settings.marks), self._config.embedder.id)
-        answering = self._stages.dispatching.answering(route, request.sextant.routing, flight.caller)
+        answering = self._stages.dispatching.planner.answering(route.requested, flight.caller, request.sextant.routing)
         provenance = Provenance(
             tenant=flight.caller.tenant,
             model=" ".join(target.engine_model for target in answering),

@@ -1,31 +1,20 @@
 """Planner: from the name in a request to the targets that may answer it, in order, and why."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from random import Random
-from typing import Literal
 
 from app.accounts.types import Caller
 from app.config.routing import AliasConfig
 from app.errors import InvalidRequest
 from app.retrieval.types import Vector
-from app.routing.alias import Alias, TierClassifier, Tiers, resolve
+from app.routing.alias import Alias, Split, TierClassifier, Tiers, resolve
 from app.routing.board import TargetBoard
 from app.routing.catalogue import Catalogue
 from app.routing.policies import Candidate, Choice, ordered
 from app.routing.split import is_in
 from app.routing.target import Target
 from app.routing.types import Plan
-
-
-@dataclass(frozen=True, slots=True)
-class RoutingWish:
-    """What a request asks of the router: `sextant.routing` of its body."""
-
-    model: str | None = None  # one of the models that the alias mentions
-    policy: Literal["small", "large"] | None = None  # a tier
-    fallbacks: bool = True  # off: the chosen model or an error
-    splits: bool = True  # off: neither canary nor shadow
+from app.wire.extension import RoutingRequest
 
 
 class Planner:
@@ -48,13 +37,29 @@ class Planner:
         self._board = board
         self._random = random or Random()  # noqa: S311 (chance, no secret)
 
-    def needs_vector(self, name: str, wish: RoutingWish) -> bool:
+    def needs_vector(self, name: str, wish: RoutingRequest) -> bool:
         """Whether the plan depends on the question's embedding."""
         alias = self._aliases.get(name)
         has_classifier = alias is not None and alias.tiers is not None and alias.tiers.classifier is not None
-        return has_classifier and wish.model is None and wish.policy is None
+        return has_classifier and wish.model is None and wish.tier is None
 
-    def plan(self, name: str, caller: Caller, wish: RoutingWish, vector: Vector | None = None) -> Plan:
+    def answering(self, name: str, caller: Caller, wish: RoutingRequest) -> tuple[Target, ...]:
+        """The models whose answers this caller may get in the first place: what a cache key is made of.
+
+        Known before there is a vector. Fallbacks are not among them. Raises as `plan` does.
+        """
+        alias = self._aliases.get(name) or self._model(name)
+        if choice := self._asked_for(alias, wish):
+            candidates = choice.order
+        elif alias.tiers and wish.tier:
+            candidates = (alias.tiers.small if wish.tier == "small" else alias.tiers.large,)
+        elif canary := self._canary(alias, caller, wish):
+            candidates = (canary.candidate, *alias.candidates)
+        else:
+            candidates = alias.candidates
+        return tuple(candidate.target for candidate in candidates)
+
+    def plan(self, name: str, caller: Caller, wish: RoutingRequest, vector: Vector | None = None) -> Plan:
         """The plan for a model or alias. Raises ModelNotFound, and InvalidRequest for a wish that cannot be met.
 
         Targets whose breaker keeps them out go to the end, the one that is back first in front; they are
@@ -73,9 +78,9 @@ class Planner:
             shadow=self._shadow(alias, caller, wish),
         )
 
-    def _asked_for(self, alias: Alias, wish: RoutingWish) -> Choice | None:
+    def _asked_for(self, alias: Alias, wish: RoutingRequest) -> Choice | None:
         """What the request itself chooses; None: it leaves that to us."""
-        if wish.policy is not None and alias.tiers is None:
+        if wish.tier is not None and alias.tiers is None:
             raise InvalidRequest(f"{alias.name!r} has no tiers to choose from.", param="sextant.routing.tier")
         if wish.model is None:
             return None
@@ -83,17 +88,24 @@ class Planner:
             raise InvalidRequest(f"{wish.model!r} is no model of {alias.name!r}.", param="sextant.routing.model")
         return Choice((Candidate(wish.model, self._catalogue.target(wish.model), 1),), "asked for")
 
-    def _with_canary(self, alias: Alias, caller: Caller, wish: RoutingWish, vector: Vector | None) -> Choice:
+    def _with_canary(self, alias: Alias, caller: Caller, wish: RoutingRequest, vector: Vector | None) -> Choice:
         """The policy's choice, behind the canary for those who get it."""
         choice = self._tiered(alias.tiers, wish, vector) if alias.tiers else self._by_policy(alias)
-        canary = alias.canary
-        # Who asks for a tier gets that tier.
-        if canary is None or not wish.splits or wish.policy or not is_in("canary", alias.name, canary.config, caller):
+        canary = self._canary(alias, caller, wish)
+        if canary is None:
             return choice
         first = canary.candidate
         order = (first, *(candidate for candidate in choice.order if candidate.target != first.target))
         is_up = self._board.is_available(first.target)
         return Choice(order, f"canary {canary.config.percent:g}%" if is_up else choice.reason)
+
+    @staticmethod
+    def _canary(alias: Alias, caller: Caller, wish: RoutingRequest) -> Split | None:
+        """The canary, for those who get it; who asks for a tier gets that tier."""
+        canary = alias.canary
+        if canary is None or not wish.splits or wish.tier or not is_in("canary", alias.name, canary.config, caller):
+            return None
+        return canary
 
     def _by_policy(self, alias: Alias) -> Choice:
         if len(alias.candidates) == 1:
@@ -104,10 +116,10 @@ class Planner:
         rest = (candidate for candidate in alias.candidates if candidate not in choice.order)
         return Choice((*choice.order, *rest), choice.reason)
 
-    def _tiered(self, tiers: Tiers, wish: RoutingWish, vector: Vector | None) -> Choice:
+    def _tiered(self, tiers: Tiers, wish: RoutingRequest, vector: Vector | None) -> Choice:
         """Small where the classifier trusts it; large where nobody knows."""
-        if wish.policy:
-            is_small, why = wish.policy == "small", "asked for"
+        if wish.tier:
+            is_small, why = wish.tier == "small", "asked for"
         elif tiers.classifier is None:
             is_small, why = False, "no classifier"
         elif vector is None:
@@ -119,7 +131,7 @@ class Planner:
         order = (tiers.small, tiers.large) if is_small else (tiers.large, tiers.small)
         return Choice(order, f"tier {'small' if is_small else 'large'}: {why}")
 
-    def _shadow(self, alias: Alias, caller: Caller, wish: RoutingWish) -> Target | None:
+    def _shadow(self, alias: Alias, caller: Caller, wish: RoutingRequest) -> Target | None:
         shadow = alias.shadow
         if shadow is None or not wish.splits or not is_in("shadow", alias.name, shadow.config, caller):
             return None

@@ -95,7 +95,6 @@ class Bench:
             versions=self.versions,
             router=Router(self.config, catalogue),
             dispatching=Dispatching(
-                catalogue,
                 Planner(catalogue, self.config.aliases, board),
                 Dispatcher(self.config.routing, self.models, board),
                 self.config.gateway.request_timeout_s,

@@ -1,16 +1,14 @@
 """The gateway's API on a bench, with and without a network in between."""
 
-import threading
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import httpx
-import uvicorn
 
 from app.gateway.api import create_api
 from tests.unit.bench import API_KEY, Bench
+from tests.unit.server import listening
 
 CHAT = "/v1/chat/completions"
 AUTHORIZED = {"authorization": f"Bearer {API_KEY}"}
@@ -27,19 +25,8 @@ async def client_of(bench: Bench, **options: Any) -> AsyncIterator[httpx.AsyncCl
 @contextmanager
 def served(bench: Bench) -> Iterator[str]:
     """The API on a real socket; yields its URL."""
-    config = uvicorn.Config(create_api(bench.gateway), host="127.0.0.1", port=0, log_level="error")
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    deadline = time.monotonic() + 10
-    while not server.started:
-        assert thread.is_alive()
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    thread.join(10)
+    with listening(create_api(bench.gateway)) as url:
+        yield url
 
 
 def error_of(response: httpx.Response, status: int) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """The account routes on a desk: real store, real directory, and a ledger that sums up rows."""
 
 import asyncio
-import threading
 import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -10,7 +9,6 @@ from dataclasses import asdict
 from typing import Any, cast
 
 import httpx
-import uvicorn
 from fastapi import FastAPI
 from sqlalchemy import insert
 from sqlalchemy.engine import URL
@@ -22,12 +20,12 @@ from app.accounts.store import AccountStore
 from app.accounts.subjects import Subject
 from app.accounts.types import Budget
 from app.config import AccountsConfig, GatewayConfig, Secrets
-from app.gateway import admin, usage
 from app.gateway.api import create_api
 from app.gateway.gateway import Gateway
 from app.ledger.types import Balance, UsageRow
 from app.sql.database import open_database
 from app.sql.schema import usage as usage_table
+from tests.unit.server import listening
 
 SECRETS = Secrets(api_key="sk-sextant-default", admin_key="sk-admin-test", hash_key=b"hash key")
 ADMIN = {"authorization": f"Bearer {SECRETS.admin_key}"}
@@ -72,10 +70,7 @@ class Desk:
             task.cancel()
             await self.engine.dispose()
 
-        api = create_api(cast(Gateway, self), following() if follow else None)
-        api.include_router(admin.router)
-        api.include_router(usage.router)
-        return api
+        return create_api(cast(Gateway, self), following() if follow else None)
 
     @asynccontextmanager
     async def client(self, headers: dict[str, str] | None = None) -> AsyncIterator[httpx.AsyncClient]:
@@ -114,17 +109,5 @@ def usage_row(**fields: Any) -> UsageRow:
 @contextmanager
 def served(url: URL) -> Iterator[str]:
     """The routes on a real socket, over this database; yields their URL."""
-    desk = Desk(open_database(url))
-    config = uvicorn.Config(desk.api(follow=True), host="127.0.0.1", port=0, log_level="error")
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    deadline = time.monotonic() + 10
-    while not server.started:
-        assert thread.is_alive()
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    thread.join(10)
+    with listening(Desk(open_database(url)).api(follow=True)) as address:
+        yield address

@@ -16,13 +16,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.accounts.book import Book, KeyRecord
 from app.accounts.directory import Directory
-from app.accounts.keys import NewKey, now_ms
+from app.accounts.keys import NewKey
 from app.accounts.rules import BudgetTerms
 from app.accounts.store import AccountStore
 from app.accounts.subjects import Subject
-from app.accounts.tokens import BATCH_PREFIX, KeyHasher
+from app.accounts.tokens import BatchTokens, KeyHasher
 from app.accounts.types import Caller, Limits
+from app.clock import now_ms
 from app.config import AccountsConfig
+from app.config.secrets import BATCH_PREFIX
 from app.errors import PermissionDenied, SextantError, Unauthenticated, Unavailable
 from app.sql.database import database_url, open_database
 from app.sql.migrate import migrate
@@ -168,7 +170,7 @@ async def test_the_admin_key_administers_and_nothing_else(store: AccountStore, d
 
 async def test_a_batch_token_is_its_key_for_a_while(store: AccountStore, directory: Directory) -> None:
     issued = await store.keys.create(NewKey("acme", "eu"))
-    token = directory.issue_batch_token(issued.key.id, "acme", "batch_1", ttl_s=60)
+    token = BatchTokens(SECRETS).issue(issued.key.id, "acme", "batch_1", ttl_s=60)
     await store.rules.set_limits(Subject("tenant", "acme"), Limits(7))
     await directory.refresh()
     caller = directory.authenticate(bearer(token))
@@ -180,11 +182,11 @@ async def test_a_batch_token_is_its_key_for_a_while(store: AccountStore, directo
     for position in range(len(BATCH_PREFIX), len(token) - 1):  # the last character has bits that mean nothing
         forged = token[:position] + ("A" if token[position] != "A" else "B") + token[position + 1 :]
         assert refusal(directory, forged) == "This batch token is not valid."
-    late = directory.issue_batch_token(issued.key.id, "acme", "batch_1", ttl_s=-1)
+    late = BatchTokens(SECRETS).issue(issued.key.id, "acme", "batch_1", ttl_s=-1)
     assert refusal(directory, late) == "This batch token has expired."
-    stolen = directory.issue_batch_token(issued.key.id, "other", "batch_1", ttl_s=60)
+    stolen = BatchTokens(SECRETS).issue(issued.key.id, "other", "batch_1", ttl_s=60)
     assert "does not exist" in refusal(directory, stolen)
-    mine = directory.issue_batch_token("default", "default", "batch_2", ttl_s=60)
+    mine = BatchTokens(SECRETS).issue("default", "default", "batch_2", ttl_s=60)
     assert directory.authenticate(bearer(mine)).batch == "batch_2"
     await store.keys.revoke(issued.key.id)
     await directory.refresh()

@@ -9,11 +9,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.accounts import load as loading
 from app.accounts.directory import Directory
-from app.accounts.keys import Issued, NewKey, now_ms
+from app.accounts.keys import Issued, NewKey
 from app.accounts.rules import BudgetTerms
 from app.accounts.store import AccountStore
 from app.accounts.subjects import Subject
 from app.accounts.types import Caller, Limits
+from app.clock import now_ms
 from app.config import AccountsConfig
 from app.errors import SextantError
 from app.sql.schema import directory_changes

@@ -11,13 +11,14 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.accounts.changes import change
-from app.accounts.keys import NewKey, now_ms
+from app.accounts.keys import NewKey
 from app.accounts.load import changed_since, read_version
 from app.accounts.rules import BudgetTerms
 from app.accounts.store import AccountStore
 from app.accounts.subjects import Subject
 from app.accounts.tokens import KEY_PREFIX
 from app.accounts.types import Limits
+from app.clock import now_ms
 from app.errors import Conflict, InvalidRequest, NotFound
 from app.sql.boundary import foreign_errors
 from app.sql.schema import metadata, tenants

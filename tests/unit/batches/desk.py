@@ -2,16 +2,14 @@
 
 import asyncio
 import json
-import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final
 
-import uvicorn
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.requests import Request
@@ -20,7 +18,6 @@ from starlette.responses import JSONResponse, Response
 from app.accounts.types import Caller
 from app.batches.answer import Answer
 from app.batches.batch_records import BatchRecords
-from app.batches.clock import now_ms
 from app.batches.file_records import FileRecords
 from app.batches.files import FileStore
 from app.batches.lines import Line
@@ -28,6 +25,7 @@ from app.batches.run import BatchRun, Send
 from app.batches.service import BatchService
 from app.batches.types import Batch, StoredFile
 from app.batches.wire import BatchRequest
+from app.clock import now_ms
 from app.config import GatewayConfig
 from app.config.batches import BatchesConfig
 from app.errors import Unauthenticated
@@ -162,21 +160,3 @@ class GatewayDouble:
         if status == 599:
             return Response("<html>", 502, headers)
         return JSONResponse({"status": status, "text": body.get("text")}, status, headers)
-
-
-@contextmanager
-def listening(app: FastAPI) -> Iterator[str]:
-    """An application on a real socket; yields its URL."""
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    deadline = time.monotonic() + 10
-    while not server.started:
-        assert thread.is_alive()
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-    try:
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join(10)

@@ -11,8 +11,9 @@ from app.accounts.tokens import BatchTokens
 from app.config import ensure_secrets
 from app.config.files import PROJECT
 from deployments.batches import write_config
-from tests.unit.batches.desk import Desk, GatewayDouble, lines_of, listening
+from tests.unit.batches.desk import Desk, GatewayDouble, lines_of
 from tests.unit.bench import stack_config
+from tests.unit.server import listening
 
 
 def run_job(config: Path, batch_id: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:

@@ -15,8 +15,8 @@ from app.batches.runner import JobState
 from app.config.files import load_stack
 from app.errors import Unavailable
 from deployments.batches import RayJobs
-from tests.unit.batches.desk import listening
 from tests.unit.bench import stack_config
+from tests.unit.server import listening
 
 
 class Dashboard:

@@ -14,7 +14,8 @@ from app.batches.journal import Journal
 from app.batches.lines import Line
 from app.batches.types import Batch
 from app.config.files import PROJECT
-from tests.unit.batches.desk import CALLERS, Desk, GatewayDouble, echo, eventually, lines_of, listening, request_line
+from tests.unit.batches.desk import CALLERS, Desk, GatewayDouble, echo, eventually, lines_of, request_line
+from tests.unit.server import listening
 
 
 def start(desk: Desk, batch: Batch, url: str) -> subprocess.Popen[bytes]:

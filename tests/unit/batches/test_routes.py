@@ -10,7 +10,8 @@ import openai
 import pytest
 from openai import AsyncOpenAI
 
-from tests.unit.batches.desk import CHAT, Desk, api_of, echo, lines_of, listening, open_desk
+from tests.unit.batches.desk import CHAT, Desk, api_of, echo, lines_of, open_desk
+from tests.unit.server import listening
 from tests.unit.wire import error_of
 
 JSONL = b'{"custom_id": "a", "method": "POST", "url": "/v1/chat/completions", "body": {"model": "m"}}\n'

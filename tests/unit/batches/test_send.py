@@ -11,7 +11,8 @@ from app.batches.answer import Answer
 from app.batches.lines import Line
 from app.batches.send import GatewaySender
 from app.batches.types import Batch
-from tests.unit.batches.desk import CHAT, Desk, GatewayDouble, lines_of, listening
+from tests.unit.batches.desk import CHAT, Desk, GatewayDouble, lines_of
+from tests.unit.server import listening
 
 
 def line_of(**body: object) -> Line:

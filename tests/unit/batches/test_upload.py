@@ -8,7 +8,8 @@ import httpx
 import pytest
 
 from app.batches.files import UPLOAD
-from tests.unit.batches.desk import Desk, api_of, eventually, listening, open_desk
+from tests.unit.batches.desk import Desk, api_of, eventually, open_desk
+from tests.unit.server import listening
 from tests.unit.wire import error_of
 
 AUTHORIZED = {"authorization": "Bearer sk-one"}

@@ -12,8 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from valkey import Valkey
 
 from app.accounts.types import Budget, Caller, LimitRule, Limits
+from app.clock import now_ms
 from app.config.accounts import LedgerConfig
-from app.ledger.ledger import Ledger, now_ms
+from app.ledger.ledger import Ledger
 from app.ledger.rows import RowWriter
 from app.ledger.spool import Spool
 from app.ledger.store import MeterStore

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from app.accounts.types import Budget
+from app.clock import now_ms
 from app.errors import BudgetExceeded
-from app.ledger.ledger import Ledger, now_ms
+from app.ledger.ledger import Ledger
 from tests.unit.ledger.shop import Shop, budget, caller, new_id, used
 
 PERIODS: list[dict[str, Any]] = [{"period": "month"}, {"period": "total"}, {"period": "rolling", "window_s": 3600}]

@@ -15,8 +15,9 @@ from app.errors import InvalidRequest, ModelNotFound, SextantError, UpstreamFail
 from app.retrieval.types import Vector
 from app.routing.board import TargetBoard
 from app.routing.catalogue import Catalogue
-from app.routing.planner import Planner, RoutingWish
+from app.routing.planner import Planner
 from app.routing.types import Plan
+from app.wire.extension import RoutingRequest
 
 CALLER = Caller("default", "key-1", customer="acme")
 VECTOR: Vector = np.zeros(4, dtype=np.float32)
@@ -63,7 +64,7 @@ class Desk:
         self.planner = Planner(self.catalogue, config.aliases, self.board, classifiers=classifiers, random=Random(seed))
 
     def plan(self, name: str, vector: Vector | None = None, caller: Caller = CALLER, **wish: Any) -> Plan:
-        return self.planner.plan(name, caller, RoutingWish(**wish), vector)
+        return self.planner.plan(name, caller, RoutingRequest(**wish), vector)
 
     def fail(self, name: str, error: SextantError | None = None) -> None:
         call = self.board.begin(self.catalogue.target(name))
@@ -183,8 +184,8 @@ def test_latency_explores_a_small_share(tmp_path: Path) -> None:
         ({}, VECTOR, {}, ["a", "b"], "tier small: p=0.800 >= 0.740"),
         ({"threshold": 0.9}, VECTOR, {}, ["b", "a"], "tier large: p=0.800 < 0.900"),
         ({}, None, {}, ["b", "a"], "tier large: no vector"),
-        ({}, VECTOR, {"policy": "large"}, ["b", "a"], "tier large: asked for"),
-        ({}, None, {"policy": "small"}, ["a", "b"], "tier small: asked for"),
+        ({}, VECTOR, {"tier": "large"}, ["b", "a"], "tier large: asked for"),
+        ({}, None, {"tier": "small"}, ["a", "b"], "tier small: asked for"),
     ],
 )
 def test_tiers_go_by_the_classifier_or_by_the_wish(
@@ -196,15 +197,15 @@ def test_tiers_go_by_the_classifier_or_by_the_wish(
     plan = desk.plan("chat", vector, **wish)
     assert (ids(plan), plan.reason) == (order, reason)
     assert classifier.asked_for == (None if "threshold" in config else 0.9)
-    assert desk.planner.needs_vector("chat", RoutingWish(**wish)) == (not wish)
+    assert desk.planner.needs_vector("chat", RoutingRequest(**wish)) == (not wish)
 
 
 def test_without_a_classifier_the_large_model_is_asked_and_no_vector_needed(tmp_path: Path) -> None:
     desk = Desk(tmp_path, chat=TIERS)
     plan = desk.plan("chat", VECTOR)
     assert (ids(plan), plan.reason) == (["b", "a"], "tier large: no classifier")
-    assert not desk.planner.needs_vector("chat", RoutingWish())
-    assert not desk.planner.needs_vector("a", RoutingWish())
+    assert not desk.planner.needs_vector("chat", RoutingRequest())
+    assert not desk.planner.needs_vector("a", RoutingRequest())
 
 
 def test_a_tier_that_is_out_is_told_in_the_reason(tmp_path: Path) -> None:
@@ -237,7 +238,7 @@ def test_a_wish_forces_a_model_that_the_alias_mentions(tmp_path: Path) -> None:
         desk.plan("chat", model="local")
     assert raised.value.param == "sextant.routing.model"
     with pytest.raises(InvalidRequest) as raised:
-        desk.plan("chat", policy="small")
+        desk.plan("chat", tier="small")
     assert raised.value.param == "sextant.routing.tier"
     with pytest.raises(InvalidRequest):
         desk.plan("a", model="b")
@@ -259,7 +260,7 @@ def test_a_canary_stands_before_the_policys_choice_unless_it_is_out_or_not_wante
     assert (ids(plan), plan.reason) == (["c", "a", "b"], "canary 100%")
     assert ids(desk.plan("chat", splits=False)) == ["a", "b"]
     assert ids(desk.plan("chat", model="b")) == ["b"]
-    assert ids(desk.plan("tiered", VECTOR, policy="large")) == ["b", "a"]
+    assert ids(desk.plan("tiered", VECTOR, tier="large")) == ["b", "a"]
     desk.fail("c")
     plan = desk.plan("chat")
     assert (ids(plan), plan.reason) == (["a", "b", "c"], "ordered; out: c")
