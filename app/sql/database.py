@@ -29,6 +29,7 @@ def open_database(url: URL, connections: int = 4) -> AsyncEngine:
         )
     engine = create_async_engine(url, pool_size=connections, max_overflow=0, connect_args={"timeout": 10})
     event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+    event.listen(engine.sync_engine, "invalidate", _roll_back)
     return engine
 
 
@@ -42,3 +43,12 @@ def _prepare_sqlite(connection: Any, _: Any) -> None:
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _roll_back(connection: Any, _: Any, __: BaseException | None) -> None:
+    """End the transaction of a connection that is given up, e.g. because its task was cancelled.
+
+    Closing alone does not: SQLite keeps the connection, and its write lock, until the last cursor is gone, and
+    the traceback of the cancellation holds one.
+    """
+    connection.rollback()

@@ -175,7 +175,7 @@ async def test_what_is_not_done_in_time_expires_and_what_is_done_is_kept(desk: D
     batch = await desk.begin(lines_of(10))
     async with desk.engine.begin() as connection:
         await connection.execute(update(batches).values(expires_ms=batch.created_ms + 1_000))
-    ended = await asyncio.wait_for(desk.run(batch, send), 5)
+    ended = await asyncio.wait_for(desk.run(batch, send), 60)  # not the hour it was told to wait
     output, error = desk.results(ended)
     assert ended.status == "expired"
     assert [line["custom_id"] for line in output] == ["id-0", "id-1", "id-2"]
