@@ -28,13 +28,14 @@ class Engine:
     """vLLM's scheduler, asked through the model deployment's handle."""
 
     def __init__(self, stack: Stack) -> None:
+        self._errors = (stack.home / "engine_probe.log").open("a+")
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tests.e2e.engine_probe", stack.facts["ray_address"], "Model:smollm2-135m"],
             env=stack.environment(),
             cwd=PROJECT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=self._errors,
             text=True,
             bufsize=1,
         )
@@ -44,7 +45,10 @@ class Engine:
         assert self.process.stdout
         self.process.stdin.write("\n")
         # Ray and Serve print lines of their own.
-        line = next(line for line in self.process.stdout if line.startswith("{"))
+        line = next((line for line in self.process.stdout if line.startswith("{")), None)
+        if line is None:
+            self._errors.seek(0)
+            pytest.fail(f"the probe ended:\n{self._errors.read()}")
         load = json.loads(line)
         return int(load["running"] + load["waiting"])
 
