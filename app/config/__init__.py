@@ -1,6 +1,7 @@
 """Configuration: validated once, frozen, handed down. Nothing else reads the environment."""
 
 from app.config.accounts import AccountsConfig, LedgerConfig
+from app.config.cache import CacheConfig, SemanticConfig
 from app.config.errors import ConfigError
 from app.config.models import ModelConfig, ReplicasConfig
 from app.config.money import PriceConfig
@@ -9,7 +10,6 @@ from app.config.routing import AliasConfig, RoutingConfig
 from app.config.secrets import Secrets, ensure_secrets, load_api_key, load_secrets
 from app.config.stack import StackConfig, default_home
 from app.config.stages import (
-    CacheConfig,
     EmbedderConfig,
     GatewayConfig,
     GuardConfig,
@@ -37,6 +37,7 @@ __all__ = [
     "RetrievalConfig",
     "RoutingConfig",
     "Secrets",
+    "SemanticConfig",
     "StackConfig",
     "default_home",
     "ensure_secrets",

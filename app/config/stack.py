@@ -12,13 +12,13 @@ from pydantic import Field, ValidationError, model_validator
 
 from app.config.accounts import AccountsConfig, LedgerConfig
 from app.config.batches import BatchesConfig
+from app.config.cache import CacheConfig
 from app.config.errors import explain
 from app.config.models import ModelConfig
 from app.config.providers import HostedModelConfig, ProviderConfig
 from app.config.routing import AliasConfig, RoutingConfig
 from app.config.settings import Settings
 from app.config.stages import (
-    CacheConfig,
     EmbedderConfig,
     GatewayConfig,
     GuardConfig,
@@ -52,7 +52,7 @@ class StackConfig(Settings):
     batches: BatchesConfig = Field(default_factory=BatchesConfig, description="Files and batches.")
     gateway: GatewayConfig = Field(default_factory=GatewayConfig, description="The HTTP front.")
     guard: GuardConfig = Field(default_factory=GuardConfig, description="The input rail.")
-    cache: CacheConfig = Field(default_factory=CacheConfig, description="The exact cache.")
+    cache: CacheConfig = Field(default_factory=CacheConfig, description="The cache.")
     embedder: EmbedderConfig = Field(default_factory=EmbedderConfig, description="The embedding model.")
     retrieval: RetrievalConfig = Field(default_factory=RetrievalConfig, description="The knowledge base.")
     prompts: PromptsConfig = Field(default_factory=PromptsConfig, description="System prompts.")

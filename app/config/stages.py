@@ -1,11 +1,11 @@
-"""Settings of the stages a request passes: gateway, guard, cache, retrieval, prompts, observability."""
+"""Settings of the stages a request passes: gateway, guard, retrieval, prompts, observability."""
 
 from typing import Literal
 
 from pydantic import Field, field_validator
 
 from app.config.money import PriceConfig
-from app.config.settings import Count, Megabytes, Milliseconds, Seconds, Settings, Share
+from app.config.settings import Count, Milliseconds, Seconds, Settings, Share
 
 PII_TYPES = (
     "PERSON",
@@ -68,28 +68,6 @@ class GuardConfig(Settings):
         if not entities:
             raise ValueError("names no entity; to mask nothing set guard.enabled to false")
         return entities
-
-
-class CacheConfig(Settings):
-    """The exact cache: the same request in the same circumstances is answered once."""
-
-    enabled: bool = Field(True, description="Off, every request goes to a model.")
-    url: str | None = Field(
-        None,
-        repr=False,  # it may hold a password
-        description="redis://, rediss:// or valkey:// server; absent, a Valkey runs inside the application.",
-    )
-    ttl_s: Seconds = Field(3600, description="How long an entry lives.")
-    memory_mb: Megabytes = Field(64, description="Answers kept in each ingress process, in front of the store.")
-    store_memory_mb: Megabytes = Field(256, description="Memory of the embedded Valkey; least used go first.")
-    timeout_ms: Milliseconds = Field(50, description="A store that is slower than this is a miss.")
-
-    @field_validator("url")
-    @classmethod
-    def _scheme(cls, url: str | None) -> str | None:
-        if url is not None and not url.startswith(("redis://", "rediss://", "valkey://", "valkeys://")):
-            raise ValueError("must start with redis://, rediss://, valkey:// or valkeys://")
-        return url
 
 
 class EmbedderConfig(Settings):

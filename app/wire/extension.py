@@ -19,10 +19,15 @@ class RetrievalRequest(Wire):
 
 
 class CacheRequest(Wire):
-    """Which way the cache may be used; the `cache-control` header says the same."""
+    """Which way the cache may be used; the `cache-control` header says some of the same."""
 
     read: bool = True
     write: bool = True
+    semantic: bool = True  # false: only what was asked in the same words
+    max_age_s: Annotated[float, Field(ge=0)] | None = None  # older answers are a miss
+    ttl_s: Annotated[float, Field(gt=0)] | None = None  # for a new entry; at most the configured one
+    sampled: bool | None = None  # keep and find answers above temperature 0; absent, as configured
+    tool_calls: bool | None = None  # keep and find answers that call tools; absent, as configured
 
 
 class RoutingRequest(Wire):
