@@ -16,7 +16,7 @@ def gpu_stack() -> StackConfig:
     return load_stack(SERVE_FILES["gpu"])
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # ends before the end-to-end tests: a second Ray on this node would be in their way
 def built() -> Iterator[dict[str, Any]]:
     """Both applications, built as `serve deploy` does, in a Ray of their own and without a network."""
     with pytest.MonkeyPatch.context() as patch:
