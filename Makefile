@@ -16,7 +16,7 @@ FIND_PYTHON = for p in $(CANDIDATES); do \
 	if "$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null; then echo "$$p"; exit 0; fi; done; \
 	echo "Sextant needs Python 3.11 or 3.12; install one, or name it: make PYTHON=/path/to/python3.12 ..." >&2; exit 1
 
-.PHONY: help setup serve ingest eval router test chaos bench lint format config-reference lock clean
+.PHONY: help setup serve ingest eval router cache-judge cache-simulation test chaos bench bench-cache bench-prefix lint format config-reference lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,12 @@ chaos: setup ## what happens when replicas and providers die under load (about 2
 bench: setup .bench-venv/.installed ## the gateway beside LiteLLM's and MLflow's (about 30 minutes)
 	@exec $(BIN)/python -m benchmarks.gateway $(ARGS)
 
+bench-cache: setup .bench-venv/.installed ## the cache beside a no-op ingress, LiteLLM's and GPTCache's (about 20 minutes)
+	@exec $(BIN)/python -m benchmarks.cache $(ARGS)
+
+bench-prefix: setup ## two replicas' prefix caches, by turns and by prefix (about 8 minutes)
+	@exec $(BIN)/python -m benchmarks.prefix $(ARGS)
+
 .bench-venv/.installed: benchmarks/requirements.txt
 	@$(BIN)/python -m venv .bench-venv
 	@.bench-venv/bin/python -m pip install --quiet --requirement $<
@@ -72,6 +78,12 @@ eval: $(STAMP) ## run evals/smoke.jsonl against the running stack, as a Ray job
 
 router: $(STAMP) ## train the router of a cost-tiered alias, as a Ray job (ARGS=--help)
 	@exec $(BIN)/python -m deployments.submit jobs.train_router $(ARGS)
+
+cache-judge: setup ## train the judge of the semantic cache, and report on the test half (ARGS=--help)
+	@exec $(BIN)/python -m jobs.train_cache_judge $(ARGS)
+
+cache-simulation: setup ## 20,000 requests through the semantic tier: is its error under its bound? (ARGS=--help)
+	@exec $(BIN)/python -m jobs.simulate_cache $(ARGS)
 
 lock: ## choose new versions of all packages and write requirements/
 	@python="$$($(FIND_PYTHON))"; "$$python" requirements/lock.py

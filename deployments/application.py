@@ -1,7 +1,7 @@
 """The application: the whole graph on one screen.
 
     client ─> Ingress ─┬─> Guard       screens the input     ┐ at the same time
-                       ├─> Cache       embeds, owns Valkey   ┘
+                       ├─> Cache       embeds, finds what means the same, owns Valkey ┘
                        ├─> Retriever   searches the knowledge base
                        └─> Model:<id>  vLLM, autoscaled, one deployment for each model
 
@@ -32,13 +32,13 @@ def build_app(args: StackConfig) -> Application:
     guard = serve.deployment(
         Guard, name="Guard", num_replicas=args.guard.replicas, ray_actor_options=HEAVY, max_ongoing_requests=64
     ).bind(args.guard)
+    models = {model.id: build_model(args, model) for model in args.models}
     cache = serve.deployment(
         Cache, name="Cache", ray_actor_options=HEAVY, max_ongoing_requests=256, health_check_period_s=2
-    ).bind(args)
+    ).bind(args, models.get(args.cache.semantic.agreement.model or ""))
     retriever = serve.deployment(Retriever, name="Retriever", ray_actor_options=HEAVY, max_ongoing_requests=256).bind(
         args
     )
-    models = {model.id: build_model(args, model) for model in args.models}
     ingress = serve.deployment(
         Ingress,
         name="Ingress",

@@ -1,21 +1,30 @@
-"""The cache deployment: home of the embedded Valkey and of the embedder.
+"""The cache deployment: home of the embedded Valkey, of the embedder, and of the semantic tier.
 
-The exact tier's look-ups go from the ingress straight to Valkey's socket; texts are embedded here,
-once a request, and the vector travels on.
+The exact tier's look-ups go from the ingress straight to Valkey's socket. Texts are embedded here, once a request;
+where the semantic tier is on, one call embeds a question and finds what means the same. The vector travels on.
 """
 
 import asyncio
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
+from ray.serve.handle import DeploymentHandle
+
+from app.cache.desk import Place
 from app.cache.embedded import EmbeddedValkey
+from app.cache.semantic.types import Proposal, Source
 from app.config import StackConfig
+from app.errors import Unavailable
 from app.retrieval.types import Vector
+
+if TYPE_CHECKING:
+    from deployments import semantic
 
 
 class Cache:
-    """Embeds. Owns the embedded store, where there is one."""
+    """Embeds, and compares by meaning. Owns the embedded stores, where there are some."""
 
-    def __init__(self, config: StackConfig) -> None:
+    def __init__(self, config: StackConfig, judging_model: DeploymentHandle | None = None) -> None:
         from app.retrieval.embedder import Embedder
 
         self._valkey: EmbeddedValkey | None = None
@@ -23,12 +32,35 @@ class Cache:
             self._valkey = EmbeddedValkey(config.home, config.cache.store_memory_mb)
             self._valkey.start()
         self._embedder = Embedder(config.path(config.embedder.directory), config.embedder.threads)
+        self._semantics: semantic.Semantics | None = None
+        if config.has_semantic_cache:
+            from deployments.semantic import Semantics
+
+            self._semantics = Semantics(config, self._embedder, judging_model)
 
     async def embed(self, texts: Sequence[str]) -> list[Vector]:
         return list(await asyncio.to_thread(self._embedder.embed, texts))
 
     async def count_tokens(self, texts: Sequence[str]) -> list[int]:
         return self._embedder.count_tokens(texts)
+
+    async def find(self, place: Place, vector: Vector | None) -> tuple[Vector, Proposal | None]:
+        return await self._tier.find(place, vector)
+
+    async def remember(self, place: Place, vector: Vector | None, ttl_s: float) -> None:
+        await self._tier.remember(place, vector, ttl_s)
+
+    async def compare(self, place: Place, proposal: Proposal, old: str, new: str, source: Source) -> bool | None:
+        return await self._tier.compare(place, proposal, old, new, source)
+
+    async def forget(self, entry_id: str) -> None:
+        await self._tier.forget(entry_id)
+
+    async def purge(self, tenant: str | None) -> int:
+        return await self._tier.purge(tenant)
+
+    async def semantic_stats(self) -> dict[str, Any]:
+        return await self._tier.stats()
 
     async def ping(self) -> bool:
         return True
@@ -38,6 +70,14 @@ class Cache:
         if self._valkey is not None:
             await asyncio.to_thread(self._valkey.start)
 
-    def __del__(self) -> None:
+    @property
+    def _tier(self) -> "semantic.Semantics":
+        if self._semantics is None:
+            raise Unavailable("The semantic cache is turned off.")
+        return self._semantics
+
+    async def __del__(self) -> None:
+        if self._semantics is not None:
+            await self._semantics.close()
         if self._valkey is not None:
             self._valkey.stop()

@@ -10,6 +10,8 @@ from ray.exceptions import RayActorError, RayError, RayTaskError, TaskCancelledE
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError, RequestCancelledError
 from ray.serve.handle import DeploymentHandle, DeploymentResponse
 
+from app.cache.desk import Place
+from app.cache.semantic.types import Proposal, Source
 from app.errors import (
     ClientClosedRequest,
     ContextTooLong,
@@ -28,6 +30,8 @@ logger = logging.getLogger(__name__)
 
 # What a call through a handle can raise. Not all of Serve's are RayErrors.
 SERVE_ERRORS = (RayError, RequestCancelledError, BackPressureError, DeploymentUnavailableError)
+
+PATIENCE_S = 60.0  # for work in the background
 
 # Fields that vLLM adds to OpenAI's, nearly always null: not worth their bytes in each chunk.
 VLLM_FIELDS = (
@@ -70,6 +74,37 @@ class CacheHandle:
 
     async def ping(self) -> bool:
         return bool(await called(self._handle.ping.remote(), "embedder"))
+
+
+class SemanticHandle:
+    """The semantic tier, in the Cache deployment. A look-up has a deadline; what nobody waits for has a long one."""
+
+    def __init__(self, handle: DeploymentHandle, timeout_ms: float) -> None:
+        self._handle = handle
+        self._timeout_s = timeout_ms / 1000
+
+    async def find(self, place: Place, vector: Vector | None) -> tuple[Vector, Proposal | None]:
+        call = self._handle.find.remote(place, vector)
+        found: tuple[Vector, Proposal | None] = await called(call, "semantic cache", self._timeout_s)
+        return found
+
+    async def remember(self, place: Place, vector: Vector | None, ttl_s: float) -> None:
+        await called(self._handle.remember.remote(place, vector, ttl_s), "semantic cache", PATIENCE_S)
+
+    async def compare(self, place: Place, proposal: Proposal, old: str, new: str, source: Source) -> bool | None:
+        call = self._handle.compare.remote(place, proposal, old, new, source)
+        same: bool | None = await called(call, "semantic cache", PATIENCE_S)
+        return same
+
+    async def forget(self, entry_id: str) -> None:
+        await called(self._handle.forget.remote(entry_id), "semantic cache", PATIENCE_S)
+
+    async def stats(self) -> dict[str, Any]:
+        stats: dict[str, Any] = await called(self._handle.semantic_stats.remote(), "semantic cache", PATIENCE_S)
+        return stats
+
+    async def purge(self, tenant: str | None) -> int:
+        return int(await called(self._handle.purge.remote(tenant), "semantic cache", PATIENCE_S))
 
 
 class RetrieverHandle:

@@ -15,8 +15,10 @@ from app.batches.file_records import FileRecords
 from app.batches.files import FileStore
 from app.batches.runner import BatchRunner
 from app.batches.service import BatchService
+from app.cache.admin import CacheAdmin
 from app.cache.embedded import socket_path
 from app.cache.exact import ExactCache
+from app.cache.lease import Leases
 from app.cache.store import SharedStore
 from app.config import GuardConfig, StackConfig, load_secrets
 from app.gateway.api import create_api
@@ -24,8 +26,9 @@ from app.gateway.gateway import Gateway, Pipelines
 from app.gateway.health import Dependency, ReadinessCheck
 from app.guard.near import NearGuard
 from app.guard.policy import policy_version
+from app.pipeline.desks import Identity
 from app.pipeline.embeddings import EmbeddingPipeline
-from app.pipeline.pipeline import Identity, Pipeline, Stages
+from app.pipeline.pipeline import Pipeline, Stages
 from app.pipeline.ports import GuardPort, ModelPort
 from app.pipeline.route import Router
 from app.pipeline.tokenize import TokenizePipeline
@@ -42,7 +45,7 @@ from app.telemetry.tracing import Tracing
 from deployments.accounting import open_accounting
 from deployments.batches import RayJobs
 from deployments.guard import build_masker
-from deployments.handles import CacheHandle, GuardHandle, ModelHandle, RetrieverHandle
+from deployments.handles import CacheHandle, GuardHandle, ModelHandle, RetrieverHandle, SemanticHandle
 from deployments.routing import build_dispatching
 
 
@@ -71,9 +74,13 @@ class Ingress:
         }
         catalogue, board = Catalogue(config), TargetBoard(config.routing, listeners=[log_routing])
         self._shadow = Shadow(ports, [log_routing])
+        self._exact = ExactCache(config.cache, self._shared, secrets.hash_key) if config.cache.enabled else None
+        semantic = SemanticHandle(cache, config.cache.semantic.timeout_ms) if config.has_semantic_cache else None
         stages = Stages(
             guard=near_guard(config.guard, GuardHandle(guard, config.guard.timeout_ms)) if guard else None,
-            cache=ExactCache(config.cache, self._shared) if config.cache.enabled else None,
+            cache=self._exact,
+            semantic=semantic,
+            leases=Leases(self._shared) if config.gateway.replicas > 1 else None,
             embed=CacheHandle(cache),
             search=RetrieverHandle(retriever, config.retrieval.timeout_ms),
             versions=PublishedVersions(self._shared, config.retrieval.collection),
@@ -84,19 +91,21 @@ class Ingress:
         files, batches = FileStore(config.path(str(config.batches.directory))), BatchRecords(self._accounting.engine)
         self._runner = BatchRunner(config.batches, batches, files, RayJobs(config))
         identity = Identity(secrets.hash_key, policy_version(config.guard), model_revisions(config))
+        self._pipeline = Pipeline(config, stages, identity)
         self._gateway = Gateway(
             config=config.gateway,
             directory=self._accounting.directory,
             accounts=self._accounting.store,
             ledger=self._accounting.ledger,
             pipelines=Pipelines(
-                chat=Pipeline(config, stages, identity),
+                chat=self._pipeline,
                 embeddings=EmbeddingPipeline(config.embedder, stages.embed),
                 tokenize=TokenizePipeline(stages.router, ports),
             ),
             batches=BatchService(
                 config.batches, FileRecords(self._accounting.engine), batches, files, self._runner.wake
             ),
+            cache_admin=CacheAdmin(self._exact, semantic, replica_name()),
             shedder=Shedder(config.gateway.max_in_progress, config.gateway.batch_share),
             listeners=[self._tracing] if self._tracing else [],
             readiness=ReadinessCheck(self._dependencies(config, stages, ports), board.snapshot),
@@ -115,7 +124,14 @@ class Ingress:
             stack.push_async_callback(self._providers.aclose)
             stack.push_async_callback(self._shadow.aclose)
             await stack.enter_async_context(self._accounting.running())
-            for work in (self._prompts.follow(), self._runner.follow()):
+            if self._exact:
+                stack.push_async_callback(self._exact.kept)
+            stack.push_async_callback(self._pipeline.caching.background.aclose)
+            for work in (
+                self._prompts.follow(),
+                self._runner.follow(),
+                *([self._exact.follow()] if self._exact else []),
+            ):
                 stack.callback(asyncio.create_task(work).cancel)
             yield
 
@@ -151,6 +167,11 @@ def near_guard(config: GuardConfig, far: GuardHandle) -> GuardPort:
     if not config.near_characters or config.language_model.endswith("trf"):
         return far
     return NearGuard(build_masker(config).screen, config.near_characters, far)
+
+
+def replica_name() -> str:
+    """Of this ingress process."""
+    return str(serve.get_replica_context().replica_id.unique_id)
 
 
 def prompt_names(config: StackConfig) -> set[str]:

@@ -10,7 +10,7 @@ from ray.serve import Application
 from ray.serve.llm import LLMConfig, LLMServer, build_llm_deployment
 from ray.serve.llm.openai_api_models import ChatCompletionRequest, CompletionRequest
 
-from app.config import ModelConfig, StackConfig
+from app.config import ModelConfig, ReplicasConfig, StackConfig
 from app.config.files import PROJECT
 from app.ledger.share import ReplicaClock
 
@@ -100,6 +100,8 @@ def llm_config(stack: StackConfig, model: ModelConfig) -> LLMConfig:
         "max_queued_requests": replicas.max_queued_requests,
         "ray_actor_options": {"num_cpus": 0},
     }
+    if replicas.router != "power_of_two":
+        deployment["request_router_config"] = _router(replicas)
     if replicas.min == replicas.max:
         deployment["num_replicas"] = replicas.max
     else:
@@ -132,6 +134,16 @@ def llm_config(stack: StackConfig, model: ModelConfig) -> LLMConfig:
         experimental_configs={"stream_batching_interval_ms": model.stream_batching_interval_ms},
         **({"callback_config": {"callback_class": NothingToDownload}} if checkpoint else {}),
     )
+
+
+def _router(replicas: ReplicasConfig) -> dict[str, Any]:
+    """Serve's `request_router_config`. Classes by name: Serve imports them where the application is built."""
+    if replicas.router == "round_robin":
+        return {"request_router_class": "ray.serve.experimental.round_robin_router:RoundRobinRouter"}
+    return {
+        "request_router_class": "deployments.prefix_router:PrefixRouter",
+        "request_router_kwargs": replicas.prefix.model_dump(),
+    }
 
 
 def _placement(model: ModelConfig) -> dict[str, Any] | None:

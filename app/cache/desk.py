@@ -1,61 +1,101 @@
-"""The cache as one request uses it: its key, its permission to read and write, its trace."""
+"""The cache as one request uses it: its keys, its permission to read and write."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from app.cache.exact import Entry, ExactCache
-from app.cache.key import Provenance, cache_key
+from app.cache.entry import Entry
+from app.cache.exact import ExactCache, Found
+from app.cache.key import Provenance, cache_key, evidence_of, question_of, scope_key
 from app.cache.policy import may_keep
+from app.cache.use import CacheUse
+from app.retrieval.types import Passage
 
 
 @dataclass(frozen=True, slots=True)
-class CacheUse:
-    """What the client allows."""
-
-    read: bool = True
-    write: bool = True
-
-    @classmethod
-    def of(cls, header: str | None, read: bool, write: bool) -> "CacheUse":
-        """From the `cache-control` request header and the body's `sextant.cache`; both must allow.
-
-        `no-cache` asks for a new answer, which may be kept; `no-store` keeps out of the cache altogether.
-        """
-        directives = {part.strip().lower() for part in (header or "").split(",")}
-        no_store = "no-store" in directives
-        return cls(read and not no_store and "no-cache" not in directives, write and not no_store)
-
-
 class CacheDesk:
-    """Looks up and keeps under the key of one request; closed when there is no cache for it."""
+    """Looks up and keeps under the keys of one request.
 
-    def __init__(self, cache: ExactCache | None, provenance: Provenance, hash_key: bytes, use: CacheUse) -> None:
-        self._cache = cache
-        self._provenance = provenance
-        self._hash_key = hash_key
-        self._use = use
+    `cache` is None where there is none for this request. `is_known` is false as long as nobody can tell what the
+    answer would be drawn from: nothing can be found then, and what is kept is kept once the passages are known.
+    `before` is the key that the request had before its passages were known; it leads to the same entry.
+    """
+
+    cache: ExactCache | None
+    provenance: Provenance
+    hash_key: bytes
+    use: CacheUse
+    is_known: bool = True
+    before: str | None = None
 
     @property
     def state(self) -> str:
         """`x-sextant-cache` as long as there is no hit."""
-        return "miss" if self._cache is not None and self._use.read else "bypass"
+        return "miss" if self.cache is not None and self.use.read else "bypass"
 
-    def masked(self) -> "CacheDesk":
+    @property
+    def may_share(self) -> bool:
+        """Whether a generation may serve others who ask the same at the same time."""
+        return self.cache is not None and self.is_known and self.use.write
+
+    def masked(self, *, is_comparable: bool) -> "CacheDesk":
         """The desk for texts that the guard has rewritten. Keys of the two never meet, so that an
-        unmasked look-up cannot find what holds another person's placeholders."""
-        return CacheDesk(self._cache, replace(self._provenance, masked=True), self._hash_key, self._use)
+        unmasked look-up cannot find what holds another person's placeholders. `is_comparable`: by meaning."""
+        use = self.use if is_comparable else replace(self.use, semantic=False)
+        return replace(self, provenance=replace(self.provenance, masked=True), use=use)
 
-    async def look_up(self, body: Mapping[str, Any]) -> Entry | None:
-        """The entry for this body, if reading is allowed."""
-        if self._cache is None or not self._use.read:
+    def upon(self, passages: Sequence[Passage], body: Mapping[str, Any]) -> "CacheDesk":
+        """The desk once the passages are known: a change to other documents changes nothing for it."""
+        seen = replace(self.provenance, knowledge_base=None, evidence=evidence_of(passages))
+        return replace(self, provenance=seen, is_known=True, before=self.key(body) if self.is_known else None)
+
+    async def look_up(self, body: Mapping[str, Any]) -> Found | None:
+        """What is kept for this body, if reading is allowed."""
+        if self.cache is None or not self.use.read or not self.is_known:
             return None
-        return await self._cache.look_up(self._key(body))
+        return await self.fetch(self.key(body))
 
-    def keep(self, body: Mapping[str, Any], entry: Entry | None) -> None:
+    async def fetch(self, key: str) -> Found | None:
+        """What is kept under a key of this tenant, unless the client wants it younger, or not of its kind."""
+        if self.cache is None:
+            return None
+        found = await self.cache.look_up(self.provenance.tenant, key)
+        if found is None or not self.would_keep(found.entry):
+            return None
+        is_too_old = self.use.max_age_s is not None and found.age_s > self.use.max_age_s
+        return None if is_too_old else found
+
+    def keep(self, body: Mapping[str, Any], entry: Entry) -> bool:
         """Keep the entry for this body, if it may be kept."""
-        if self._cache is not None and self._use.write and entry is not None and may_keep(entry.answer):
-            self._cache.keep(self._key(body), entry)
+        if self.cache is None or not self.use.write or not self.is_known or not self.would_keep(entry):
+            return False
+        self.cache.keep(self.provenance.tenant, self.key(body), entry, ttl_s=self.use.ttl_s, alias=self.before)
+        return True
 
-    def _key(self, body: Mapping[str, Any]) -> str:
-        return cache_key(dict(body), self._provenance, self._hash_key)
+    def would_keep(self, entry: Entry) -> bool:
+        """Whether it is an answer that may be given again."""
+        return may_keep(entry.answer, self.use)
+
+    def key(self, body: Mapping[str, Any]) -> str:
+        """The key of the entry for this body."""
+        return cache_key(body, self.provenance, self.hash_key)
+
+    def place(self, body: Mapping[str, Any], max_characters: int) -> "Place | None":
+        """Where this body's question stands in the semantic tier; None for what is not compared by meaning."""
+        if self.cache is None or not self.use.semantic or not (self.use.read or self.use.write) or not self.is_known:
+            return None
+        question = question_of(body)
+        if question is None or len(question) > max_characters:
+            return None
+        scope = scope_key(body, self.provenance, self.hash_key)
+        return Place(self.provenance.tenant, scope, question, self.key(body))
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A question in its context. `key` is the exact tier's for it."""
+
+    tenant: str
+    scope: str
+    question: str
+    key: str

@@ -3,87 +3,223 @@
 import asyncio
 import logging
 import time
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
-import orjson
-
+from app.cache.entry import Entry, Record, Seal
 from app.cache.memory import MemoryTier
+from app.cache.purges import Purges, new_token, token_name
 from app.cache.store import SharedStore
 from app.config import CacheConfig
+from app.errors import Unavailable
+
+__all__ = ["Counters", "Entry", "ExactCache", "Found"]
 
 logger = logging.getLogger(__name__)
 
+PREFIX = "sextant:exact:entry:"
+FOLLOW_S = 0.5  # so that a purge is known everywhere within a second
+FOLLOW_AT_ONCE = 1000  # tokens in one question to the store
+
+Tier = Literal["memory", "store"]
+
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """A finished answer.
+class Found:
+    """A hit. `key` is the entry's own; `is_stale`: past its time, to be given while a new one is made.
 
-    `answer` is the body of the non-streamed answer; `deltas` the pieces its text was streamed in
-    (empty when it was not), so that a replay keeps the chunking. `made_s` is seconds since the epoch.
+    The entry is the caller's: nobody else has this copy.
     """
 
-    answer: dict[str, Any]
-    deltas: tuple[str, ...] = ()
-    made_s: float = field(default_factory=time.time, compare=False)
+    entry: Entry
+    tier: Tier
+    age_s: float
+    is_stale: bool
+    key: str
 
-    def to_bytes(self) -> bytes:
-        return orjson.dumps({"answer": self.answer, "deltas": self.deltas, "made_s": self.made_s})
 
-    @classmethod
-    def from_bytes(cls, raw: bytes) -> "Entry":
-        """Raises ValueError when it is no entry."""
-        content = orjson.loads(raw)
-        match content:
-            case {
-                "answer": {"choices": [{}, *_]} as answer,
-                "deltas": list(deltas),
-                "made_s": int() | float() as made_s,
-            }:
-                if all(isinstance(delta, str) for delta in deltas):
-                    return cls(answer, tuple(deltas), made_s)
-        raise ValueError("not a cache entry")
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """Since this process began; `entries` and `bytes` are what its memory holds now.
+
+    `dropped`: records that could not be read or were not ours, and answers that cannot be kept.
+    """
+
+    memory_hits: int
+    store_hits: int
+    misses: int
+    dropped: int
+    stored: int
+    store_failures: int
+    entries: int
+    bytes: int
 
 
 class ExactCache:
-    """Entries in the ingress process, over the shared store."""
+    """Entries in the ingress process, over the shared store.
 
-    def __init__(self, config: CacheConfig, store: SharedStore) -> None:
-        self._memory = MemoryTier(config.memory_mb * 1_000_000, config.ttl_s)
+    An entry is fresh for its time to live, and kept `stale_s` longer. Tenants never meet: a tenant's keyed digest
+    stands in the names of its records, and each record is sealed for its name. Not thread-safe.
+    """
+
+    def __init__(self, config: CacheConfig, store: SharedStore, hash_key: bytes) -> None:
+        self._memory = MemoryTier(config.memory_mb * 1_000_000)
         self._store = store
+        self._seal = Seal(hash_key)
+        self._purges = Purges()
         self._ttl_s = config.ttl_s
-        self._putting: set[asyncio.Future[bool]] = set()
+        self._stale_s = config.stale_s
+        self._hits: dict[Tier, int] = {"memory": 0, "store": 0}
+        self._misses = self._dropped = self._stored = 0
+        self._in_background: set[asyncio.Task[None]] = set()
 
-    async def look_up(self, key: str) -> Entry | None:
-        """The entry, or None. An entry that cannot be read is dropped and is a miss."""
-        raw = known = self._memory.get(key)
-        if raw is None:
-            raw = await self._store.get(_name(key))
-        if raw is None:
-            return None
-        try:
-            entry = Entry.from_bytes(raw)
-        except ValueError:
-            self._memory.drop(key)
-            logger.warning("dropped an unreadable cache entry")
-            return None
-        if known is None:
-            # For what is left of its time: otherwise it would live in this process past its end.
-            self._memory.put(key, raw, self._ttl_s - (time.time() - entry.made_s))
-        return entry
+    @property
+    def counters(self) -> Counters:
+        """How it went so far."""
+        return Counters(
+            memory_hits=self._hits["memory"],
+            store_hits=self._hits["store"],
+            misses=self._misses,
+            dropped=self._dropped,
+            stored=self._stored,
+            store_failures=self._store.failures,
+            entries=len(self._memory),
+            bytes=self._memory.bytes,
+        )
 
-    def keep(self, key: str, entry: Entry) -> None:
-        """Store an entry in both tiers: in this process at once, in the shared store without anybody waiting for it."""
-        raw = entry.to_bytes()
-        self._memory.put(key, raw)
-        putting = asyncio.ensure_future(self._store.put(_name(key), raw, self._ttl_s))
-        self._putting.add(putting)  # the loop itself keeps no task alive
-        putting.add_done_callback(self._putting.discard)
+    async def look_up(self, tenant: str, key: str) -> Found | None:
+        """The entry under a key of the tenant, or under the key that this one leads to.
+
+        None, within the store's deadline, for everything else: a store in trouble, and records that cannot be read.
+        """
+        found = await self._find(self._seal.owner(tenant), key)
+        if found is None:
+            self._misses += 1
+        else:
+            self._hits[found.tier] += 1
+        return found
+
+    def keep(self, tenant: str, key: str, entry: Entry, ttl_s: float | None = None, alias: str | None = None) -> None:
+        """Keep an entry: in this process at once, in the store without anybody waiting for it.
+
+        `ttl_s`: how long it is fresh, at most as configured. `alias`: a second key that leads to it.
+        """
+        owner, ttl_s = self._seal.owner(tenant), min(ttl_s or self._ttl_s, self._ttl_s)
+        contents: dict[str, Entry | str] = {key: entry}
+        if alias is not None and alias != key:
+            contents[alias] = key
+        for at, content in contents.items():
+            record = Record(content, entry.made_s, ttl_s, self._purges.epoch(owner))
+            try:
+                raw = record.to_json()
+            except ValueError as error:
+                self._drop(str(error))
+                return
+            self._memory.put(owner, _name(owner, at), raw, self._left_s(record))
+            self._begin(self._put(_name(owner, at), raw, self._left_s(record)))
+
+    async def purge(self, tenant: str | None) -> int:
+        """Forget what is kept for a tenant (None: for all); how many records the store held, other keys included.
+
+        It holds in this process and in the store at once, in other processes within a second; writes that are under
+        way come too late. Raises Unavailable when the store cannot be told: then only this process has forgotten.
+        """
+        owner = None if tenant is None else self._seal.owner(tenant)
+        name, token = token_name(owner), new_token()
+        is_told = await self._store.insist(name, token)
+        self._learn([(name, token)], self._purges.changes)
+        removed = await self._store.remove_all(PREFIX if owner is None else _name(owner, "")) if is_told else None
+        if removed is None:
+            raise Unavailable("The cache's store does not answer; what it holds is not purged.", retry_after_s=1)
+        return removed
+
+    async def follow(self) -> None:
+        """Learn of the purges of other processes, for ever."""
+        while True:
+            await asyncio.sleep(FOLLOW_S)
+            names = [token_name(owner) for owner in (None, *self._memory.groups)]
+            for start in range(0, len(names), FOLLOW_AT_ONCE):
+                await self._read((), names[start : start + FOLLOW_AT_ONCE])
 
     async def kept(self) -> None:
-        """Return once everything that was kept is in the shared store, or will not get there."""
-        await asyncio.gather(*self._putting)
+        """Return once everything that was kept is in the store, or will not get there."""
+        await asyncio.gather(*self._in_background)
+
+    async def _find(self, owner: str, key: str) -> Found | None:
+        fetched = await self._fetch(owner, key)
+        if fetched and isinstance(fetched[0].content, str):
+            key = fetched[0].content
+            fetched = await self._fetch(owner, key)
+        if fetched is None:
+            return None
+        record, tier = fetched
+        if isinstance(record.content, str):
+            return None  # one step, no chains
+        age_s = _age_s(record)
+        return Found(record.content, tier, age_s, age_s >= record.ttl_s, key)
+
+    async def _fetch(self, owner: str, key: str) -> tuple[Record, Tier] | None:
+        name = _name(owner, key)
+        if raw := self._memory.get(name):
+            return Record.from_json(raw), "memory"
+        sealed = await self._read((name,), [token_name(None), token_name(owner)])
+        if sealed is None or sealed[0] is None:
+            return None
+        try:
+            raw = self._seal.open(name, sealed[0])
+        except ValueError as error:
+            self._drop(str(error))
+            self._begin(self._remove(name))
+            return None
+        record = Record.from_json(raw)
+        left_s = self._left_s(record)
+        if record.epoch != self._purges.epoch(owner) or left_s <= 0:
+            return None
+        self._memory.put(owner, name, raw, left_s)
+        return record, "store"
+
+    async def _read(self, names: Sequence[str], tokens: Sequence[str]) -> list[bytes | None] | None:
+        """The values of `names`; on the way, learn what has been purged."""
+        since = self._purges.changes
+        values = await self._store.get_many([*names, *tokens])
+        if values is None:
+            return None
+        self._learn(list(zip(tokens, values[len(names) :], strict=True)), since)
+        return values[: len(names)]
+
+    def _learn(self, tokens: list[tuple[str, bytes | None]], since: int) -> None:
+        for owner in self._purges.learn(tokens, since):
+            if owner is None:
+                self._memory.clear()
+            else:
+                self._memory.drop_group(owner)
+
+    def _left_s(self, record: Record) -> float:
+        """How long the record is still kept."""
+        return record.ttl_s + self._stale_s - _age_s(record)
+
+    def _drop(self, reason: str) -> None:
+        self._dropped += 1
+        logger.warning("dropped a cache entry: %s", reason)
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._in_background.add(task)  # the loop itself keeps no task alive
+        task.add_done_callback(self._in_background.discard)
+
+    async def _put(self, name: str, raw: bytes, left_s: float) -> None:
+        if left_s > 0 and await self._store.put(name, self._seal.close(name, raw), left_s):
+            self._stored += 1
+
+    async def _remove(self, name: str) -> None:
+        await self._store.remove(name)
 
 
-def _name(key: str) -> str:
-    return f"sextant:exact:{key}"
+def _name(owner: str, key: str) -> str:
+    return f"{PREFIX}{owner}:{key}"
+
+
+def _age_s(record: Record) -> float:
+    """Seconds. Clocks of two machines differ: what seems to come from the future is new."""
+    return max(0.0, time.time() - record.made_s)

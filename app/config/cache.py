@@ -40,6 +40,9 @@ class SemanticConfig(Settings):
     agreement: AgreementConfig = Field(default_factory=AgreementConfig, description="How two answers are compared.")
     min_judged: Count = Field(50, description="Judged hits of a tenant before its error rate means anything.")
     window_h: Count = Field(24, description="Hours that count for a tenant's error rate.")
+    timeout_ms: Milliseconds = Field(
+        150, description="A look-up that takes longer, embedding and judging included, is a miss."
+    )
     url: str | None = Field(None, description="Qdrant server (http://host:6333); absent, Qdrant's engine runs inside.")
     collection: str = Field("cache", pattern=r"^[a-z0-9_-]{1,64}$", description="Collection name.")
 

@@ -5,7 +5,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from app.config.money import PriceConfig
-from app.config.settings import Count, Seconds, Settings
+from app.config.settings import Count, Seconds, Settings, Share
 
 # Engine arguments that other settings own; given twice they could disagree.
 OWNED_ENGINE_ARGUMENTS = {
@@ -17,6 +17,17 @@ OWNED_ENGINE_ARGUMENTS = {
     "enable_auto_tool_choice": "models[].tool_parser",
     "chat_template": "models[].chat_template",
 }
+
+
+class PrefixRouting(Settings):
+    """When `router: prefix` sends a conversation to the replica that knows its beginning, and when not."""
+
+    imbalanced_threshold: Count = Field(
+        8, description="Requests that one replica may have in progress beyond another; past that, load alone decides."
+    )
+    match_rate_threshold: Share = Field(
+        0.1, description="Share of a prompt that a replica must know; below it, the one that holds least is taken."
+    )
 
 
 class ReplicasConfig(Settings):
@@ -31,6 +42,11 @@ class ReplicasConfig(Settings):
     max_queued_requests: Count = Field(
         256, description="Requests that may wait per caller; past that the answer is 503 with retry-after."
     )
+    router: Literal["power_of_two", "round_robin", "prefix"] = Field(
+        "power_of_two",
+        description="Who gets a request: the less busy of two, each in turn, or who has seen the prompt's beginning.",
+    )
+    prefix: PrefixRouting = Field(default_factory=PrefixRouting, description="Settings of `router: prefix`.")
     upscale_delay_s: Seconds = Field(10, description="How long load must last before a replica is added.")
     downscale_delay_s: Seconds = Field(300, description="How long idleness must last before one is removed.")
 

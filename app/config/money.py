@@ -21,6 +21,19 @@ class PriceConfig(Settings):
     cached_input_usd_per_million: float | None = Field(
         None, ge=0, le=1e6, description="USD for a million prompt tokens found in a prefix cache; absent, as any other."
     )
+    cache_write_usd_per_million: float | None = Field(
+        None,
+        ge=0,
+        le=1e6,
+        description="USD for a million prompt tokens written into a provider's prompt cache (Anthropic: 1.25 times the "
+        "input); absent, as any other.",
+    )
+    cache_write_1h_usd_per_million: float | None = Field(
+        None,
+        ge=0,
+        le=1e6,
+        description="The same for those kept for an hour (Anthropic: twice the input); absent, as the other writes.",
+    )
     output_usd_per_million: float = Field(0, ge=0, le=1e6, description="USD for a million generated tokens.")
     replica_usd_per_hour: float = Field(
         0,
@@ -35,6 +48,8 @@ class PriceConfig(Settings):
         return not (
             self.input_usd_per_million
             or self.cached_input_usd_per_million
+            or self.cache_write_usd_per_million
+            or self.cache_write_1h_usd_per_million
             or self.output_usd_per_million
             or self.replica_usd_per_hour
         )

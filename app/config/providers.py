@@ -50,6 +50,11 @@ class ProviderConfig(Settings):
     ca_file: str | None = Field(
         None, description="Certificates to trust instead of the system's (PEM; relative: in `home`)."
     )
+    prompt_caching: Literal["asked", "auto"] = Field(
+        "asked",
+        description="Anthropic's prompt cache: used where a client asks by `cache_control`, or (`auto`), where none "
+        "does, for tools and system prompt. A write costs more than it saves if nobody asks again within 5 minutes.",
+    )
     proxy_url: str | None = Field(
         None,
         pattern=r"^https?://[^@/]+/?$",

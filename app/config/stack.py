@@ -90,6 +90,18 @@ class StackConfig(Settings):
                 raise ValueError(f"hosted {hosted.id}: {hosted.provider!r} is no provider; known: {known}")
         return self
 
+    @model_validator(mode="after")
+    def _judges_resolve(self) -> Self:
+        agreement = self.cache.semantic.agreement
+        if agreement.method == "model" and agreement.model not in self.model_ids:
+            raise ValueError(f"cache.semantic.agreement.model: name one of {', '.join(self.model_ids)}")
+        return self
+
+    @property
+    def has_semantic_cache(self) -> bool:
+        """Whether questions are compared by meaning."""
+        return self.cache.enabled and self.cache.semantic.enabled
+
     @property
     def model_ids(self) -> list[str]:
         """Everything that generates text: served here, then hosted."""

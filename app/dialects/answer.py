@@ -23,23 +23,29 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """What was counted; `cached` are among `prompt`, `reasoning` among `completion`."""
+    """What was counted; `cached` and `written` are among `prompt`, `written_1h` among those, `reasoning` among
+    `completion`."""
 
     prompt: int = 0
     completion: int = 0
     cached: int = 0
     reasoning: int = 0
+    written: int = 0  # into a provider's prompt cache
+    written_1h: int = 0  # for an hour
 
     @classmethod
     def of(cls, usage: dict[str, Any] | None) -> "Tokens":
         """From a chat answer's usage."""
         usage = usage or {}
-        prompt, completion = usage.get("prompt_tokens_details"), usage.get("completion_tokens_details")
+        prompt = usage.get("prompt_tokens_details") or {}
+        completion = usage.get("completion_tokens_details") or {}
         return cls(
             usage.get("prompt_tokens") or 0,
             usage.get("completion_tokens") or 0,
-            (prompt or {}).get("cached_tokens") or 0,
-            (completion or {}).get("reasoning_tokens") or 0,
+            prompt.get("cached_tokens") or 0,
+            completion.get("reasoning_tokens") or 0,
+            prompt.get("cache_write_tokens") or 0,
+            prompt.get("cache_write_1h_tokens") or 0,
         )
 
 

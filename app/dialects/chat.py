@@ -7,7 +7,7 @@ from typing import Any, Literal, Protocol
 from pydantic import ValidationError
 
 from app.wire.base import FunctionName, NamedFunction
-from app.wire.chat import Function, FunctionCall, ResponseFormat, TextPart, Tool, ToolCall
+from app.wire.chat import CacheControl, Function, FunctionCall, ResponseFormat, TextPart, Tool, ToolCall
 from app.wire.parse import describe
 
 Choice = Literal["none", "auto", "required"] | NamedFunction | None
@@ -36,13 +36,24 @@ def given(**fields: Any) -> dict[str, Any]:
 
 def content_of(content: str | Sequence[HasText]) -> str | list[TextPart]:
     """A message's content, in one text or in several."""
-    return content if isinstance(content, str) else [TextPart(type="text", text=part.text) for part in content]
+    if isinstance(content, str):
+        return content
+    # Anthropic's blocks alone have it.
+    return [
+        TextPart(type="text", text=part.text, cache_control=getattr(part, "cache_control", None)) for part in content
+    ]
 
 
-def tool(name: str, description: str | None, parameters: dict[str, Any] | None, strict: bool | None) -> Tool:
+def tool(
+    name: str,
+    description: str | None,
+    parameters: dict[str, Any] | None,
+    strict: bool | None,
+    cache_control: CacheControl | None = None,
+) -> Tool:
     """A function that the model may call."""
     function = given(name=name, description=description, parameters=parameters, strict=strict)
-    return Tool(type="function", function=Function.model_validate(function))
+    return Tool(type="function", function=Function.model_validate(function), cache_control=cache_control)
 
 
 def named_tool(name: str) -> NamedFunction:
@@ -50,9 +61,10 @@ def named_tool(name: str) -> NamedFunction:
     return NamedFunction(type="function", function=FunctionName(name=name))
 
 
-def tool_call(identifier: str, name: str, arguments: str) -> ToolCall:
+def tool_call(identifier: str, name: str, arguments: str, cache_control: CacheControl | None = None) -> ToolCall:
     """A call that the model made earlier."""
-    return ToolCall(id=identifier, type="function", function=FunctionCall(name=name, arguments=arguments))
+    function = FunctionCall(name=name, arguments=arguments)
+    return ToolCall(id=identifier, type="function", function=function, cache_control=cache_control)
 
 
 def tool_fields(tools: list[Tool], choice: Choice, parallel: bool | None) -> dict[str, Any]:

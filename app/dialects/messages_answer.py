@@ -86,11 +86,15 @@ def ending_of(answer: Answer) -> tuple[str, str | None]:
 
 
 def usage_of(tokens: Tokens) -> dict[str, Any]:
-    """Anthropic's count: cached tokens stand beside the input tokens, not among them."""
+    """Anthropic's count: tokens read from a cache or written into one stand beside the input tokens, not among them."""
     return {
-        "input_tokens": tokens.prompt - tokens.cached,
+        "input_tokens": tokens.prompt - tokens.cached - tokens.written,
         "cache_read_input_tokens": tokens.cached,
-        "cache_creation_input_tokens": 0,
+        "cache_creation_input_tokens": tokens.written,
+        "cache_creation": {
+            "ephemeral_5m_input_tokens": tokens.written - tokens.written_1h,
+            "ephemeral_1h_input_tokens": tokens.written_1h,
+        },
         "output_tokens": tokens.completion,
     }
 

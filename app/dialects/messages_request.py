@@ -58,7 +58,7 @@ def to_count(request: MessagesInput) -> ChatRequest:
 
 
 def _read_by_model(request: MessagesInput) -> dict[str, Any]:
-    tools = [tool(t.name, t.description, t.input_schema, t.strict) for t in request.tools or ()]
+    tools = [tool(t.name, t.description, t.input_schema, t.strict, t.cache_control) for t in request.tools or ()]
     wanted = request.output_config.format if request.output_config else None
     choice = request.tool_choice
     one_call = choice.disable_parallel_tool_use if choice else None
@@ -67,6 +67,7 @@ def _read_by_model(request: MessagesInput) -> dict[str, Any]:
         "messages": list(_messages(request)),
         **tool_fields(tools, _choice(request), None if one_call is None else not one_call),
         **given(response_format=schema_format("output", wanted.schema_, strict=True) if wanted else None),
+        **given(cache_control=request.cache_control),
     }
 
 
@@ -92,7 +93,7 @@ def _messages(request: MessagesInput) -> Iterator[Message]:
 def _said(blocks: list[ContentBlock]) -> Message:
     texts = [block for block in blocks if isinstance(block, TextBlock)]
     calls = [
-        tool_call(block.id, block.name, orjson.dumps(block.input).decode())
+        tool_call(block.id, block.name, orjson.dumps(block.input).decode(), block.cache_control)
         for block in blocks
         if isinstance(block, ToolUseBlock)
     ]
@@ -114,4 +115,6 @@ def _result(block: ToolResultBlock) -> Message:
     if block.is_error:
         said = [TextPart(type="text", text=content)] if isinstance(content, str) else content
         content = [FAILED, *said]
-    return Message(role="tool", tool_call_id=block.tool_use_id, content=content or "")
+    return Message(
+        role="tool", tool_call_id=block.tool_use_id, content=content or "", cache_control=block.cache_control
+    )

@@ -41,6 +41,8 @@ def to_chat(request: ResponsesRequest) -> ChatRequest:
                 response_format=_format(request.text.format) if request.text else None,
                 metadata=request.metadata,
                 user=request.safety_identifier or request.user,
+                prompt_cache_key=request.prompt_cache_key,
+                prompt_cache_retention=request.prompt_cache_retention,
             ),
             **tool_fields(tools, _choice(request), request.parallel_tool_calls),
         )

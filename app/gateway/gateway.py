@@ -9,6 +9,7 @@ from app.accounts.directory import Directory
 from app.accounts.store import AccountStore
 from app.accounts.types import Caller
 from app.batches.service import BatchService
+from app.cache.admin import CacheAdmin
 from app.config import GatewayConfig
 from app.gateway.health import ReadinessCheck
 from app.ledger.ledger import Ledger
@@ -39,6 +40,7 @@ class Gateway:
     ledger: Ledger
     pipelines: Pipelines
     batches: BatchService
+    cache_admin: CacheAdmin
     shedder: Shedder
     listeners: Sequence[Listener]
     readiness: ReadinessCheck

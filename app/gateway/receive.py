@@ -6,7 +6,6 @@ from typing import Generic, TypeVar
 from starlette.requests import Request
 
 from app.accounts.types import Caller
-from app.cache.desk import CacheUse
 from app.gateway.body import read_json_body, while_connected
 from app.gateway.gateway import Gateway
 from app.pipeline.flight import Flight
@@ -64,6 +63,6 @@ def take_off(request: Request, received: Received[Body], operation: str) -> Flig
 
 async def travel(request: Request, flight: Flight, body: ChatRequest | CompletionRequest) -> Reply:
     """Through the pipeline, as long as the client is there."""
-    allowed = body.sextant.cache
-    use = CacheUse.of(request.headers.get("cache-control"), allowed.read, allowed.write)
-    return await while_connected(request, gateway_of(request).pipelines.chat.answer(body, flight, use))
+    pipeline = gateway_of(request).pipelines.chat
+    use = pipeline.use_of(request.headers.get("cache-control"), body.sextant.cache)
+    return await while_connected(request, pipeline.answer(body, flight, use))

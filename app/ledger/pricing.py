@@ -29,6 +29,8 @@ class _Rates:
 
     prompt: int
     cached: int
+    written: int
+    written_1h: int
     completion: int
     replica_ns: int
     denominator: int
@@ -36,18 +38,24 @@ class _Rates:
 
 @lru_cache(maxsize=1024)
 def _rates(price: PriceConfig) -> _Rates:
-    cached_usd = price.cached_input_usd_per_million
+    input_usd, cached_usd = price.input_usd_per_million, price.cached_input_usd_per_million
+    written_usd, written_1h_usd = price.cache_write_usd_per_million, price.cache_write_1h_usd_per_million
+    written_usd = input_usd if written_usd is None else written_usd
     per_million = (
-        price.input_usd_per_million,
-        price.input_usd_per_million if cached_usd is None else cached_usd,
+        input_usd,
+        input_usd if cached_usd is None else cached_usd,
+        written_usd,
+        written_usd if written_1h_usd is None else written_1h_usd,
         price.output_usd_per_million,
     )
     # `str` gives the decimal that stands in the configuration: 0.1 is a tenth, not the nearest double.
     tokens = [Fraction(str(usd)) * NANO_PER_USD / 1_000_000 for usd in per_million]
     replica_ns = Fraction(str(price.replica_usd_per_hour)) * NANO_PER_USD / (3600 * NS_PER_S)
     denominator = math.lcm(*(rate.denominator for rate in (*tokens, replica_ns)))
-    prompt, cached, completion, replica = (int(rate * denominator) for rate in (*tokens, replica_ns))
-    return _Rates(prompt, cached, completion, replica, denominator)
+    prompt, cached, written, written_1h, completion, replica = (
+        int(rate * denominator) for rate in (*tokens, replica_ns)
+    )
+    return _Rates(prompt, cached, written, written_1h, completion, replica, denominator)
 
 
 def cost_nano(
@@ -56,13 +64,23 @@ def cost_nano(
     cached_tokens: int,
     completion_tokens: int,
     replica_seconds: float = 0,
+    *,
+    written_tokens: int = 0,
+    written_1h_tokens: int = 0,
 ) -> int:
-    """Nano-dollars, rounded up. `cached_tokens` are a part of `prompt_tokens`; seconds count to the nanosecond."""
+    """Nano-dollars, rounded up; seconds count to the nanosecond.
+
+    `cached_tokens` and `written_tokens` are two parts of `prompt_tokens`, `written_1h_tokens` one of the latter.
+    """
     rates = _rates(price)
     cached_tokens = min(cached_tokens, prompt_tokens)
+    written_tokens = min(written_tokens, prompt_tokens - cached_tokens)
+    written_1h_tokens = min(written_1h_tokens, written_tokens)
     total = (
-        (prompt_tokens - cached_tokens) * rates.prompt
+        (prompt_tokens - cached_tokens - written_tokens) * rates.prompt
         + cached_tokens * rates.cached
+        + (written_tokens - written_1h_tokens) * rates.written
+        + written_1h_tokens * rates.written_1h
         + completion_tokens * rates.completion
     )
     if rates.replica_ns:
@@ -70,11 +88,26 @@ def cost_nano(
     return -(-total // rates.denominator)
 
 
-def worst_case(price: PriceConfig, prompt_bound: int, max_output: int, n: int, timeout_s: float) -> int:
-    """The most that a request can cost: its whole prompt at the dearer price, `n` answers of `max_output` tokens,
-    and a replica to itself until `timeout_s`."""
-    cached_tokens = prompt_bound if _rates(price).cached > _rates(price).prompt else 0
-    return cost_nano(price, prompt_bound, cached_tokens, max_output * n, timeout_s)
+def worst_case(
+    price: PriceConfig, prompt_bound: int, max_output: int, n: int, timeout_s: float, *, for_an_hour: bool = False
+) -> int:
+    """The most that a request can cost: its whole prompt at the dearest price, `n` answers of `max_output` tokens,
+    and a replica to itself until `timeout_s`.
+
+    A provider may write any prompt into its cache, unasked; for an hour only one that asks for it.
+    """
+    rates = _rates(price)
+    dearest = max(rates.prompt, rates.cached, rates.written, rates.written_1h if for_an_hour else 0)
+    hour = for_an_hour and rates.written_1h == dearest
+    return cost_nano(
+        price,
+        prompt_bound,
+        prompt_bound if rates.cached == dearest and not hour else 0,
+        max_output * n,
+        timeout_s,
+        written_tokens=prompt_bound if hour or rates.written == dearest else 0,
+        written_1h_tokens=prompt_bound if hour else 0,
+    )
 
 
 def prompt_bound(body: Mapping[str, Any]) -> int:

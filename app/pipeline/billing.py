@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 
 from app.ledger.pricing import cost_nano, estimate_tokens, prompt_bound, worst_case
+from app.pipeline.cache_breakpoints import last_for_an_hour
 from app.pipeline.texts import places
 from app.pipeline.transcript import Transcript
 from app.routing.target import Target
@@ -49,7 +50,8 @@ def bound_of(body: dict[str, Any], target: Target, timeout_s: float) -> Bound:
     tokens = _estimated_prompt(body) + (output if _wanted(body) else min(output, UNSTATED_OUTPUT_TOKENS)) * answers
     if target.price.is_free:
         return Bound(tokens, 0)  # a strict bound means to write the prompt out once more
-    return Bound(tokens, worst_case(target.price, prompt_bound(body), output, answers, timeout_s))
+    hour = last_for_an_hour(body)
+    return Bound(tokens, worst_case(target.price, prompt_bound(body), output, answers, timeout_s, for_an_hour=hour))
 
 
 def output_bound(body: dict[str, Any], target: Target) -> int:
@@ -81,6 +83,8 @@ def bill_of(
         usage.cached_tokens,
         usage.completion_tokens,
         transcript.replica_seconds if replica_seconds is None else replica_seconds,
+        written_tokens=usage.written_tokens,
+        written_1h_tokens=usage.written_1h_tokens,
     )
     return Bill(usage, cost, estimated)
 

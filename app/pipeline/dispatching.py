@@ -1,7 +1,11 @@
 """From a route to a trip: which targets are tried, in which order, and what each of them may cost."""
 
+import asyncio
+import uuid
 from dataclasses import dataclass
+from typing import Any
 
+from app.accounts.types import Caller
 from app.pipeline.billing import Bill, bill_of, bound_of
 from app.pipeline.draft import Draft
 from app.pipeline.flight import Flight
@@ -53,6 +57,25 @@ class Dispatching:
         flight.trip = trip
         flight.billing = lambda: _owed(trip, flight)
         return trip
+
+    async def ask_unbilled(
+        self, route: Route, wish: RoutingRequest, draft: Draft, vector: Vector | None, caller: Caller
+    ) -> dict[str, Any]:
+        """A whole answer for comparing, which no client gets: after everybody else, and at the operator's cost."""
+        body = {name: value for name, value in draft.body.items() if name not in ("stream", "stream_options")}
+
+        async def free(_: Target) -> None:
+            return None
+
+        unbilled = Trip(
+            plan=self.planner.plan(route.requested, caller, wish, vector),
+            draft=Draft(draft.task, body),
+            answer_id=uuid.uuid4().hex,
+            deadline=asyncio.get_running_loop().time() + self.timeout_s,
+            reserve=free,
+            priority=BATCH_PRIORITY,
+        )
+        return await self.dispatcher.complete(unbilled)
 
 
 def _owed(trip: Trip, flight: Flight) -> tuple[Target, Bill] | None:

@@ -1,10 +1,12 @@
 """A request on its way to an engine: the body that changes hands between the stages."""
 
 import copy
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from app.pipeline import cache_breakpoints
 from app.pipeline.ports import Task
 from app.pipeline.texts import places
 from app.routing.target import Target
@@ -12,7 +14,9 @@ from app.wire.chat import ChatRequest, Message
 from app.wire.completions import CompletionRequest
 
 # Ours, or without a meaning for an engine.
-NOT_FOR_ENGINES = {"sextant", "metadata", "store", "service_tier", "user"}
+NOT_FOR_ENGINES = {"sextant", "metadata", "store", "service_tier", "user", "cache_control"}
+# About a provider's prompt cache; the engine's needs none of it.
+FOR_PROVIDERS = {cache_breakpoints.FIELD, "prompt_cache_key", "prompt_cache_retention"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,13 @@ class Draft:
         if isinstance(request, CompletionRequest):
             return cls("completions", body)
         body["messages"] = cls.messages_of(request.messages)
+        for tool in body.get("tools") or ():
+            tool.pop("cache_control", None)
+        if breakpoints := cache_breakpoints.breakpoints_of(request):
+            body[cache_breakpoints.FIELD] = breakpoints
+        if key := body.get("prompt_cache_key"):
+            # No guard reads it. Equal ones stay equal.
+            body["prompt_cache_key"] = hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
         return cls("chat", body)
 
     @staticmethod
@@ -42,6 +53,8 @@ class Draft:
             if wire.role != "tool":
                 # No template needs a speaker's name, and the guard does not read it.
                 message.pop("name", None)
+            for holder in (message, *(message.get("tool_calls") or ())):
+                holder.pop("cache_control", None)
             plain.append(message)
         return plain
 
@@ -56,6 +69,10 @@ class Draft:
         left = iter(texts)
         for place in places(body):
             place.write([next(left) for _ in place.read()])
+        if breakpoints := body.get(cache_breakpoints.FIELD):
+            body[cache_breakpoints.FIELD] = cache_breakpoints.moved(
+                breakpoints, self.body["messages"], body["messages"]
+            )
         return Draft(self.task, body)
 
     @property
@@ -72,22 +89,35 @@ class Draft:
         turn = _last_user_turn(body)
         if turn is None:
             raise ValueError("a draft without a user turn asks nothing")
+        if breakpoints := body.get(cache_breakpoints.FIELD):
+            index = next(i for i, message in enumerate(body["messages"]) if message is turn)
+            body[cache_breakpoints.FIELD] = cache_breakpoints.with_question(
+                breakpoints, index, turn["content"], question
+            )
         turn["content"] = question
         return Draft(self.task, body)
 
     def instructed(self, system: str) -> "Draft":
         """The same draft with a system prompt in front. It stands before the client's own, so that
         the beginning of all prompts of an alias is the same and the engine can reuse it."""
-        messages = list(self.body["messages"])
+        messages, breakpoints = list(self.body["messages"]), self.body.get(cache_breakpoints.FIELD)
         if messages and messages[0]["role"] in ("system", "developer"):
             first = messages.pop(0)
+            moved = {"characters": len(system) + 2}
             system = f"{system}\n\n{first['content']}"
-        return Draft(self.task, {**self.body, "messages": [{"role": "system", "content": system}, *messages]})
+        else:
+            moved = {"messages": 1}
+        body = {**self.body, "messages": [{"role": "system", "content": system}, *messages]}
+        if breakpoints:
+            body[cache_breakpoints.FIELD] = cache_breakpoints.below(breakpoints, **moved)
+        return Draft(self.task, body)
 
     def for_target(self, target: Target, *, priority: int = 0) -> dict[str, Any]:
         """The body to send: the target's name of the model, and usage always counted."""
         body = {**self.body, "model": target.engine_model}
         if target.kind == "local":
+            for name in FOR_PROVIDERS:
+                body.pop(name, None)
             if body.get("stream"):
                 # Counted in every chunk, so that a stream that is cut off is billed for what was generated.
                 body["stream_options"] = {"include_usage": True, "continuous_usage_stats": True}

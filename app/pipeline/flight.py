@@ -27,6 +27,19 @@ T = TypeVar("T")
 PROGRESS_S = 0.25
 
 
+@dataclass(frozen=True, slots=True)
+class Reuse:
+    """Of an answer that was made before: how old it is (seconds), where it was found, how near its question is."""
+
+    age_s: float
+    tier: str
+    similarity: float | None = None
+
+    def headers(self) -> dict[str, str]:
+        near = {} if self.similarity is None else {"x-sextant-cache-similarity": f"{self.similarity:.4f}"}
+        return {"age": str(max(0, int(self.age_s))), "x-sextant-cache-tier": self.tier, **near}
+
+
 @dataclass(slots=True)
 class Flight:
     """The record of one request. `cache` is the value of x-sextant-cache."""
@@ -43,6 +56,8 @@ class Flight:
     requested_model: str = ""
     model: str = ""
     cache: str = "bypass"
+    reuse: Reuse | None = None
+    settles_itself: bool = False  # its generation is shared, and settles it when that ends
     attributes: Attributes = field(default_factory=dict)
     content: dict[str, str] | None = None
     trip: Trip | None = None
@@ -87,6 +102,7 @@ class Flight:
             **(self.reservation.headers() if self.reservation else {}),
             **({"x-sextant-cost-usd": usd_text(self.row.cost_nano)} if self.row else {}),
             "x-sextant-cache": self.cache,
+            **(self.reuse.headers() if self.reuse else {}),
             "x-sextant-model": self.model,
             "server-timing": self.timeline.server_timing(),
         }
@@ -139,7 +155,7 @@ class Flight:
         self._settled = True
         if self._watching is not None:
             self._watching.cancel()
-        seen = as_sextant_error(error) if error is not None else None
+        seen = self._seen(error) if error is not None else None
         try:
             # A client that leaves meanwhile must not stop either of them.
             if self.reservation is not None and seen is not None and not self.was_sent:
@@ -158,6 +174,12 @@ class Flight:
         finally:
             self.release()
             self._tell_listeners(seen)
+
+    def _seen(self, error: BaseException) -> SextantError:
+        """The tree's error. What is cancelled past the deadline is so because of it, whoever noticed first."""
+        if isinstance(error, asyncio.CancelledError) and asyncio.get_running_loop().time() >= self.deadline:
+            return DeadlineExceeded("The request took longer than it may; the generation was ended.")
+        return as_sextant_error(error)
 
     def _row(self, error: SextantError | None) -> UsageRow:
         target, bill = self._owed() or (None, Bill(Usage(), 0, estimated=False))

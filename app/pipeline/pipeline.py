@@ -1,39 +1,44 @@
 """The pipeline: admission, cache, guard and embedder at the same time, retriever, router, model, settlement.
 
-admit ─> cache ── hit ─────────────────────────────> replay
-           ├─ guard: screen ┐ at the same time
-           └─ embed         ┘
+admit ─> cache: exact ── hit ──────────────────────────────────────> deliver
+           ├─ guard: screen                           ┐ at the same time
+           └─ cache: embed once, what is near in meaning┘ ── hit ───> deliver
 masked? then the cache is asked again, with the masked text
-retrieve ─> instruct ─> plan ─> reserve, generate, fail over ─> mark ─> keep ─> restore ─> settle
+retrieve ─> the cache is asked again, by what the answer would be drawn from
+the same under way? ── follow it ──────────────────────────────────> deliver
+instruct ─> plan ─> reserve, generate, fail over ─> mark ─> keep, settle ─> deliver: restore
 """
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import aclosing
+from dataclasses import dataclass, replace
 from typing import Any
 
-from app.cache.desk import CacheDesk, CacheUse
-from app.cache.exact import Entry, ExactCache
-from app.cache.key import Provenance
-from app.cache.policy import may_use
+from app.cache.desk import CacheDesk
+from app.cache.entry import Entry
+from app.cache.exact import ExactCache, Found
+from app.cache.lease import Leases
+from app.cache.single_flight import Lost, Shared
+from app.cache.use import CacheUse
 from app.config import StackConfig
 from app.errors import InvalidRequest, SextantError
-from app.guard.types import Screened
+from app.pipeline.caching import Caching, Near, text_of
+from app.pipeline.desks import Desks, Identity, Prompts
 from app.pipeline.dispatching import Dispatching
 from app.pipeline.draft import Draft
 from app.pipeline.flight import Flight
 from app.pipeline.generate import Chunks, Generation
-from app.pipeline.ports import EmbedPort, GuardPort, SearchPort, VersionPort
+from app.pipeline.journey import Journey, Request
+from app.pipeline.ports import EmbedPort, GuardPort, SearchPort, SemanticPort, VersionPort
+from app.pipeline.primed import Primed
 from app.pipeline.route import Route, Router, check_allowed
 from app.pipeline.screen import InputRail
-from app.prompts import Prompt, PromptBook
+from app.prompts import PromptBook
 from app.retrieval.marks import Marks
 from app.retrieval.passages import citations, pack, quote
-from app.retrieval.types import Passage, Vector
+from app.retrieval.types import Vector
 from app.wire.chat import ChatRequest
-from app.wire.completions import CompletionRequest
-
-Request = ChatRequest | CompletionRequest
+from app.wire.extension import CacheRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +51,8 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Stages:
-    """What the pipeline is made of. `guard` and `cache` are None where they are turned off."""
+    """What the pipeline is made of. `guard`, `cache` and `semantic` are None where they are turned off, `leases` where
+    there is only one replica."""
 
     guard: GuardPort | None
     cache: ExactCache | None
@@ -56,27 +62,8 @@ class Stages:
     router: Router
     dispatching: Dispatching
     prompts: PromptBook
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """What cache keys need to know about the stack itself."""
-
-    hash_key: bytes
-    guard_policy: str
-    model_revisions: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Prompts:
-    """The versions of the prompts that one request uses."""
-
-    system: Prompt | None
-    question: Prompt | None
-
-    @property
-    def identities(self) -> tuple[str, ...]:
-        return tuple(prompt.identity for prompt in (self.system, self.question) if prompt)
+    semantic: SemanticPort | None = None
+    leases: Leases | None = None
 
 
 class Pipeline:
@@ -84,10 +71,15 @@ class Pipeline:
 
     def __init__(self, config: StackConfig, stages: Stages, identity: Identity) -> None:
         self.router = stages.router
+        self.caching = Caching(config.cache, stages.cache, stages.semantic, stages.leases)
         self._config = config
         self._stages = stages
-        self._identity = identity
+        self._desks = Desks(config, stages.cache, identity, stages.versions, stages.dispatching.planner)
         self._rail = InputRail(config.guard, stages.guard)
+
+    def use_of(self, cache_control: str | None, wish: CacheRequest) -> CacheUse:
+        """What a client allows the cache, where the configuration does."""
+        return CacheUse.of(cache_control, wish, self._config.cache)
 
     async def answer(self, request: Request, flight: Flight, use: CacheUse) -> Reply:
         """Travel the whole way. Raises SextantError; failures are settled here, streams at their end."""
@@ -97,54 +89,39 @@ class Pipeline:
                 # The status line is only sent once there is something to send after it.
                 await reply.chunks.prime()
         except BaseException as error:
-            await flight.settle(error)
+            if not flight.settles_itself:
+                await flight.settle(error)
             raise
-        if reply.chunks is None:
+        if reply.chunks is None and not flight.settles_itself:
             await flight.settle()
         return reply
 
     async def _answer(self, request: Request, flight: Flight, use: CacheUse) -> Reply:
+        journey = await self._depart(request, flight, use)
+        if reply := await self._from_exact(journey):
+            return reply
+        self._refuse_the_exhausted(journey)
+        if reply := await self._screen(journey):
+            return reply
+        if reply := await self._retrieve(journey):
+            return reply
+        if reply := await self._from_near(journey):
+            return reply
+        if reply := await self._from_others(journey):
+            return reply
+        return await self._generate(journey)
+
+    async def _depart(self, request: Request, flight: Flight, use: CacheUse) -> Journey:
         wish = request.sextant.retrieval if isinstance(request, ChatRequest) else None
         route = self.router.route(request.model, wish)
         check_allowed(flight.caller, request.model)
         flight.model = route.base.id
-        reservation = await flight.admit(request.model)
+        await flight.admit(request.model)
         draft = Draft.of(request)
         self._check(request, route, draft)
-        planner, routing = self._stages.dispatching.planner, request.sextant.routing
-        is_embedded = route.retrieval or planner.needs_vector(route.requested, routing)
-        question = draft.question if is_embedded else None
-
         prompts = self._prompts(route)
-        desk = await self._open_desk(request, route, prompts, flight, use)
-        if hit := await self._look_up(desk, draft, flight):
-            return self._replay(hit, request, desk, draft, Screened(()), flight)
-        if reservation.exhausted and route.is_never_free and not (route.alias and route.alias.budget_fallback):
-            raise reservation.exhausted  # before any work is done for it
-        screened, vector = await self._screen_and_embed(draft, question, route, flight)
-        if screened.changed:
-            draft, desk = draft.with_texts(screened.texts), desk.masked()
-            if hit := await self._look_up(desk, draft, flight):
-                return self._replay(hit, request, desk, draft, screened, flight)
-            if question is not None:
-                vector = await self._embed(draft.question or "", route, flight)
-        self._capture(draft, screened, flight)
-        passages = await self._retrieve(route, vector, flight)
-        generation = Generation(
-            flight,
-            desk,
-            draft,
-            screened,
-            citations(passages or ()),
-            self._marks(request, passages),
-            include_usage=_wants_usage(request),
-        )
-        final = self._instruct(draft, prompts, passages)
-        trip = self._stages.dispatching.trip(route, routing, final, vector, flight)
-        dispatcher = self._stages.dispatching.dispatcher
-        if request.stream:
-            return Reply(chunks=Primed(flight, generation.stream(dispatcher, trip)))
-        return Reply(body=await generation.whole(dispatcher, trip))
+        desk = await self._desks.open(request, route, prompts, flight.caller, use)
+        return Journey(request, route, flight, prompts, draft, desk)
 
     def _check(self, request: Request, route: Route, draft: Draft) -> None:
         limit = self._config.gateway.max_choices
@@ -159,78 +136,73 @@ class Pipeline:
             raise InvalidRequest("Retrieval needs a user message to search for.", param="messages")
         self._rail.check_length(draft)
 
-    async def _open_desk(
-        self, request: Request, route: Route, prompts: Prompts, flight: Flight, use: CacheUse
-    ) -> CacheDesk:
-        cache = self._stages.cache if may_use(request) else None
-        version: str | None = None
-        if cache is not None and route.retrieval:
-            version = await self._stages.versions.knowledge_base(flight.caller.tenant)
-            if version is None:
-                cache = None  # an answer whose documents' state is unknown can be neither found nor kept
-        settings = self._config.retrieval
-        seen = (settings.max_context_tokens, float(settings.marks), self._config.embedder.id)
-        answering = self._stages.dispatching.planner.answering(route.requested, flight.caller, request.sextant.routing)
-        provenance = Provenance(
-            tenant=flight.caller.tenant,
-            model=" ".join(target.engine_model for target in answering),
-            model_revision=" ".join(self._identity.model_revisions[target.id] for target in answering),
-            guard_policy=self._identity.guard_policy,
-            masked=False,
-            prompts=prompts.identities,
-            knowledge_base=version,
-            retrieval=(route.retrieval.top_k, route.retrieval.min_score, *seen) if route.retrieval else (),
-        )
-        return CacheDesk(cache, provenance, self._identity.hash_key, use)
+    def _refuse_the_exhausted(self, journey: Journey) -> None:
+        """Before any work is done for it. Raises BudgetExceeded."""
+        route, reservation = journey.route, journey.flight.reservation
+        if reservation is None or not reservation.exhausted or not route.is_never_free:
+            return
+        if not (route.alias and route.alias.budget_fallback):
+            raise reservation.exhausted
 
-    async def _look_up(self, desk: CacheDesk, draft: Draft, flight: Flight) -> Entry | None:
-        flight.cache = desk.state
-        if desk.state == "bypass":
+    async def _from_exact(self, journey: Journey) -> Reply | None:
+        found = await self.caching.look_up(journey.desk, journey.draft, journey.flight)
+        if found is None:
             return None
-        with flight.timeline.stage("cache") as attributes:
-            entry = await desk.look_up(draft.body)
-            flight.cache = "exact" if entry else "miss"
-            attributes["sextant.cache"] = flight.cache
-            return entry
+        if found.is_stale:
+            self._revalidate(journey)
+        return self._replay(journey, found.entry)
 
-    def _replay(
-        self, hit: Entry, request: Request, desk: CacheDesk, draft: Draft, screened: Screened, flight: Flight
-    ) -> Reply:
-        self._capture(draft, screened, flight)
-        generation = Generation(flight, desk, draft, screened, [], None, include_usage=_wants_usage(request))
-        if request.stream:
-            return Reply(chunks=Primed(flight, generation.replay_stream(hit)))
-        return Reply(body=generation.replay(hit))
-
-    def _capture(self, draft: Draft, screened: Screened, flight: Flight) -> None:
-        """Let the trace have the masked texts, where that is wanted; what no guard has seen never."""
-        if self._config.observability.capture_content and not screened.failed_open:
-            flight.content = {"input": "\n\n".join(draft.texts)}
-
-    async def _screen_and_embed(
-        self, draft: Draft, question: str | None, route: Route, flight: Flight
-    ) -> tuple[Screened, Vector | None]:
-        if question is None:
-            return await self._rail.screen(draft, flight), None
-        embedding = asyncio.ensure_future(self._embed(question, route, flight))
+    async def _screen(self, journey: Journey) -> Reply | None:
+        """Guard the request while its question is embedded; a masked one asks the cache anew."""
+        flight = journey.flight
+        nearing = asyncio.ensure_future(self._near(journey))
         try:
-            screened = await self._rail.screen(draft, flight)
-            return screened, await embedding
+            screened = journey.screened = await self._rail.screen(journey.draft, flight)
+            if not screened.changed:
+                journey.near = await nearing
         finally:
-            embedding.cancel()
+            if not nearing.done():
+                nearing.cancel()
+            elif not nearing.cancelled():
+                nearing.exception()  # nobody else may ask for it
+        if screened.failed_open:
+            # What no guard has seen is not kept.
+            journey.desk = replace(journey.desk, use=replace(journey.desk.use, write=False))
+        if screened.changed:
+            journey.draft = journey.draft.with_texts(screened.texts)
+            # Placeholders are numbered: with several of them, two questions that look alike may have them crossed.
+            journey.desk = journey.desk.masked(is_comparable=len(screened.vault) == 1)
+            if reply := await self._from_exact(journey):
+                return reply
+            journey.near = await self._near(journey)
+        self._capture(journey)
+        return None
 
-    async def _embed(self, text: str, route: Route, flight: Flight) -> Vector | None:
+    async def _near(self, journey: Journey) -> Near:
+        """The question's vector, where anybody needs it, and what the semantic tier has beside it."""
+        route, flight, desk = journey.route, journey.flight, journey.desk
+        place = None if route.retrieval else self.caching.place(desk, journey.draft)
+        if place is not None:
+            return await self.caching.find(place, None, read=desk.use.read, flight=flight)
+        routing = journey.request.sextant.routing
+        if not route.retrieval and not self._stages.dispatching.planner.needs_vector(route.requested, routing):
+            return Near()
+        question = journey.draft.question
+        return Near() if question is None else Near(await self._embed(question, journey))
+
+    async def _embed(self, text: str, journey: Journey) -> Vector | None:
         """The text's vector. A router alone can do without one: None when there is none to be had."""
         try:
-            with flight.timeline.stage("embed"):
+            with journey.flight.timeline.stage("embed"):
                 return (await self._stages.embed.embed([text]))[0]
         except SextantError:
-            if route.retrieval:
+            if journey.route.retrieval:
                 raise
             return None
 
-    async def _retrieve(self, route: Route, vector: Vector | None, flight: Flight) -> list[Passage] | None:
-        """The packed passages; None when the request wants none."""
+    async def _retrieve(self, journey: Journey) -> Reply | None:
+        """Search and pack; then the cache is asked by what the answer would be drawn from."""
+        route, flight, vector = journey.route, journey.flight, journey.near.vector
         if route.retrieval is None or vector is None:
             return None
         with flight.timeline.stage("retrieve") as attributes:
@@ -238,7 +210,145 @@ class Pipeline:
             packed = pack(found, route.retrieval.min_score, self._config.retrieval.max_context_tokens)
             attributes["sextant.retrieval.documents"] = [p.chunk.document for p in packed]
             attributes["sextant.retrieval.scores"] = [round(p.score, 4) for p in packed]
-            return packed
+        journey.passages = packed
+        journey.desk = journey.desk.upon(packed, journey.draft.body)
+        if reply := await self._from_exact(journey):
+            return reply
+        if place := self.caching.place(journey.desk, journey.draft):
+            journey.near = await self.caching.find(place, vector, read=journey.desk.use.read, flight=flight)
+        return None
+
+    async def _from_near(self, journey: Journey) -> Reply | None:
+        found = await self.caching.serve(journey.desk, journey.near, journey.flight)
+        if found is None:
+            return None
+        self._audit(journey, found)
+        return self._replay(journey, found.entry)
+
+    async def _from_others(self, journey: Journey) -> Reply | None:
+        """Follow the same request where one is under way, here or in another replica."""
+        desk = journey.desk
+        if not self._shares(desk) or not desk.use.read:
+            return None
+        key = desk.key(journey.draft.body)
+        while True:
+            while shared := self.caching.flights.under_way(key):
+                try:
+                    return await self._follow(shared, journey)
+                except Lost:
+                    continue
+            if found := await self.caching.elsewhere(desk, journey.draft, journey.flight):
+                return self._replay(journey, found.entry)
+            if not self.caching.flights.under_way(key):
+                return None  # and from here to the beginning of the generation nobody else comes in
+
+    async def _follow(self, shared: Shared, journey: Journey) -> Reply:
+        flight, cache = journey.flight, journey.flight.cache
+        flight.cache = "shared"
+        try:
+            if not (shared.streams and journey.request.stream):
+                return self._replay(journey, await shared.entry())
+            parts = shared.follow()
+            first = await anext(parts)
+        except Lost:
+            flight.cache = cache
+            raise
+        return self._streamed(journey, journey.delivery.follow(_resumed(first, parts)))
+
+    async def _generate(self, journey: Journey) -> Reply:
+        flight, request = journey.flight, journey.request
+        try:
+            generation = self._generation(journey)
+        except BaseException:
+            self.caching.give_back(journey.desk, journey.draft)
+            raise
+        made = generation.stream() if request.stream else generation.whole()
+        if self._shares(journey.desk):
+            made = self.caching.share(
+                journey.desk.key(journey.draft.body),
+                flight.to_the_end(made),
+                streams=bool(request.stream),
+                entry=lambda: generation.entry,
+            )
+            flight.settles_itself = True
+        elif request.stream:
+            made = flight.to_the_end(made)
+        if request.stream:
+            return Reply(chunks=Primed(flight, journey.delivery.stream(made)))
+        # To the end: what was used is durable then.
+        parts = [part async for part in made]
+        return Reply(body=journey.delivery.answer(parts[0]))
+
+    def _generation(self, journey: Journey) -> Generation:
+        flight, dispatching = journey.flight, self._stages.dispatching
+        trip = dispatching.trip(
+            journey.route, journey.request.sextant.routing, self._instruct(journey), journey.near.vector, flight
+        )
+        return Generation(
+            flight,
+            dispatching.dispatcher,
+            trip,
+            citations(journey.passages or ()),
+            self._marks(journey),
+            keep=lambda entry: self._keep(journey, entry),
+        )
+
+    def _shares(self, desk: CacheDesk) -> bool:
+        return self._config.cache.single_flight and desk.may_share
+
+    def _keep(self, journey: Journey, entry: Entry | None) -> None:
+        if entry is not None and journey.desk.keep(journey.draft.body, entry):
+            self.caching.learn(journey.desk, journey.draft, journey.near, entry)
+
+    def _replay(self, journey: Journey, entry: Entry) -> Reply:
+        self._capture(journey)
+        if journey.request.stream:
+            return self._streamed(journey, journey.delivery.replay_stream(entry))
+        return Reply(body=journey.delivery.replay(entry))
+
+    def _streamed(self, journey: Journey, chunks: Chunks) -> Reply:
+        return Reply(chunks=Primed(journey.flight, journey.flight.to_the_end(chunks)))
+
+    def _audit(self, journey: Journey, served: Found) -> None:
+        """Answer a share of the hits anew, in the background, and compare."""
+        proposal, place = journey.near.proposal, self.caching.place(journey.desk, journey.draft)
+        if proposal is None or place is None or not proposal.is_audited:
+            return
+
+        async def ask() -> str | None:
+            answer = await self._stages.dispatching.ask_unbilled(
+                journey.route,
+                journey.request.sextant.routing,
+                self._instruct(journey),
+                journey.near.vector,
+                journey.flight.caller,
+            )
+            entry = Entry(answer)
+            return text_of(entry) if journey.desk.would_keep(entry) else None
+
+        self.caching.audit(place, proposal, served.entry, ask)
+
+    def _revalidate(self, journey: Journey) -> None:
+        """Make a stale answer anew, in the background, for the caller who got it; the next one gets the new one."""
+        flight, request = journey.flight, journey.request
+        again = Flight(
+            request_id=flight.request_id,
+            caller=flight.caller,
+            operation=flight.operation,
+            deadline=asyncio.get_running_loop().time() + self._config.gateway.request_timeout_s,
+            listeners=flight.listeners,
+            ledger=flight.ledger,
+        )
+        whole = request.model_copy(update={"stream": False, "stream_options": None})
+        self.caching.revalidate(
+            journey.desk.key(journey.draft.body),
+            lambda: self.answer(whole, again, replace(journey.desk.use, read=False, max_age_s=None)),
+        )
+
+    def _capture(self, journey: Journey) -> None:
+        """Let the trace have the masked texts, where that is wanted; what no guard has seen never."""
+        if self._config.observability.capture_content and not journey.screened.failed_open:
+            journey.flight.content = {"input": "\n\n".join(journey.draft.texts)}
 
     def _prompts(self, route: Route) -> Prompts:
         """The prompts in force now: the ones in the key must be the ones that the model gets."""
@@ -248,14 +358,17 @@ class Pipeline:
             question=book[self._config.retrieval.prompt] if route.retrieval else None,
         )
 
-    def _instruct(self, draft: Draft, prompts: Prompts, passages: list[Passage] | None) -> Draft:
+    def _instruct(self, journey: Journey) -> Draft:
+        """What the model gets: the passages around the question, the alias's prompt in front."""
+        draft, prompts, passages = journey.draft, journey.prompts, journey.passages
         if passages is not None and prompts.question is not None:
             question = prompts.question.render(passages=quote(passages), question=draft.question or "")
             draft = draft.asking(question)
         return draft.instructed(prompts.system.template) if prompts.system else draft
 
-    def _marks(self, request: Request, passages: list[Passage] | None) -> Marks | None:
+    def _marks(self, journey: Journey) -> Marks | None:
         """Marks belong into prose: not into JSON, and not where log probabilities count tokens."""
+        request, passages = journey.request, journey.passages
         if not passages or not self._config.retrieval.marks or request.logprobs:
             return None
         response_format = request.response_format if isinstance(request, ChatRequest) else None
@@ -264,32 +377,9 @@ class Pipeline:
         return Marks([passage.chunk.text for passage in passages])
 
 
-class Primed:
-    """A stream whose first chunk has been awaited, under the deadline, settled at its end."""
-
-    def __init__(self, flight: Flight, chunks: Chunks) -> None:
-        self._flight = flight
-        self._chunks = flight.to_the_end(chunks)
-        self._first: dict[str, Any] | None = None
-
-    async def prime(self) -> None:
-        """Await the first chunk. Raises what the stream raises."""
-        with self._flight.timeline.stage("first_token"):
-            self._first = await anext(self._chunks, None)
-
-    def __aiter__(self) -> "Primed":
-        return self
-
-    async def __anext__(self) -> dict[str, Any]:
-        if self._first is not None:
-            first, self._first = self._first, None
-            return first
-        return await anext(self._chunks)
-
-    async def aclose(self) -> None:
-        """End the generation, if it has not ended."""
-        await self._chunks.aclose()
-
-
-def _wants_usage(request: Request) -> bool:
-    return bool(request.stream_options and request.stream_options.include_usage)
+async def _resumed(first: dict[str, Any], rest: Chunks) -> Chunks:
+    """A stream whose first chunk was taken out before."""
+    async with aclosing(rest):
+        yield first
+        async for chunk in rest:
+            yield chunk

@@ -3,6 +3,8 @@
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Literal, Protocol
 
+from app.cache.desk import Place
+from app.cache.semantic.types import Proposal, Source
 from app.guard.types import Screened
 from app.retrieval.types import Passage, Vector
 
@@ -28,6 +30,26 @@ class EmbedPort(Pingable, Protocol):
 
     async def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text, by the embedding model's tokenizer."""
+        ...
+
+
+class SemanticPort(Protocol):
+    """The semantic tier. All raise Unavailable when it does not answer in time."""
+
+    async def find(self, place: Place, vector: Vector | None) -> tuple[Vector, Proposal | None]:
+        """The question's vector, made unless it is given, and the best candidate."""
+        ...
+
+    async def remember(self, place: Place, vector: Vector | None, ttl_s: float) -> None:
+        """The question has an answer in the exact tier now."""
+        ...
+
+    async def compare(self, place: Place, proposal: Proposal, old: str, new: str, source: Source) -> bool | None:
+        """Whether a new answer says what the proposed one said; the entry learns from it. None: cannot be told."""
+        ...
+
+    async def forget(self, entry_id: str) -> None:
+        """The entry's answer is gone."""
         ...
 
 

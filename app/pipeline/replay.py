@@ -1,28 +1,27 @@
-"""Giving a cached answer again: whole, or as the stream it once was."""
+"""Giving a kept answer again: whole, or as the stream it once was."""
 
 import copy
 import time
 from collections.abc import AsyncIterator
 from typing import Any
 
-from app.cache.exact import Entry
+from app.cache.entry import Entry
 
 
-def replay_answer(entry: Entry, answer_id: str) -> dict[str, Any]:
-    """The cached answer under a new id. Usage is what the answer cost when it was made."""
-    answer = copy.deepcopy(entry.answer)
-    return {**answer, "id": answer_id, "created": int(time.time())}
+def replay_answer(entry: Entry) -> dict[str, Any]:
+    """The kept answer, made now; the caller may change it. Usage is what it took to make it."""
+    return {**copy.deepcopy(entry.answer), "created": int(time.time())}
 
 
-async def replay_stream(entry: Entry, answer_id: str) -> AsyncIterator[dict[str, Any]]:
-    """The cached answer as chunks, in its original pieces; the last one carries usage."""
-    answer = replay_answer(entry, answer_id)
+async def replay_stream(entry: Entry) -> AsyncIterator[dict[str, Any]]:
+    """The kept answer as chunks, in its original pieces; the last one carries usage."""
+    answer = replay_answer(entry)
     choice = answer["choices"][0]
     is_chat = "message" in choice
     text = (choice["message"].get("content") or "") if is_chat else choice["text"]
-    pieces = entry.deltas if "".join(entry.deltas) == text else (text,)
+    pieces = entry.deltas if "".join(entry.deltas) == text else (text,) if text else ()
     head = {
-        "id": answer_id,
+        "id": answer["id"],
         "object": "chat.completion.chunk" if is_chat else "text_completion",
         "created": answer["created"],
         "model": answer["model"],
@@ -32,9 +31,14 @@ async def replay_stream(entry: Entry, answer_id: str) -> AsyncIterator[dict[str,
         part = {"delta": delta} if is_chat else {"text": delta.get("content", "")}
         return {**head, "choices": [{"index": 0, **part, "logprobs": None, "finish_reason": finish}]}
 
+    extension = answer.get("sextant") or {}
     if is_chat:
-        yield chunk({"role": "assistant", "content": ""})
+        yield {**chunk({"role": "assistant", "content": ""}), "sextant": extension}
+        extension = {}
     for piece in pieces:
-        yield chunk({"content": piece})
+        yield {**chunk({"content": piece}), **({"sextant": extension} if extension else {})}
+        extension = {}
+    if is_chat and (calls := choice["message"].get("tool_calls")):
+        yield chunk({"tool_calls": [{"index": index, **call} for index, call in enumerate(calls)]})
     yield chunk({}, choice["finish_reason"])
     yield {**head, "choices": [], "usage": answer.get("usage")}

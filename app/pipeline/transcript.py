@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from app.cache.exact import Entry
+from app.cache.entry import Entry
 from app.pipeline.output import content_of
 from app.telemetry.events import Usage
 
@@ -95,10 +95,13 @@ class Transcript:
             return
         # vLLM counts each choice by itself as it goes; choices of one prompt share it.
         self._running[choices[0].get("index", 0)] = usage
+        running = self._running.values()
         self.usage = Usage(
-            prompt_tokens=max(running.prompt_tokens for running in self._running.values()),
-            completion_tokens=sum(running.completion_tokens for running in self._running.values()),
-            cached_tokens=max(running.cached_tokens for running in self._running.values()),
+            prompt_tokens=max(told.prompt_tokens for told in running),
+            completion_tokens=sum(told.completion_tokens for told in running),
+            cached_tokens=max(told.cached_tokens for told in running),
+            written_tokens=max(told.written_tokens for told in running),
+            written_1h_tokens=max(told.written_1h_tokens for told in running),
         )
 
 
@@ -116,9 +119,10 @@ def _usage(told: Any) -> Usage | None:
     """What a model says it has used; None for what is no count."""
     if not isinstance(told, dict):
         return None
-    details = told.get("prompt_tokens_details") or {}
-    cached = details.get("cached_tokens") if isinstance(details, dict) else None
-    counts = [told.get("prompt_tokens") or 0, told.get("completion_tokens") or 0, cached or 0]
+    details = told.get("prompt_tokens_details")
+    parts = details if isinstance(details, dict) else {}
+    counts = [told.get("prompt_tokens") or 0, told.get("completion_tokens") or 0]
+    counts += [parts.get(name) or 0 for name in ("cached_tokens", "cache_write_tokens", "cache_write_1h_tokens")]
     if not all(type(count) is int and 0 <= count < MAX_COUNT for count in counts):
         return None
     return Usage(*counts)

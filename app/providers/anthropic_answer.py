@@ -2,7 +2,8 @@
 
 Thinking, citations and the like have no place in that wire and are left out. Usage: Anthropic
 counts what its cache held, and what it wrote into it, apart from the other prompt tokens; here
-`prompt_tokens` is all of them, and `cached_tokens` what was read from the cache.
+`prompt_tokens` is all of them, `cached_tokens` what was read from the cache, `cache_write_tokens` what was
+written into it, and `cache_write_1h_tokens` the part of that which is kept for an hour and costs more.
 """
 
 import time
@@ -117,10 +118,15 @@ def _usage(usage: dict[str, Any]) -> dict[str, Any]:
     read = usage.get("cache_read_input_tokens") or 0
     written = usage.get("cache_creation_input_tokens") or 0
     prompt = (usage.get("input_tokens") or 0) + read + written
+    for_an_hour = (usage.get("cache_creation") or {}).get("ephemeral_1h_input_tokens") or 0
     generated = usage.get("output_tokens") or 0
     return {
         "prompt_tokens": prompt,
         "completion_tokens": generated,
         "total_tokens": prompt + generated,
-        "prompt_tokens_details": {"cached_tokens": read},
+        "prompt_tokens_details": {
+            "cached_tokens": read,
+            "cache_write_tokens": written,
+            **({"cache_write_1h_tokens": for_an_hour} if for_an_hour else {}),
+        },
     }

@@ -15,10 +15,11 @@ from app.providers.upstream import Upstream, drain
 class AnthropicPort(HostedModel):
     """A ModelPort. Chat alone: there is no text completion in this API."""
 
-    def __init__(self, upstream: Upstream, url: str, max_output_tokens: int) -> None:
+    def __init__(self, upstream: Upstream, url: str, max_output_tokens: int, *, caches_unasked: bool = False) -> None:
         super().__init__(upstream.health, max_output_tokens)
         self._upstream = upstream
         self._url = url
+        self._caches_unasked = caches_unasked
 
     async def stream(self, task: Task, body: dict[str, Any], request_id: str) -> AsyncGenerator[dict[str, Any], None]:
         """Chunks. Raises UpstreamFailed when the stream ends before the answer does."""
@@ -48,7 +49,12 @@ class AnthropicPort(HostedModel):
     def _payload(self, task: Task, body: dict[str, Any], *, stream: bool) -> dict[str, Any]:
         if task != "chat":
             raise InvalidRequest("this model answers chat requests only", param="model")
-        return anthropic_request(body, stream=stream, max_output_tokens=self._max_output_tokens)
+        return anthropic_request(
+            body,
+            stream=stream,
+            max_output_tokens=self._max_output_tokens,
+            caches_unasked=self._caches_unasked,
+        )
 
 
 def _translated(maker: ChunkMaker, event: dict[str, Any]) -> list[dict[str, Any]]:

@@ -3,7 +3,8 @@
 What has no counterpart there (`seed`, penalties, `logit_bias`, `logprobs`, vLLM's fields but `top_k`)
 is dropped; more than one choice is refused, because fewer answers than asked for would be wrong.
 A `json_schema` is Anthropic's structured output (`output_config.format`), which is exact; `json_object`
-has no counterpart and becomes a sentence of the system prompt.
+has no counterpart and becomes a sentence of the system prompt. Where a client wants the prompt cached
+(`anthropic_cache`), texts are cut there; without that they stay whole.
 """
 
 from typing import Any
@@ -11,31 +12,36 @@ from typing import Any
 import orjson
 
 from app.errors import InvalidRequest
+from app.providers.anthropic_cache import Breakpoints, mark_stable_part, text_blocks
 from app.providers.body import output_limit
 
 _JSON_OBJECT = "Answer with one JSON object and nothing else."
 _TOOL_CHOICES = {"auto": "auto", "required": "any", "none": "none"}
 
 
-def anthropic_request(body: dict[str, Any], *, stream: bool, max_output_tokens: int) -> dict[str, Any]:
-    """The body of `POST /messages`. Raises InvalidRequest for what cannot be said there."""
+def anthropic_request(
+    body: dict[str, Any], *, stream: bool, max_output_tokens: int, caches_unasked: bool = False
+) -> dict[str, Any]:
+    """The body of `POST /messages`. Raises InvalidRequest for what cannot be said there.
+
+    `caches_unasked`: let the stable part of the prompt be cached where the client says nothing about it.
+    """
     if (body.get("n") or 1) > 1:
         raise InvalidRequest("this model gives one choice: leave n out", param="n")
+    breakpoints = Breakpoints(body)
     request: dict[str, Any] = {
         "model": body["model"],
         "max_tokens": output_limit(body, max_output_tokens),
-        "messages": _turns(body["messages"]),
+        "messages": _turns(body["messages"], breakpoints),
         "stream": stream,
+        **breakpoints.control("request"),
     }
-    system = [message["content"] for message in body["messages"] if message["role"] in ("system", "developer")]
     answer_format = body.get("response_format") or {}
-    if answer_format.get("type") == "json_object":
-        system.append(_JSON_OBJECT)
     if answer_format.get("type") == "json_schema":
         schema = answer_format["json_schema"].get("schema") or {"type": "object"}
         request["output_config"] = {"format": {"type": "json_schema", "schema": schema}}
-    if system:
-        request["system"] = "\n\n".join(system)
+    if system := _system(body, breakpoints):
+        request["system"] = system
     if body.get("temperature") is not None:
         request["temperature"] = min(body["temperature"], 1.0)  # its scale ends at 1, OpenAI's at 2
     if body.get("top_p") is not None:
@@ -45,21 +51,35 @@ def anthropic_request(body: dict[str, Any], *, stream: bool, max_output_tokens: 
     if stop := body.get("stop"):
         request["stop_sequences"] = [stop] if isinstance(stop, str) else stop
     if tools := body.get("tools"):
-        request["tools"] = [_tool(tool["function"]) for tool in tools]
+        request["tools"] = [
+            {**_tool(tool["function"]), **breakpoints.control("tool", index)} for index, tool in enumerate(tools)
+        ]
         if choice := _tool_choice(body):
             request["tool_choice"] = choice
+    if caches_unasked and not breakpoints:
+        mark_stable_part(request)
     return request
 
 
-def _turns(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _system(body: dict[str, Any], breakpoints: Breakpoints) -> str | list[dict[str, Any]]:
+    """All system messages: one text, or blocks where they are cut."""
+    found = [(i, message) for i, message in enumerate(body["messages"]) if message["role"] in ("system", "developer")]
+    last = [_JSON_OBJECT] if (body.get("response_format") or {}).get("type") == "json_object" else []
+    if not any(breakpoints.in_text(index) for index, _ in found):
+        return "\n\n".join([*(message["content"] for _, message in found), *last])
+    blocks = [block for i, message in found for block in text_blocks(message["content"], breakpoints.in_text(i))]
+    return [*blocks, *({"type": "text", "text": text} for text in last)]
+
+
+def _turns(messages: list[dict[str, Any]], breakpoints: Breakpoints) -> list[dict[str, Any]]:
     """User and assistant in turn. Results of tools are the user's; neighbours of one role become one
     turn, since all results of one answer's calls belong into the turn after it."""
     turns: list[dict[str, Any]] = []
-    for message in messages:
+    for index, message in enumerate(messages):
         if message["role"] in ("system", "developer"):
             continue
         role = "assistant" if message["role"] == "assistant" else "user"
-        blocks = _blocks(message)
+        blocks = _blocks(message, index, breakpoints)
         if turns and turns[-1]["role"] == role:
             turns[-1]["content"] += blocks
         elif blocks:
@@ -67,17 +87,24 @@ def _turns(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return turns
 
 
-def _blocks(message: dict[str, Any]) -> list[dict[str, Any]]:
+def _blocks(message: dict[str, Any], index: int, breakpoints: Breakpoints) -> list[dict[str, Any]]:
     text = message.get("content") or message.get("refusal") or ""
+    cuts = breakpoints.in_text(index)
     if message["role"] == "tool":
-        return [{"type": "tool_result", "tool_use_id": message["tool_call_id"], "content": text}]
-    # An empty text block is an error there.
-    blocks: list[dict[str, Any]] = [{"type": "text", "text": text}] if text else []
-    for call in message.get("tool_calls") or ():
+        result = {"type": "tool_result", "tool_use_id": message["tool_call_id"]}
+        inside = [cut for cut in cuts if cut.at < len(text)]
+        return [
+            {
+                **result,
+                "content": text_blocks(text, inside) if inside else text,
+                **breakpoints.control("text", index, len(text)),
+            }
+        ]
+    blocks = text_blocks(text, cuts)
+    for number, call in enumerate(message.get("tool_calls") or ()):
         function = call["function"]
-        blocks.append(
-            {"type": "tool_use", "id": call["id"], "name": function["name"], "input": _arguments(function["arguments"])}
-        )
+        use = {"type": "tool_use", "id": call["id"], "name": function["name"]}
+        blocks.append({**use, "input": _arguments(function["arguments"]), **breakpoints.control("call", index, number)})
     return blocks
 
 

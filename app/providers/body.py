@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from app.pipeline.cache_breakpoints import FIELD as CACHE_BREAKPOINTS
 from app.pipeline.ports import Task
 from app.providers.presets import Facts
 
@@ -11,7 +12,8 @@ def body_for(facts: Facts, task: Task, body: dict[str, Any], *, stream: bool, ma
 
     A request that sets no limit gets `max_output_tokens`: what it may cost was reserved by that.
     """
-    shaped = {name: value for name, value in body.items() if value is not None and name not in facts.drops}
+    drops = {*facts.drops, CACHE_BREAKPOINTS}  # Anthropic's
+    shaped = {name: value for name, value in body.items() if value is not None and name not in drops}
     limit = output_limit(shaped, max_output_tokens)
     for name in ("max_tokens", "max_completion_tokens", "stream", "stream_options"):
         shaped.pop(name, None)

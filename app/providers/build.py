@@ -103,7 +103,9 @@ class _Provider:
         if self.upstream is None:
             return LiteLLMPort(load_sdk(), self.health, self.key, self.base_url or None, model.max_output_tokens)
         if dialect == "anthropic":
-            return AnthropicPort(self.upstream, f"{self.base_url}/messages", model.max_output_tokens)
+            caches_unasked = self.config.prompt_caching == "auto"
+            url = f"{self.base_url}/messages"
+            return AnthropicPort(self.upstream, url, model.max_output_tokens, caches_unasked=caches_unasked)
         url_for = _azure_url(self.base_url, self.config.api_version) if dialect == "azure" else _url(self.base_url)
         return OpenAIPort(self.upstream, self.facts, url_for, model.max_output_tokens)
 

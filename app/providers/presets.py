@@ -32,6 +32,9 @@ VLLM_FIELDS = frozenset(
         "priority",
     }
 )
+# How OpenAI caches prompts. Unknown fields are refused by some, so others do not get them.
+CACHE_FIELDS = frozenset({"prompt_cache_key", "prompt_cache_retention"})
+_DROPS = VLLM_FIELDS | CACHE_FIELDS
 _SAMPLERS = frozenset({"top_k", "min_p", "repetition_penalty"})
 
 
@@ -45,7 +48,7 @@ class Facts:
     tokens_field: str = "max_tokens"  # what bounds a chat answer
     stream_usage: bool = True  # takes stream_options
     developer_role: bool = False  # else such messages become system messages
-    drops: frozenset[str] = VLLM_FIELDS
+    drops: frozenset[str] = _DROPS
     renames: Mapping[str, str] | None = None
     message_names: bool = True  # takes messages[].name
     request_id_header: str = "x-request-id"
@@ -57,6 +60,7 @@ PRESETS: Mapping[Preset, Facts] = {
     "openai": Facts(
         "https://api.openai.com/v1",
         key_variable="OPENAI_API_KEY",
+        drops=VLLM_FIELDS,
         tokens_field="max_completion_tokens",
         developer_role=True,
         request_id_header="x-client-request-id",
@@ -64,6 +68,7 @@ PRESETS: Mapping[Preset, Facts] = {
     "azure": Facts(
         dialect="azure",
         key_variable="AZURE_OPENAI_API_KEY",
+        drops=VLLM_FIELDS,
         tokens_field="max_completion_tokens",
         developer_role=True,
         request_id_header="x-ms-client-request-id",
@@ -72,13 +77,13 @@ PRESETS: Mapping[Preset, Facts] = {
     "gemini": Facts(
         "https://generativelanguage.googleapis.com/v1beta/openai",
         key_variable="GEMINI_API_KEY",
-        drops=VLLM_FIELDS | {"seed", "frequency_penalty", "presence_penalty", "logit_bias", "parallel_tool_calls"},
+        drops=_DROPS | {"seed", "frequency_penalty", "presence_penalty", "logit_bias", "parallel_tool_calls"},
     ),
     "mistral": Facts(
         "https://api.mistral.ai/v1",
         key_variable="MISTRAL_API_KEY",
         stream_usage=False,
-        drops=VLLM_FIELDS | {"logit_bias", "logprobs", "top_logprobs"},
+        drops=_DROPS | {"logit_bias", "logprobs", "top_logprobs"},
         renames={"seed": "random_seed"},
         message_names=False,
     ),
@@ -86,15 +91,13 @@ PRESETS: Mapping[Preset, Facts] = {
         "https://api.groq.com/openai/v1",
         key_variable="GROQ_API_KEY",
         tokens_field="max_completion_tokens",
-        drops=VLLM_FIELDS | {"logit_bias", "logprobs", "top_logprobs"},
+        drops=_DROPS | {"logit_bias", "logprobs", "top_logprobs"},
         message_names=False,
     ),
-    "together": Facts("https://api.together.xyz/v1", key_variable="TOGETHER_API_KEY", drops=VLLM_FIELDS - _SAMPLERS),
-    "openrouter": Facts(
-        "https://openrouter.ai/api/v1", key_variable="OPENROUTER_API_KEY", drops=VLLM_FIELDS - _SAMPLERS
-    ),
-    "ollama": Facts("http://localhost:11434/v1", drops=frozenset({"priority"})),
-    "tgi": Facts("http://localhost:8080/v1", drops=frozenset({"priority"})),
-    "vllm": Facts("http://localhost:8000/v1", drops=frozenset(), developer_role=True),
+    "together": Facts("https://api.together.xyz/v1", key_variable="TOGETHER_API_KEY", drops=_DROPS - _SAMPLERS),
+    "openrouter": Facts("https://openrouter.ai/api/v1", key_variable="OPENROUTER_API_KEY", drops=_DROPS - _SAMPLERS),
+    "ollama": Facts("http://localhost:11434/v1", drops=CACHE_FIELDS | {"priority"}),
+    "tgi": Facts("http://localhost:8080/v1", drops=CACHE_FIELDS | {"priority"}),
+    "vllm": Facts("http://localhost:8000/v1", drops=CACHE_FIELDS, developer_role=True),
     "litellm": Facts(dialect="litellm"),
 }

@@ -26,7 +26,9 @@ class Usage:
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
-    cached_tokens: int = 0  # of the prompt, found in the engine's prefix cache
+    cached_tokens: int = 0  # of the prompt, found in the engine's prefix cache or the provider's
+    written_tokens: int = 0  # of the prompt, written into the provider's
+    written_1h_tokens: int = 0  # of those, to be kept for an hour
 
 
 @dataclass(frozen=True, slots=True)

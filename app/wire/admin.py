@@ -112,3 +112,16 @@ class RotateKey(Wire):
     """`POST /admin/v1/keys/{id}/rotate`."""
 
     grace_s: Annotated[float, Field(ge=0, le=MAX_GRACE_S, allow_inf_nan=False)] = 0
+
+
+class PurgeCache(Wire):
+    """`POST /admin/v1/cache/purge`: one tenant's answers, or everybody's."""
+
+    tenant: Id | None = None
+    all: bool = False
+
+    @model_validator(mode="after")
+    def _names_one(self) -> Self:
+        if self.all == (self.tenant is not None):
+            raise ValueError("give tenant, or all: true")
+        return self

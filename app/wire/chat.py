@@ -10,9 +10,18 @@ from app.wire.extension import Extension
 JsonSchema = dict[str, Any]
 
 
+class CacheControl(Wire):
+    """Anthropic's mark for a prompt cache, where clients of OpenAI's wire put it too. Only Anthropic gets it: other
+    providers and the engine's prefix cache find prefixes by themselves."""
+
+    type: Literal["ephemeral"]
+    ttl: Literal["5m", "1h"] | None = None
+
+
 class TextPart(Wire):
     type: Literal["text"]
     text: Text
+    cache_control: CacheControl | None = None
 
 
 class FunctionCall(Wire):
@@ -24,6 +33,7 @@ class ToolCall(Wire):
     id: Identifier
     type: Literal["function"]
     function: FunctionCall
+    cache_control: CacheControl | None = None
 
 
 class Message(Wire):
@@ -35,6 +45,7 @@ class Message(Wire):
     tool_calls: Annotated[list[ToolCall], Field(min_length=1, max_length=128)] | None = None
     tool_call_id: Identifier | None = None
     refusal: Text | None = None
+    cache_control: CacheControl | None = None
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -64,6 +75,7 @@ class Function(Wire):
 class Tool(Wire):
     type: Literal["function"]
     function: Function
+    cache_control: CacheControl | None = None
 
 
 class SchemaFormat(Wire):
@@ -96,6 +108,10 @@ class ChatRequest(Sampling):
     tool_choice: Literal["none", "auto", "required"] | NamedFunction | None = None
     parallel_tool_calls: bool | None = None
     response_format: ResponseFormat | None = None
+    # How a provider caches prompts. None of it changes an answer.
+    cache_control: CacheControl | None = None
+    prompt_cache_key: Annotated[str, Field(max_length=256)] | None = None
+    prompt_cache_retention: Literal["in_memory", "24h"] | None = None
     # Accepted because clients send them; they change nothing here.
     metadata: Metadata | None = None
     store: Literal[False] | None = None

@@ -5,18 +5,11 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from app.wire.base import Identifier, Name, Stop, Text, Tokens, Wire
-from app.wire.chat import JsonSchema
+from app.wire.chat import CacheControl, JsonSchema
 from app.wire.extension import Extension
 from app.wire.unsupported import kind, refused, told_by_type
 
 ToolName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
-
-
-class CacheControl(Wire):
-    """A mark for a prompt cache. Accepted and not used: the engine's prefix cache finds prefixes by itself."""
-
-    type: Literal["ephemeral"]
-    ttl: Literal["5m", "1h"] | None = None
 
 
 class DirectCaller(Wire):
@@ -141,8 +134,9 @@ class MessagesInput(Wire):
     tool_choice: ToolChoice | None = None
     output_config: OutputConfig | None = None
 
-    # Accepted only where they ask for what happens anyway.
     cache_control: CacheControl | None = None
+
+    # Accepted only where they ask for what happens anyway.
     thinking: Thinking | None = None
     speed: Annotated[Literal["standard"] | None, refused("there is one speed", but=("standard",))] = None
 

@@ -182,11 +182,13 @@ class ResponsesRequest(Wire):
     safety_identifier: Hint | None = None
     sextant: Extension = Extension()
 
+    # How a provider caches prompts. None of it changes an answer.
+    prompt_cache_key: Hint | None = None
+    prompt_cache_retention: Literal["in_memory", "24h"] | None = None
+
     # Accepted because clients send them; they change nothing here. No answer is stored, whatever
     # `store` says, and the answer says so.
     store: bool | None = None
-    prompt_cache_key: Hint | None = None
-    prompt_cache_retention: Literal["in_memory", "24h"] | None = None
     max_tool_calls: Annotated[int, Field(ge=1)] | None = None  # of built-in tools, and there are none
     include: Annotated[list[Includable], Field(max_length=16)] | None = None
     reasoning: Reasoning | None = None

@@ -36,6 +36,7 @@ class Fleet:
 
     stack: Stack
     admin: httpx.Client
+    replicas: int = REPLICAS
 
     def create_key(self, **settings: Any) -> tuple[str, str]:
         """A new key's id and secret, known to every replica."""
@@ -67,12 +68,14 @@ class Fleet:
 
     def heal(self) -> None:
         """Wait until all replicas are back and ready."""
-        eventually(lambda: len(self.ingresses()) == REPLICAS and self._is_ready())
+        eventually(lambda: len(self.ingresses()) == self.replicas and self._is_ready())
 
     def _is_ready(self) -> bool:
         try:
             # Each replica must have answered: the proxy takes turns.
-            return all(httpx.get(f"{self.stack.url}/readyz", timeout=5).status_code == 200 for _ in range(2 * REPLICAS))
+            return all(
+                httpx.get(f"{self.stack.url}/readyz", timeout=5).status_code == 200 for _ in range(2 * self.replicas)
+            )
         except httpx.HTTPError:
             return False
 
@@ -139,7 +142,7 @@ def provider(*arguments: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
 
 
 @contextmanager
-def fleet(home: Path, args: dict[str, Any]) -> Iterator[Fleet]:
+def fleet(home: Path, args: dict[str, Any], replicas: int = REPLICAS) -> Iterator[Fleet]:
     """A stack without models of its own; `args` are the configuration's."""
     home.mkdir(parents=True)
     documents = home / "documents"
@@ -157,7 +160,7 @@ def fleet(home: Path, args: dict[str, Any]) -> Iterator[Fleet]:
                         "name": "sextant",
                         "route_prefix": "/",
                         "import_path": "deployments.application:build_app",
-                        "args": {"gateway": {"replicas": REPLICAS}, "guard": {"enabled": False}, **args},
+                        "args": {"gateway": {"replicas": replicas}, "guard": {"enabled": False}, **args},
                     }
                 ],
             }
@@ -168,7 +171,7 @@ def fleet(home: Path, args: dict[str, Any]) -> Iterator[Fleet]:
     with httpx.Client(
         base_url=f"{stack.url}/admin/v1", headers={"authorization": f"Bearer {admin_key}"}, timeout=30
     ) as admin:
-        running = Fleet(stack, admin)
+        running = Fleet(stack, admin, replicas)
         running.heal()
         yield running
     stop_stack(stack)

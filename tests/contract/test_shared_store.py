@@ -10,13 +10,16 @@ from pathlib import Path
 import pytest
 
 from app.cache.embedded import EmbeddedValkey, socket_path
+from app.cache.exact import Entry, ExactCache
 from app.cache.store import SharedStore
+from app.config import CacheConfig
 from app.retrieval.embedded_store import EmbeddedStore
 from app.retrieval.knowledge import Knowledge, PublishedVersions
 from app.retrieval.points import describe
 from app.retrieval.types import Chunk, KnowledgeBase, Vector
 from tests.contract.test_vector_stores import DIMENSIONS, chunks, vector
-from tests.unit.fakes import DictStore
+from tests.unit.cache.dict_store import DictStore
+from tests.unit.fakes import whole_answer
 
 
 @pytest.fixture
@@ -67,6 +70,69 @@ async def test_forgets_after_the_time_to_live(store: SharedStore) -> None:
     deadline = time.monotonic() + 5
     while await store.get("k") is not None:
         assert time.monotonic() < deadline
+
+
+async def test_gives_several_at_once_and_removes_by_name_and_by_beginning(store: SharedStore) -> None:
+    for number in range(2500):
+        assert await store.put(f"a:{number}", b"%d" % number, 60)
+    assert await store.insist("b:0", b"kept")
+    assert await store.get_many(["a:7", "nothing", "b:0"]) == [b"7", None, b"kept"]
+    assert await store.remove("a:7")
+    assert await store.get_many(["a:7", "a:8"]) == [None, b"8"]
+    assert await store.remove_all("a:") == 2499
+    assert await store.remove_all("a:") == 0
+    assert await store.get("b:0") == b"kept"
+
+
+async def test_a_key_has_one_owner_until_it_is_given_back_or_its_time_is_up(store: SharedStore) -> None:
+    assert await store.claim("k", b"me", 60) is None
+    assert await store.claim("k", b"you", 60) == b"me"
+    assert await store.claim("k", b"me", 0.05) == b"me"  # from now on for that long
+    deadline = time.monotonic() + 5
+    while (holder := await store.claim("k", b"you", 60)) is not None:
+        assert holder == b"me"
+        assert time.monotonic() < deadline
+    assert await store.release("k", b"me")
+    assert await store.get("k") == b"you"
+    assert await store.release("k", b"you")
+    assert await store.get("k") is None
+
+
+async def test_one_of_many_gets_it(store: SharedStore) -> None:
+    holders = await asyncio.gather(*(store.claim("k", b"%d" % number, 60) for number in range(50)))
+    assert holders.count(None) == 1
+    assert set(holders) - {None} == {b"%d" % holders.index(None)}
+
+
+async def test_the_exact_cache_over_it(store: SharedStore) -> None:
+    def replica() -> ExactCache:
+        return ExactCache(CacheConfig(stale_s=60), store, b"hash key")
+
+    cache, entry = replica(), Entry(whole_answer("chat", {"model": "m"}, "Hello."), ("Hel", "lo."))
+    for tenant in ("acme", "other"):
+        cache.keep(tenant, "k", entry, alias="before")
+    await cache.kept()
+    assert cache.counters.stored == 4
+    for key in ("k", "before"):
+        found = await replica().look_up("acme", key)
+        assert found is not None
+        assert (found.entry, found.tier, found.key, found.is_stale) == (entry, "store", "k", False)
+    [name] = [name async for name in store._client.scan_iter(match="sextant:exact:entry:*:k", count=10)][:1]
+    assert 3600 < await store._client.ttl(name) <= 3660  # fresh for an hour, kept for a minute more
+
+    other = replica()
+    following = asyncio.create_task(other.follow())
+    assert await other.look_up("acme", "k") is not None
+    assert await cache.purge("acme") == 2
+    purged = time.monotonic()
+    while await other.look_up("acme", "k") is not None:
+        assert time.monotonic() - purged < 1
+        await asyncio.sleep(0.01)
+    assert await replica().look_up("acme", "k") is None
+    assert await replica().look_up("other", "before") is not None
+    assert await cache.purge(None) == 2
+    assert await replica().look_up("other", "before") is None
+    following.cancel()
 
 
 async def test_an_embedded_server_keeps_its_data_over_a_restart_and_is_taken_over(tmp_path: Path) -> None:

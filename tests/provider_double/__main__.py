@@ -17,6 +17,7 @@ def main() -> None:
     parser.add_argument("--delay-ms", type=float, default=0, help="between two tokens")
     parser.add_argument("--key", help="the only key that it accepts")
     parser.add_argument("--cached-tokens", type=int, default=0, help="tokens of a prompt reported as cached")
+    parser.add_argument("--varied", action="store_true", help="another question gets another answer")
     parser.add_argument("--seed", type=int, default=0, help="of faults with a share")
     uvloop.run(serve(**vars(parser.parse_args())))
 

@@ -1,10 +1,14 @@
 """What a double says to a request, whatever the wire: words, a tool call, or JSON after a schema."""
 
+import hashlib
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
 import orjson
+
+from tests.provider_double.prompt_cache import Counted, PromptCache
 
 Wire = Literal["chat", "completions", "messages"]
 
@@ -23,6 +27,8 @@ class Answer:
     prompt_tokens: int
     cached_tokens: int
     choices: int = 1
+    written_tokens: int = 0  # of the prompt, into its cache; Anthropic's wire tells
+    written_1h_tokens: int = 0
 
     @property
     def generated(self) -> int:
@@ -39,8 +45,11 @@ class Answer:
         }
 
 
-def answer_to(wire: Wire, body: dict[str, Any], limit: int, cached_tokens: int) -> Answer:
-    """Make the answer: at most `limit` tokens, or fewer if the request says so."""
+def answer_to(
+    wire: Wire, body: dict[str, Any], limit: int, cached_tokens: int, cache: PromptCache, *, varied: bool = False
+) -> Answer:
+    """Make the answer: at most `limit` tokens, or fewer if the request says so. `varied`: it begins with a number
+    that is another one for another question."""
     asked = body.get("max_completion_tokens") or body.get("max_tokens") or limit
     count = min(limit, asked)
     tool = _tool_to_call(wire, body)
@@ -51,16 +60,33 @@ def answer_to(wire: Wire, body: dict[str, Any], limit: int, cached_tokens: int) 
     elif schema:
         tokens, finish = _pieces(orjson.dumps(_example(schema)).decode()), "stop"
     else:
-        tokens = _words(count)
+        tokens = (f"{_number_of(body)} ", *_words(count - 1)) if varied else _words(count)
     prompt_tokens = _count_words(body)
-    cached = min(cached_tokens, prompt_tokens)
-    name = tool[0] if tool else None
-    return Answer(wire, body.get("model", ""), tokens, finish, name, prompt_tokens, cached, body.get("n") or 1)
+    counted = cache.count(body) if wire == "messages" else Counted()
+    return Answer(
+        wire=wire,
+        model=body.get("model", ""),
+        tokens=tokens,
+        finish=finish,
+        tool=tool[0] if tool else None,
+        prompt_tokens=prompt_tokens,
+        cached_tokens=counted.read or min(cached_tokens, prompt_tokens),
+        choices=body.get("n") or 1,
+        written_tokens=counted.written,
+        written_1h_tokens=counted.written_1h,
+    )
 
 
 @lru_cache(1024)
 def _words(count: int) -> tuple[str, ...]:
     return tuple(WORDS[place % len(WORDS)] + " " for place in range(count))
+
+
+def _number_of(body: dict[str, Any]) -> int:
+    """The same for questions of the same words, whatever their case and order; "please" is none."""
+    last = (body.get("messages") or [{"content": str(body.get("prompt"))}])[-1].get("content")
+    words = sorted(set(re.findall(r"\w+", str(last).lower())) - {"please"})
+    return int.from_bytes(hashlib.blake2b(" ".join(words).encode(), digest_size=3).digest(), "big")
 
 
 def _pieces(text: str) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ import orjson
 from tests.provider_double.answers import Answer, answer_to
 from tests.provider_double.faults import MID_STREAM, REFUSALS, Fault, FaultBox
 from tests.provider_double.http import JSON, SSE, Request, chunk, head, wire_of
+from tests.provider_double.prompt_cache import PromptCache
 from tests.provider_double.refusals import error_event, refusal
 from tests.provider_double.seen import Received, Seen
 from tests.provider_double.wires import events, whole
@@ -22,8 +23,10 @@ class Behaviour(Protocol):
     """What a connection asks of its double."""
 
     tokens: int
+    varied: bool
     delay_s: float
     cached_tokens: int
+    prompt_cache: PromptCache
     key: str | None
     seen: Seen
     faults: FaultBox
@@ -118,7 +121,8 @@ class Connection(asyncio.Protocol):
             headers = b"" if wait is None else b"retry-after: %d\r\n" % wait
             self._send(*refusal(wire, fault.kind, model, request.key), headers)
             return
-        answer = answer_to(wire, body, self._double.tokens, self._double.cached_tokens)
+        double = self._double
+        answer = answer_to(wire, body, double.tokens, double.cached_tokens, double.prompt_cache, varied=double.varied)
         is_stream = bool(body.get("stream"))
         if not fault and not self._double.delay_s and answer.generated < PACED_FROM:
             self._send(200, b"".join(_flat(answer)), kind=SSE) if is_stream else self._send(200, whole(answer))

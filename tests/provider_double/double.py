@@ -7,15 +7,17 @@ from typing import Any, Self
 
 from tests.provider_double.connection import Connection
 from tests.provider_double.faults import Fault, FaultBox
+from tests.provider_double.prompt_cache import PromptCache
 from tests.provider_double.seen import Seen
 
 
 class ProviderDouble:
     """A hosted provider, in this process or behind `python -m tests.provider_double`.
 
-    `tokens`: length of an answer, unless the request allows fewer. `delay_ms`: between two tokens.
-    `key`: the only key that it accepts; None: any. `cached_tokens`: how many of a prompt's tokens
-    it reports as found in its cache. `seed`: of the dice that faults with a share throw.
+    `tokens`: length of an answer, unless the request allows fewer. `delay_ms`: between two tokens. `varied`:
+    another question gets another answer. `key`: the only key that it accepts; None: any. `cached_tokens`: how
+    many of a prompt's tokens it reports as found in its cache; what a client marks for Anthropic's cache is
+    counted by itself. `seed`: of the dice that faults with a share throw.
     """
 
     def __init__(
@@ -25,6 +27,7 @@ class ProviderDouble:
         delay_ms: float = 0,
         key: str | None = None,
         cached_tokens: int = 0,
+        varied: bool = False,
         seed: int = 0,
         host: str = "127.0.0.1",
         port: int = 0,
@@ -34,6 +37,8 @@ class ProviderDouble:
         self.delay_s = delay_ms / 1000
         self.key = key
         self.cached_tokens = cached_tokens
+        self.varied = varied
+        self.prompt_cache = PromptCache()
         self.seen = Seen()
         self.faults = FaultBox(seed)
         self._host, self._port, self._unix = host, port, unix

@@ -144,12 +144,16 @@ def _anthropic_reason(finish: str) -> str:
     return {"stop": "end_turn", "length": "max_tokens", "tool": "tool_use"}[finish]
 
 
-def _anthropic_input(answer: Answer) -> dict[str, int]:
-    """Anthropic counts what the cache held apart from the rest."""
+def _anthropic_input(answer: Answer) -> dict[str, Any]:
+    """Anthropic counts what the cache held, and what was written into it, apart from the rest."""
     return {
-        "input_tokens": answer.prompt_tokens - answer.cached_tokens,
+        "input_tokens": answer.prompt_tokens - answer.cached_tokens - answer.written_tokens,
         "cache_read_input_tokens": answer.cached_tokens,
-        "cache_creation_input_tokens": 0,
+        "cache_creation_input_tokens": answer.written_tokens,
+        "cache_creation": {
+            "ephemeral_5m_input_tokens": answer.written_tokens - answer.written_1h_tokens,
+            "ephemeral_1h_input_tokens": answer.written_1h_tokens,
+        },
     }
 
 

@@ -13,17 +13,19 @@ from app.batches.batch_records import BatchRecords
 from app.batches.file_records import FileRecords
 from app.batches.files import FileStore
 from app.batches.service import BatchService
-from app.cache.desk import CacheUse
+from app.cache.admin import CacheAdmin
 from app.cache.exact import ExactCache
+from app.cache.use import CacheUse
 from app.config import Secrets, StackConfig
 from app.gateway.gateway import Gateway, Pipelines
 from app.gateway.health import Dependency, ReadinessCheck
 from app.ledger.ledger import Ledger
+from app.pipeline.desks import Identity
 from app.pipeline.dispatching import Dispatching
 from app.pipeline.embeddings import EmbeddingPipeline
 from app.pipeline.flight import Flight
 from app.pipeline.output import content_of
-from app.pipeline.pipeline import Identity, Pipeline, Reply, Stages
+from app.pipeline.pipeline import Pipeline, Reply, Stages
 from app.pipeline.ports import ModelPort
 from app.pipeline.route import Router
 from app.pipeline.tokenize import TokenizePipeline
@@ -36,7 +38,17 @@ from app.routing.shed import Shedder
 from app.sql.database import database_url, open_database
 from app.wire.chat import ChatRequest
 from app.wire.completions import CompletionRequest
-from tests.unit.fakes import DictStore, FakeEmbed, FakeGuard, FakeLedger, FakeModel, FakeSearch, FakeVersions, Recorder
+from tests.unit.cache.dict_store import DictStore
+from tests.unit.fakes import (
+    FakeEmbed,
+    FakeGuard,
+    FakeLedger,
+    FakeModel,
+    FakeSearch,
+    FakeSemantic,
+    FakeVersions,
+    Recorder,
+)
 
 API_KEY, ADMIN_KEY = "sk-test", "sk-admin-test"
 PROMPTS = {
@@ -75,13 +87,14 @@ class Bench:
         self.store = DictStore()
         self.recorder = Recorder()
         self.ledger = FakeLedger()
+        self.semantic: FakeSemantic | None = None
         self.identity = Identity(b"hash key", "policy-1", dict.fromkeys(config.model_ids, "rev-1"))
         self.dependencies: Mapping[str, Dependency] = {}
         self.forget()
 
     def forget(self) -> None:
         """Empty the memory tier: the next look-up goes to the shared store."""
-        self._cache = ExactCache(self.config.cache, self.store)
+        self._cache = ExactCache(self.config.cache, self.store, self.identity.hash_key)
 
     @property
     def pipelines(self) -> Pipelines:
@@ -100,6 +113,7 @@ class Bench:
                 self.config.gateway.request_timeout_s,
             ),
             prompts=PromptBook(self.config.prompts, names, None),
+            semantic=self.semantic,
         )
         return Pipelines(
             chat=Pipeline(self.config, stages, self.identity),
@@ -130,6 +144,7 @@ class Bench:
             ledger=cast(Ledger, self.ledger),
             pipelines=self.pipelines,
             batches=BatchService(self.config.batches, FileRecords(engine), BatchRecords(engine), files),
+            cache_admin=CacheAdmin(self._cache, None, "bench"),
             shedder=Shedder(self.config.gateway.max_in_progress, self.config.gateway.batch_share),
             listeners=[self.recorder],
             readiness=ReadinessCheck(self.dependencies),
@@ -152,10 +167,17 @@ class Bench:
         fields = {"messages": [{"role": "user", "content": content}], **fields}
         return await self.send(fields, self.flight(tenant=tenant), use)
 
-    async def send(self, fields: dict[str, Any], flight: Flight, use: CacheUse | None = None) -> Reply:
-        """A chat request in this flight."""
+    async def send(
+        self,
+        fields: dict[str, Any],
+        flight: Flight,
+        use: CacheUse | None = None,
+        pipeline: Pipeline | None = None,
+    ) -> Reply:
+        """A chat request in this flight, through a pipeline of its own unless one is given."""
         usual = {"model": "m", "messages": [{"role": "user", "content": "Hi there."}], "temperature": 0}
-        return await self.pipeline.answer(ChatRequest.model_validate({**usual, **fields}), flight, use or CacheUse())
+        request = ChatRequest.model_validate({**usual, **fields})
+        return await (pipeline or self.pipeline).answer(request, flight, use or CacheUse())
 
     async def answer(self, content: str = "Hi there.", **fields: Any) -> dict[str, Any]:
         """A whole answer."""

@@ -3,15 +3,15 @@
 import asyncio
 import hashlib
 import threading
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from valkey.asyncio import Valkey
 
 from app.accounts.types import Caller
-from app.cache.store import SharedStore
+from app.cache.desk import Place
+from app.cache.semantic.types import Decision, Proposal, Source
 from app.errors import BudgetExceeded, SextantError
 from app.guard.types import Finding, Screened
 from app.ledger.types import UsageRow
@@ -101,9 +101,50 @@ class FakeSearch:
         return True
 
 
-def passage(text: str, score: float = 0.9, document: str = "guide.md", ordinal: int = 0) -> Passage:
+@dataclass
+class FakeSemantic:
+    """Finds, for each question, the proposal that `near` has of it; keeps what it is told."""
+
+    near: dict[str, Callable[[], Proposal]] = field(default_factory=dict)
+    says: bool | None = True  # what a comparison comes to
+    error: Exception | None = None
+    asked: list[Place] = field(default_factory=list)
+    remembered: list[Place] = field(default_factory=list)
+    compared: list[tuple[str, str, str]] = field(default_factory=list)  # old answer, new answer, source
+    forgotten: list[str] = field(default_factory=list)
+
+    async def find(self, place: Place, vector: Vector | None) -> tuple[Vector, Proposal | None]:
+        self.asked.append(place)
+        if self.error:
+            raise self.error
+        found = self.near.get(place.question)
+        return vector_of(place.question) if vector is None else vector, found() if found else None
+
+    async def remember(self, place: Place, vector: Vector | None, ttl_s: float) -> None:
+        self.remembered.append(place)
+
+    async def compare(self, place: Place, proposal: Proposal, old: str, new: str, source: Source) -> bool | None:
+        self.compared.append((old, new, source))
+        return self.says
+
+    async def forget(self, entry_id: str) -> None:
+        self.forgotten.append(entry_id)
+
+    def propose(self, question: str, decision: Decision = "serve", *, of: int = 0, is_audited: bool = False) -> None:
+        """From now on, propose for `question` the entry that was remembered as number `of`."""
+        self.near[question] = lambda: Proposal(
+            "entry-1", self.remembered[of].key, 0.97, 0.99, decision, "", is_audited=is_audited
+        )
+
+
+def passage(
+    text: str, score: float = 0.9, document: str = "guide.md", ordinal: int = 0, content_hash: str = ""
+) -> Passage:
     """A passage of the default tenant."""
-    return Passage(Chunk(document, "default", ordinal, text, 0, len(text), title="Guide", heading="Ports"), score)
+    chunk = Chunk(
+        document, "default", ordinal, text, 0, len(text), title="Guide", heading="Ports", content_hash=content_hash
+    )
+    return Passage(chunk, score)
 
 
 @dataclass
@@ -212,29 +253,6 @@ def whole_answer(task: Task, body: Mapping[str, Any], text: str, finish_reason: 
 
 def _copy(part: Mapping[str, Any]) -> dict[str, Any]:
     return {name: dict(value) if isinstance(value, dict) else value for name, value in part.items()}
-
-
-class DictStore(SharedStore):
-    """A shared store in a dict."""
-
-    def __init__(self) -> None:
-        super().__init__(Valkey(), timeout_ms=50)
-        self.values: dict[str, bytes] = {}
-
-    async def get(self, key: str) -> bytes | None:
-        return self.values.get(key)
-
-    async def put(self, key: str, value: bytes, ttl_s: float | None) -> bool:
-        self.values[key] = value
-        return True
-
-    async def ping(self) -> bool:
-        return True
-
-    @property
-    def text(self) -> str:
-        """All keys and values."""
-        return "\n".join(f"{key} {value.decode()}" for key, value in self.values.items())
 
 
 class FakeReservation:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from app.cache.desk import CacheUse
+from app.cache.use import CacheUse
 from app.config import PriceConfig
 from app.errors import InvalidRequest, Unavailable
 from app.routing.target import Target

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from app.cache.desk import CacheUse
+from app.cache.use import CacheUse
 from tests.unit.bench import Bench, text_of
 from tests.unit.conftest import MakeBench
 from tests.unit.fakes import passage
@@ -47,14 +47,25 @@ async def test_a_replayed_stream_keeps_the_original_pieces(bench: Bench) -> None
     assert then[0]["sextant"] == {"citations": [], "cache": "exact"}
 
 
-async def test_a_replay_has_an_id_of_its_own_and_the_usage_of_the_answer(bench: Bench) -> None:
+async def test_a_replay_has_an_id_of_its_own_and_says_that_nothing_was_computed_for_it(bench: Bench) -> None:
     first, then = await bench.answer(), await bench.answer()
 
     assert then["id"] != first["id"]
     assert then["id"].startswith("chatcmpl-")
-    assert then["usage"] == first["usage"]
+    assert then["usage"] == {**first["usage"], "prompt_tokens_details": {"cached_tokens": 11}}
     assert (first["sextant"]["cache"], then["sextant"]["cache"]) == ("miss", "exact")
-    assert bench.recorder.events[0].usage == bench.recorder.events[1].usage
+    assert then["sextant"]["cost_usd"] == 0.0
+    assert [event.usage.cached_tokens for event in bench.recorder.events] == [4, 11]
+    assert bench.ledger.rows[-1].cost_nano == 0
+
+
+async def test_a_hit_tells_its_age_and_its_tier(bench: Bench) -> None:
+    await bench.answer()
+    flight = bench.flight()
+    await bench.send({}, flight)
+
+    headers = flight.headers()
+    assert (headers["x-sextant-cache"], headers["x-sextant-cache-tier"], headers["age"]) == ("exact", "memory", "0")
 
 
 async def test_text_completions_replay_too(bench: Bench) -> None:
@@ -161,27 +172,47 @@ async def test_a_change_of_a_prompt_makes_the_entries_of_its_alias_unreachable(b
     assert states(bench) == ["miss", "miss", "miss", "exact"]
 
 
-async def test_a_change_of_the_documents_makes_the_answers_from_them_unreachable(bench: Bench) -> None:
+async def test_a_change_of_a_document_makes_the_answers_from_it_unreachable(bench: Bench) -> None:
     bench.search.passages["default"] = [passage("The port is 8000.")]
     await bench.answer(model="docs")
     await bench.answer(model="m")
     bench.versions.version = "kb-2"
+    bench.search.passages["default"] = [passage("The port is 9000.", content_hash="new")]
     await bench.answer(model="docs")
     await bench.answer(model="m")  # drew on no documents
 
     assert states(bench) == ["miss", "miss", "miss", "exact"]
 
 
-async def test_while_the_state_of_the_documents_is_unknown_the_cache_is_left_alone(bench: Bench) -> None:
+async def test_a_change_of_other_documents_changes_nothing(bench: Bench) -> None:
+    bench.search.passages["default"] = [passage("The port is 8000.")]
+    await bench.answer(model="docs")
+    bench.versions.version = "kb-2"
+    await bench.answer(model="docs")
+
+    assert states(bench) == ["miss", "exact"]
+    assert len(bench.search.calls) == 2  # only then is it known that nothing has changed
+    assert len(bench.model.bodies) == 1
+
+
+async def test_an_answer_from_documents_is_found_without_a_search_as_long_as_none_has_changed(bench: Bench) -> None:
+    bench.search.passages["default"] = [passage("The port is 8000.")]
+    for _ in range(3):
+        await bench.answer(model="docs")
+
+    assert states(bench) == ["miss", "exact", "exact"]
+    assert len(bench.search.calls) == 1
+
+
+async def test_while_documents_change_an_answer_is_known_by_its_passages(bench: Bench) -> None:
     await bench.answer(model="docs")
     bench.versions.version = None
-    entries = dict(bench.store.values)
 
     await bench.answer(model="docs")
-    await bench.answer("Another question.", model="docs")
+    bench.search.passages["default"] = [passage("The port is 9000.")]
+    await bench.answer(model="docs")
 
-    assert states(bench) == ["miss", "bypass", "bypass"]
-    assert bench.store.values == entries
+    assert states(bench) == ["miss", "exact", "miss"]
 
 
 async def test_other_retrieval_settings_are_another_question(bench: Bench) -> None:

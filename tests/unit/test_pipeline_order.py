@@ -33,7 +33,7 @@ async def test_the_stages_are_recorded_in_their_order(bench: Bench) -> None:
     stages = [stage.name for stage in bench.recorder.only.stages]
     assert stages[:2] == ["admit", "cache"]
     assert set(stages[2:4]) == {"guard", "embed"}
-    assert stages[4:] == ["retrieve", "reserve", "generate"]
+    assert stages[4:] == ["retrieve", "cache", "reserve", "generate"]
 
 
 async def test_without_retrieval_nothing_is_embedded_or_searched(bench: Bench) -> None:

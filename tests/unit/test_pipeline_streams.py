@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from app.errors import DeadlineExceeded, Unavailable, UpstreamFailed
-from app.pipeline.pipeline import Primed
+from app.pipeline.primed import Primed
 from tests.unit.bench import Bench, text_of
 from tests.unit.conftest import MakeBench
 from tests.unit.fakes import FakeModel, passage

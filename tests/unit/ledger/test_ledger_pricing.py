@@ -21,10 +21,43 @@ prices = st.builds(
     PriceConfig,
     input_usd_per_million=usd,
     cached_input_usd_per_million=st.none() | usd,
+    cache_write_usd_per_million=st.none() | usd,
+    cache_write_1h_usd_per_million=st.none() | usd,
     output_usd_per_million=usd,
     replica_usd_per_hour=usd,
 )
 seconds = st.integers(0, 10**7).map(lambda ms: ms / 1024)  # exact doubles
+
+
+@given(prices, count, count, count, count, st.none() | count, seconds, st.integers(1, 8))
+def test_no_write_into_a_cache_costs_more_than_the_worst_case(
+    price: PriceConfig,
+    prompt: int,
+    cached: int,
+    written: int,
+    completion: int,
+    hour: int | None,
+    replica_seconds: float,
+    n: int,
+) -> None:
+    bound = worst_case(price, prompt, completion, n, replica_seconds, for_an_hour=hour is not None)
+    used = {"written_tokens": written, "written_1h_tokens": hour or 0}
+    assert cost_nano(price, prompt, cached, completion * n, replica_seconds, **used) <= bound
+
+
+def test_a_write_has_its_own_price_and_one_for_an_hour_another() -> None:
+    price = PriceConfig(input_usd_per_million=4, cached_input_usd_per_million=0.4, cache_write_usd_per_million=5)
+    assert cost_nano(price, 1000, 100, 0, written_tokens=300) == 600 * 4000 + 100 * 400 + 300 * 5000
+    assert cost_nano(price, 1000, 100, 0, written_tokens=300, written_1h_tokens=300) == cost_nano(
+        price, 1000, 100, 0, written_tokens=300
+    )
+    dearer = price.model_copy(update={"cache_write_1h_usd_per_million": 8.0})
+    assert cost_nano(dearer, 300, 0, 0, written_tokens=300, written_1h_tokens=200) == 100 * 5000 + 200 * 8000
+
+
+def test_without_prices_of_their_own_writes_cost_what_any_input_does() -> None:
+    price = PriceConfig(input_usd_per_million=4)
+    assert cost_nano(price, 1000, 0, 0, written_tokens=600, written_1h_tokens=300) == cost_nano(price, 1000, 0, 0)
 
 
 @given(prices, count, count, count, seconds)

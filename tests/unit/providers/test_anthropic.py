@@ -42,7 +42,7 @@ async def test_whole_and_streamed_answers_say_the_same() -> None:
         "prompt_tokens": 3,
         "completion_tokens": 8,
         "total_tokens": 11,
-        "prompt_tokens_details": {"cached_tokens": 2},
+        "prompt_tokens_details": {"cached_tokens": 2, "cache_write_tokens": 0},
     }
     assert answer["usage"] == chunks[-1]["usage"] == usage
     assert chunks[-1]["choices"] == []
@@ -224,7 +224,7 @@ def test_thinking_is_left_out_and_empty_arguments_become_an_object() -> None:
     assert said(chunks) == ""
     assert "".join(call["function"]["arguments"] for call in calls) == "{}"
     assert chunks[-1]["usage"]["prompt_tokens"] == 9
-    assert chunks[-1]["usage"]["prompt_tokens_details"] == {"cached_tokens": 2}
+    assert chunks[-1]["usage"]["prompt_tokens_details"] == {"cached_tokens": 2, "cache_write_tokens": 4}
 
 
 @pytest.mark.parametrize(

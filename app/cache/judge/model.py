@@ -1,0 +1,127 @@
+"""The judge's learned part: boosted trees over the features, and their calibration. Numbers in a file, no code."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+MODEL_FILE = Path(__file__).with_name("model.npz")
+FORMAT = 1
+LEAF = -1
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Trees:
+    """All trees side by side, shape (trees, most nodes); a leaf's `feature` is -1, node 0 is the root."""
+
+    feature: NDArray[np.int16]
+    threshold: NDArray[np.float32]
+    left: NDArray[np.int16]
+    right: NDArray[np.int16]
+    value: NDArray[np.float32]
+    depth: int
+
+    def sum(self, values: NDArray[np.float32]) -> float:
+        """The sum of the leaves that one row of features reaches."""
+        rows = np.arange(len(self.feature))
+        node = np.zeros(len(self.feature), dtype=np.intp)
+        for _ in range(self.depth):
+            feature = self.feature[rows, node]
+            below = values[feature] <= self.threshold[rows, node]
+            step = np.where(below, self.left[rows, node], self.right[rows, node])
+            node = np.where(feature == LEAF, node, step)
+        return float(self.value[rows, node].sum())
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeModel:
+    """`probability` of a row of features; `min_score` is where a hit may be served.
+
+    `slope` and `offset` are Platt's, fitted to held-out scores on pairs half of which ask the same.
+    `card` says what it was trained on and how it was measured.
+    """
+
+    names: tuple[str, ...]
+    trees: Trees
+    bias: float
+    slope: float
+    offset: float
+    min_score: float
+    card: Mapping[str, Any] = field(default_factory=dict)
+
+    def probability(self, features: Mapping[str, float]) -> float:
+        """Raises KeyError when a feature is missing."""
+        row = np.array([features[name] for name in self.names], dtype=np.float32)
+        return self.calibrated(self.bias + self.trees.sum(row))
+
+    def calibrated(self, raw: float) -> float:
+        """The probability that a raw score stands for."""
+        logit = self.slope * raw + self.offset
+        return float(1 / (1 + np.exp(-min(max(logit, -30.0), 30.0))))
+
+    def save(self, path: Path = MODEL_FILE) -> None:
+        """Write a file that `load` reads."""
+        head = {
+            "format": FORMAT,
+            "names": list(self.names),
+            "depth": self.trees.depth,
+            "bias": self.bias,
+            "slope": self.slope,
+            "offset": self.offset,
+            "min_score": self.min_score,
+            "card": dict(self.card),
+        }
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.savez_compressed(
+            path,
+            head=np.frombuffer(json.dumps(head).encode(), dtype=np.uint8),
+            feature=self.trees.feature,
+            threshold=self.trees.threshold,
+            left=self.trees.left,
+            right=self.trees.right,
+            value=self.trees.value,
+        )
+
+    @classmethod
+    def load(cls, path: Path = MODEL_FILE) -> Self:
+        """Raises OSError when the file is missing, ValueError when it is broken or of another version."""
+        with np.load(path, allow_pickle=False) as arrays:
+            head = json.loads(arrays["head"].tobytes())
+            if head.get("format") != FORMAT:
+                raise ValueError(f"{path} is a judge's model of format {head.get('format')}; this code reads {FORMAT}")
+            trees = Trees(
+                arrays["feature"], arrays["threshold"], arrays["left"], arrays["right"], arrays["value"], head["depth"]
+            )
+            return cls(
+                tuple(head["names"]),
+                trees,
+                head["bias"],
+                head["slope"],
+                head["offset"],
+                head["min_score"],
+                head["card"],
+            )
+
+
+def stack_trees(trees: Sequence[Sequence[tuple[int, float, int, int, float]]]) -> Trees:
+    """From nodes (feature or -1, threshold, left, right, value) of each tree."""
+    size = max(map(len, trees))
+    shape = len(trees), size
+    feature = np.full(shape, LEAF, dtype=np.int16)
+    threshold, value = np.zeros(shape, dtype=np.float32), np.zeros(shape, dtype=np.float32)
+    left, right = np.zeros(shape, dtype=np.int16), np.zeros(shape, dtype=np.int16)
+    for t, nodes in enumerate(trees):
+        for n, (split, at, low, high, leaf) in enumerate(nodes):
+            feature[t, n], threshold[t, n], left[t, n], right[t, n], value[t, n] = split, at, low, high, leaf
+    return Trees(feature, threshold, left, right, value, max(_depth(nodes) for nodes in trees))
+
+
+def _depth(nodes: Sequence[tuple[int, float, int, int, float]], at: int = 0) -> int:
+    split, _, low, high, _ = nodes[at]
+    return 0 if split == LEAF else 1 + max(_depth(nodes, low), _depth(nodes, high))

@@ -1,0 +1,211 @@
+"""The semantic tier: which entry answers a question that means the same, and what is learned when it does not."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from random import Random
+
+from app.cache.semantic.decision import Decider, Fixed, Rating, Verified, is_drawn
+from app.cache.semantic.labels import Label
+from app.cache.semantic.model import COSINE_PRIOR, Prior
+from app.cache.semantic.points import point_id
+from app.cache.semantic.tally import ErrorRate, Tally
+from app.cache.semantic.types import (
+    MAX_OBSERVATIONS,
+    Indexed,
+    Judge,
+    Observation,
+    Proposal,
+    SemanticIndex,
+    Source,
+    Verdict,
+)
+from app.clock import now_ms
+from app.config.cache import SemanticConfig
+from app.retrieval.types import Vector
+
+PENDING = 4096  # proposals whose label may still come
+FALLEN_BACK = "the tenant's error rate is past its bound"
+EXPLORED = "explored by chance"
+UNSURE = "not sure enough"
+
+
+@dataclass(frozen=True, slots=True)
+class SemanticStats:
+    """What the tier has done since it started, and the tenants' error rates."""
+
+    entries: int
+    served: int
+    explored: int
+    without_candidate: int
+    judged: int
+    dropped: int  # points that could not be read
+    tenants: tuple[ErrorRate, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class _Likeness:
+    """The verdict where no second check is wanted."""
+
+    score: float
+    reason: str = ""
+
+
+class CosineJudge:
+    """The cosine itself as the score."""
+
+    min_score = 0.0
+
+    def judge(self, a: str, b: str, cosine: float | None = None) -> Verdict:
+        return _Likeness(min(max(cosine or 0.0, 0.0), 1.0))
+
+
+class SemanticTier:
+    """Finds, decides, remembers and learns; `index`, `judge` and `tally` are handed in.
+
+    Never sees two tenants or two scopes at once: the index is asked within one of each.
+    """
+
+    def __init__(
+        self,
+        config: SemanticConfig,
+        index: SemanticIndex,
+        judge: Judge,
+        tally: Tally,
+        *,
+        random: Random | None = None,
+        clock: Callable[[], int] = now_ms,
+    ) -> None:
+        self._config = config
+        self._index = index
+        self._judge: Judge = judge if config.second_check else CosineJudge()
+        self._tally = tally
+        self._random = random or Random()  # noqa: S311  (chance, not a secret)
+        self._clock = clock
+        self._decider = _decider(config, self._judge)
+        self._pending: OrderedDict[tuple[str, float], Rating] = OrderedDict()
+        self._learning = asyncio.Lock()
+        # One thread: the judge holds the interpreter's lock most of the time, and need not be safe for several.
+        self._thread = ThreadPoolExecutor(1, "semantic-judge")
+        self._served = self._explored = self._alone = self._judged = 0
+
+    async def find(self, tenant: str, scope: str, question: str, vector: Vector) -> Proposal | None:
+        """The best candidate, and whether it is served; None when nothing is near."""
+        near = await self._index.search(tenant, scope, vector, self._config.candidates, self._clock())
+        near = [(entry, cosine) for entry, cosine in near if cosine >= self._config.min_similarity]
+        if not near:
+            self._alone += 1
+            return None
+        await self._recall(tenant)
+        ratings = await asyncio.get_running_loop().run_in_executor(self._thread, self._rate, question, near)
+        best = min(ratings, key=lambda rating: (not rating.would_serve, rating.risk))
+        self._decider.note(best)
+        self._pending[best.entry.id, best.score] = best
+        if len(self._pending) > PENDING:
+            self._pending.popitem(last=False)
+        reason = await self._refusal(tenant, best)
+        if reason:
+            self._explored += 1
+            return _proposal(best, "explore", reason)
+        self._served += 1
+        self._index.used(best.entry.id)
+        return _proposal(best, "serve", "", is_audited=is_drawn(self._config.audit_share, self._random))
+
+    async def remember(self, tenant: str, scope: str, question: str, vector: Vector, key: str, ttl_s: float) -> None:
+        """Index an answer that was made just now. It replaces the question's earlier one in this scope, and nothing is
+        held against it that was observed of that one."""
+        now = self._clock()
+        id = point_id(tenant, scope, question)
+        await self._index.put(Indexed(id, tenant, scope, question, key, now, now + int(ttl_s * 1000)), vector)
+
+    async def observe(self, tenant: str, entry_id: str, score: float, same: bool, source: Source) -> None:
+        """A label of a proposal: whether the entry's answer was the right one. An entry that is gone still teaches."""
+        observation = Observation(score, same)
+        rating = self._pending.pop((entry_id, score), None)
+        if rating is not None and rating.entry.tenant != tenant:
+            return
+        await self._recall(tenant)
+        async with self._learning:  # read, change, write
+            entry = await self._index.get(entry_id)
+            if entry is not None and entry.tenant != tenant:
+                return
+            if entry is not None:
+                seen = (*entry.observations, observation)[-MAX_OBSERVATIONS:]
+                await self._index.set_observations(entry_id, seen)
+            would_serve = source == "audit" or (rating is not None and rating.would_serve)
+            risk = rating.risk if rating is not None and would_serve else None
+            label = Label(entry_id, score, same, risk)
+            self._decider.learn(tenant, label)
+            await self._tally.labels.add(tenant, label)
+        self._judged += 1
+        if would_serve:
+            await self._tally.add(tenant, wrong=not same)
+
+    async def forget(self, entry_id: str) -> None:
+        """Its answer is gone, or cannot be read."""
+        await self._index.delete([entry_id])
+
+    async def purge(self, tenant: str | None) -> int:
+        """Remove a tenant's entries, or all. Returns how many there were."""
+        return await self._index.purge(tenant)
+
+    async def stats(self) -> SemanticStats:
+        """For the operator."""
+        return SemanticStats(
+            entries=await self._index.count(),
+            served=self._served,
+            explored=self._explored,
+            without_candidate=self._alone,
+            judged=self._judged,
+            dropped=self._index.dropped,
+            tenants=tuple(self._tally.rates()),
+        )
+
+    async def close(self) -> None:
+        """Release the index."""
+        self._thread.shutdown(wait=True)
+        await self._index.close()
+
+    def _rate(self, question: str, near: list[tuple[Indexed, float]]) -> list[Rating]:
+        """The nearest first, until one would be served: judging takes about a millisecond each."""
+        ratings = []
+        for entry, cosine in near:
+            verdict = self._judge.judge(entry.question, question, cosine)
+            ratings.append(self._decider.rate(entry, cosine, verdict.score, verdict.reason))
+            if ratings[-1].would_serve:
+                break
+        return ratings
+
+    async def _recall(self, tenant: str) -> None:
+        """At a tenant's first request, what was learned of it before."""
+        if not self._decider.knows(tenant):
+            async with self._learning:
+                if not self._decider.knows(tenant):
+                    self._decider.recall(tenant, await self._tally.labels.read(tenant))
+
+    async def _refusal(self, tenant: str, best: Rating) -> str:
+        if not best.would_serve:
+            return best.reason or UNSURE
+        if await self._tally.is_past_bound(tenant):
+            return FALLEN_BACK
+        return EXPLORED if is_drawn(self._decider.explored(tenant), self._random) else ""
+
+
+def _decider(config: SemanticConfig, judge: Judge) -> Decider:
+    if config.decision == "fixed":
+        return Fixed(config.threshold, judge.min_score)
+    return Verified(config.max_error_rate, Prior() if config.second_check else COSINE_PRIOR)
+
+
+def _proposal(best: Rating, decision: str, reason: str, is_audited: bool = False) -> Proposal:
+    return Proposal(
+        best.entry.id,
+        best.entry.key,
+        best.similarity,
+        best.score,
+        "serve" if decision == "serve" else "explore",
+        reason,
+        is_audited,
+    )

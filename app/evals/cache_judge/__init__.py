@@ -1,0 +1,1 @@
+"""Training and measuring the judge of the semantic cache (app/cache/judge) on labelled pairs of questions."""

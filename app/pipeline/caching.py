@@ -1,0 +1,172 @@
+"""The cache as the pipeline uses it: both tiers asked in turn, what was found told, what was made learned from."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+from app.cache.background import Background
+from app.cache.desk import CacheDesk, Place
+from app.cache.entry import Entry
+from app.cache.exact import ExactCache, Found
+from app.cache.lease import Leases
+from app.cache.semantic.types import Proposal, Source
+from app.cache.single_flight import Chunk, SingleFlight
+from app.config import CacheConfig
+from app.errors import SextantError
+from app.pipeline.draft import Draft
+from app.pipeline.flight import Flight, Reuse
+from app.pipeline.output import content_of
+from app.pipeline.ports import SemanticPort
+from app.retrieval.types import Vector
+
+MAX_IN_BACKGROUND = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """A question's vector, and what the semantic tier has beside it."""
+
+    vector: Vector | None = None
+    proposal: Proposal | None = None
+
+
+class Caching:
+    """Both tiers and the generations under way. Whatever fails here is a miss."""
+
+    def __init__(
+        self, config: CacheConfig, exact: ExactCache | None, semantic: SemanticPort | None, leases: Leases | None
+    ) -> None:
+        self.exact = exact
+        self.flights = SingleFlight()
+        self.background = Background(MAX_IN_BACKGROUND)
+        self._config = config
+        self._semantic = semantic if exact is not None and config.semantic.enabled else None
+        self._leases = leases
+        self._revalidating: set[str] = set()
+
+    async def look_up(self, desk: CacheDesk, draft: Draft, flight: Flight) -> Found | None:
+        """The exact tier's answer."""
+        flight.cache = desk.state
+        if desk.state == "bypass" or not desk.is_known:
+            return None
+        with flight.timeline.stage("cache") as attributes:
+            found = await desk.look_up(draft.body)
+            if found:
+                flight.cache, flight.reuse = "exact", Reuse(found.age_s, tier=found.tier)
+            attributes["sextant.cache"] = flight.cache
+            return found
+
+    def place(self, desk: CacheDesk, draft: Draft) -> Place | None:
+        """Where the question stands in the semantic tier; None where it is not to be compared by meaning."""
+        if self._semantic is None:
+            return None
+        return desk.place(draft.body, self._config.semantic.max_question_characters)
+
+    async def find(self, place: Place, vector: Vector | None, *, read: bool, flight: Flight) -> Near:
+        """The question's vector, made here unless there is one, and the nearest entry's proposal."""
+        assert self._semantic is not None
+        with flight.timeline.stage("semantic") as attributes:
+            try:
+                vector, proposal = await self._semantic.find(place, vector)
+            except SextantError as error:
+                attributes["sextant.cache.failure"] = error.code
+                return Near(vector)
+            if proposal is None or not read:
+                return Near(vector)
+            attributes["sextant.cache.similarity"] = round(proposal.similarity, 4)
+            attributes["sextant.cache.score"] = round(proposal.score, 4)
+            attributes["sextant.cache.decision"] = proposal.decision
+            attributes["sextant.cache.reason"] = proposal.reason
+            return Near(vector, proposal)
+
+    async def serve(self, desk: CacheDesk, near: Near, flight: Flight) -> Found | None:
+        """The entry that is proposed, where it is to be served and is there."""
+        proposal = near.proposal
+        if proposal is None or proposal.decision != "serve":
+            return None
+        found = await desk.fetch(proposal.key)
+        if found is not None:
+            flight.cache = "semantic"
+            flight.reuse = Reuse(found.age_s, tier=found.tier, similarity=proposal.similarity)
+        return found
+
+    def learn(self, desk: CacheDesk, draft: Draft, near: Near, entry: Entry) -> None:
+        """An answer was kept: put its question into the index, and compare it with the one that was not served."""
+        place = self.place(desk, draft)
+        if place is not None:
+            self.background.start(self._learn(place, near, entry, desk.use.ttl_s or self._config.ttl_s))
+
+    def audit(self, place: Place, proposal: Proposal, served: Entry, ask: Callable[[], Awaitable[str | None]]) -> None:
+        """Answer a served hit anew and compare. `ask` gives the new answer; None where there is none to compare."""
+
+        async def work() -> None:
+            new = await ask()
+            if new is not None:
+                await self._compare(place, proposal, served, new, "audit")
+
+        self.background.start(work())
+
+    async def elsewhere(self, desk: CacheDesk, draft: Draft, flight: Flight) -> Found | None:
+        """Wait while another replica makes this very answer; the answer, if it came."""
+        if self._leases is None:
+            return None
+        key = desk.key(draft.body)
+        while not await self._leases.take(key):
+            await self._leases.changed(key)
+            if found := await desk.look_up(draft.body):
+                flight.cache, flight.reuse = "shared", Reuse(found.age_s, tier=found.tier)
+                return found
+        return None
+
+    def share(
+        self, key: str, source: AsyncGenerator[Chunk, None], *, streams: bool, entry: Callable[[], Entry | None]
+    ) -> AsyncGenerator[Chunk, None]:
+        """Make an answer that all who ask the same meanwhile get. Returns the parts for the one who began."""
+        shared = self.flights.begin(key, source, streams=streams, entry=entry, on_end=lambda: self._give_back(key))
+        return shared.lead()
+
+    def give_back(self, desk: CacheDesk, draft: Draft) -> None:
+        """The answer that was to be made, and perhaps waited for elsewhere, will not be made."""
+        if self._leases is not None:
+            self._leases.give_back(desk.key(draft.body))
+
+    def revalidate(self, key: str, make: Callable[[], Coroutine[Any, Any, Any]]) -> None:
+        """Make a stale answer anew in the background, once at a time."""
+        if key in self._revalidating:
+            return
+        self._revalidating.add(key)
+
+        async def work() -> None:
+            try:
+                await make()
+            finally:
+                self._revalidating.discard(key)
+
+        if not self.background.start(work()):
+            self._revalidating.discard(key)
+
+    def _give_back(self, key: str) -> None:
+        if self._leases is not None:
+            self._leases.give_back(key)
+
+    async def _learn(self, place: Place, near: Near, entry: Entry, ttl_s: float) -> None:
+        assert self._semantic is not None
+        same: bool | None = None
+        if near.proposal is not None and self.exact is not None:
+            old = await self.exact.look_up(place.tenant, near.proposal.key)
+            if old is None:
+                await self._semantic.forget(near.proposal.entry_id)
+            else:
+                same = await self._compare(place, near.proposal, old.entry, text_of(entry), "explore")
+        if not same:
+            # Where the older question's answer says the same, the older question stands for both.
+            await self._semantic.remember(place, near.vector, ttl_s)
+
+    async def _compare(self, place: Place, proposal: Proposal, old: Entry, new: str, source: Source) -> bool | None:
+        assert self._semantic is not None
+        return await self._semantic.compare(place, proposal, text_of(old), new, source)
+
+
+def text_of(entry: Entry) -> str:
+    """What an entry says."""
+    return "\n".join(content_of(choice) for choice in entry.answer["choices"])

@@ -1,0 +1,1 @@
+"""What a cache costs and what it saves, beside a no-op ingress, LiteLLM's cache and GPTCache."""

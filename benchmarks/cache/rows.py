@@ -1,0 +1,80 @@
+"""Who takes part, and the rows: what each is asked so that its answers come from where the row says."""
+
+import itertools
+import secrets
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from random import Random
+
+from benchmarks.cache.measure import Way
+from benchmarks.cache.quality import is_hit, run_stream
+from benchmarks.cache.questions import Ask, Group, variants
+from benchmarks.cache.summary import NOOP
+from benchmarks.gateway.prompts import Size, prompt
+from benchmarks.gateway.targets import BenchmarkFailed, Target
+
+_SEED = 4
+_LEAST_POOL = 20  # paraphrases; with fewer the row would be about a handful of texts
+MISS, OFF = "sextant miss, streamed", "sextant cache off, streamed"
+OVER = {MISS: OFF, OFF: NOOP}
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A cache under test."""
+
+    target: Target
+    tier_header: str  # on a hit it is there, and does not say "miss" or "bypass"
+    is_semantic: bool
+    is_timed: bool = True  # otherwise it is only asked how often it is wrong
+
+
+def build_ways(
+    groups: Sequence[Group], provider_url: str, peers: Sequence[Peer], sextant: Target | None, noop: Target | None
+) -> list[Way]:
+    """The rows. Fills the caches with the groups' questions first. Raises BenchmarkFailed."""
+    questions = [group.question for group in groups]
+    repeats = [ask for group in groups for ask in group.repeats if ask.kind == "paraphrase"]
+    own = Peer(sextant, "x-sextant-cache", True) if sextant else None
+    for peer in (*([own] if own else []), *peers):
+        run_stream(peer.target, peer.tier_header, provider_url, questions)
+    pool = _accepted(own, provider_url, repeats) if own else [ask.text for ask in repeats]
+    texts = [ask.text for ask in questions]
+    ways = []
+    if noop:
+        ways.append(Way(NOOP, noop, itertools.cycle(texts), lambda _: True))
+    if sextant:
+        ways += [
+            Way("sextant exact hit", sextant, itertools.cycle(texts), lambda tier: tier == "exact"),
+            Way("sextant semantic hit", sextant, variants(pool, _SEED), lambda tier: tier == "semantic"),
+            Way(MISS, sextant, _unseen(), lambda tier: tier == "miss", stream=True),
+            Way(
+                OFF,
+                sextant,
+                _unseen(),
+                lambda tier: tier == "bypass",
+                stream=True,
+                extra={"sextant": {"cache": {"read": False, "write": False}}},
+            ),
+        ]
+    for peer in peers:
+        kind = "semantic hit" if peer.is_semantic else "exact hit"
+        asked = variants(pool, _SEED) if peer.is_semantic else itertools.cycle(texts)
+        ways.append(Way(f"{peer.target.name} {kind}", peer.target, asked, is_hit, peer.tier_header))
+    return ways
+
+
+def _accepted(own: Peer, provider_url: str, asks: Sequence[Ask]) -> list[str]:
+    """The paraphrases that are semantic hits. What is not is an exact entry from here on, and not asked again."""
+    outcomes = run_stream(own.target, own.tier_header, provider_url, asks)
+    pool = [outcome.ask.text for outcome in outcomes if outcome.tier == "semantic"]
+    if len(pool) < _LEAST_POOL:
+        raise BenchmarkFailed(f"only {len(pool)} of {len(asks)} paraphrases were semantic hits: is the tier on?")
+    return pool
+
+
+def _unseen() -> Iterator[str]:
+    """Texts that nobody has asked, one after the other."""
+    run, chance = secrets.token_hex(2), Random(_SEED)  # noqa: S311 (words, not secrets)
+    for number in itertools.count():
+        yield prompt(run, number, Size.SHORT, chance)

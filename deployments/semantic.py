@@ -1,0 +1,153 @@
+"""The semantic tier as the Cache deployment holds it: put together, fed with vectors, its errors exported."""
+
+import asyncio
+import os
+import uuid
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from ray.serve.handle import DeploymentHandle
+from ray.util.metrics import Gauge
+
+from app.cache.desk import Place
+from app.cache.embedded import socket_path
+from app.cache.judge import load_judge
+from app.cache.judge.recent import Recent
+from app.cache.semantic.agreement import Agreement, Ask
+from app.cache.semantic.edge_index import EdgeIndex
+from app.cache.semantic.server_index import ServerIndex
+from app.cache.semantic.tally import Tally
+from app.cache.semantic.tier import SemanticTier
+from app.cache.semantic.types import Proposal, SemanticIndex, Source
+from app.cache.store import open_client
+from app.config import SemanticConfig, StackConfig
+from app.pipeline.output import content_of
+from app.pipeline.ports import ModelPort
+from app.providers.build import build_providers
+from app.retrieval.embedder import Embedder, TokenVectors
+from app.retrieval.types import Vector
+from app.routing.catalogue import Catalogue
+from deployments.handles import ModelHandle
+
+TENANT = ("tenant",)
+RECENT_QUESTIONS = 64
+
+
+class Semantics:
+    """What the Cache deployment does for questions that mean the same."""
+
+    def __init__(self, config: StackConfig, embedder: Embedder, judging_model: DeploymentHandle | None) -> None:
+        settings = config.cache.semantic
+        self._embedder = OneRun(embedder)
+        self._tier = SemanticTier(
+            settings,
+            open_index(config, embedder.dimensions),
+            load_judge(self._embedder),
+            Tally(
+                open_client(config.cache.url, socket_path(config.home)),
+                max_error_rate=settings.max_error_rate,
+                min_judged=settings.min_judged,
+                window_h=settings.window_h,
+            ),
+        )
+        self._agreement = Agreement(settings.agreement, self._embed, asker(config, judging_model))
+        self._rate = Gauge("sextant_cache_false_hit_rate", "Wrong among judged hits of the semantic cache.", TENANT)
+        self._low = Gauge("sextant_cache_false_hit_rate_low", "Lower end of its 99% interval.", TENANT)
+        self._high = Gauge("sextant_cache_false_hit_rate_high", "Upper end of its 99% interval.", TENANT)
+        self._judged = Gauge("sextant_cache_judged_hits", "Hits that were judged, in the window.", TENANT)
+
+    async def find(self, place: Place, vector: Vector | None) -> tuple[Vector, Proposal | None]:
+        if vector is None:
+            vector = await asyncio.to_thread(self._embedder.embed_one, place.question)
+        return vector, await self._tier.find(place.tenant, place.scope, place.question, vector)
+
+    async def remember(self, place: Place, vector: Vector | None, ttl_s: float) -> None:
+        if vector is None:
+            vector = await asyncio.to_thread(self._embedder.embed_one, place.question)
+        await self._tier.remember(place.tenant, place.scope, place.question, vector, place.key, ttl_s)
+
+    async def compare(self, place: Place, proposal: Proposal, old: str, new: str, source: Source) -> bool | None:
+        same = await self._agreement.same(place.question, old, new)
+        if same is not None:
+            await self._tier.observe(place.tenant, proposal.entry_id, proposal.score, same, source)
+            await self._export()
+        return same
+
+    async def forget(self, entry_id: str) -> None:
+        await self._tier.forget(entry_id)
+
+    async def purge(self, tenant: str | None) -> int:
+        return await self._tier.purge(tenant)
+
+    async def stats(self) -> dict[str, Any]:
+        stats = await self._tier.stats()
+        return {**asdict(stats), "tenants": [{**asdict(rate), "rate": rate.rate} for rate in stats.tenants]}
+
+    async def close(self) -> None:
+        await self._tier.close()
+
+    async def _embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        return await asyncio.to_thread(self._embedder.model.embed, texts)
+
+    async def _export(self) -> None:
+        for rate in (await self._tier.stats()).tenants:
+            tags = {"tenant": rate.tenant}
+            self._rate.set(rate.rate, tags)
+            self._low.set(rate.low, tags)
+            self._high.set(rate.high, tags)
+            self._judged.set(rate.judged, tags)
+
+
+class OneRun:
+    """An embedder that remembers the last texts' token vectors: a question is embedded, and then read by the judge,
+    from one run of the model."""
+
+    def __init__(self, model: Embedder) -> None:
+        self.model = model
+        self._recent: Recent[TokenVectors] = Recent(RECENT_QUESTIONS)
+
+    def embed_one(self, text: str) -> Vector:
+        return self.token_vectors(text).pooled
+
+    def token_vectors(self, text: str) -> TokenVectors:
+        found = self._recent.get(text)
+        if found is None:
+            found = self.model.token_vectors(text)
+            self._recent.put(text, found)
+        return found
+
+
+def open_index(config: StackConfig, dimensions: int) -> SemanticIndex:
+    """The index that the configuration names."""
+    settings = config.cache.semantic
+    if settings.url is None:
+        return EdgeIndex(config.path("qdrant") / settings.collection, dimensions, settings.max_entries)
+    return ServerIndex.connect(
+        settings.url, settings.collection, dimensions, settings.max_entries, config.cache.timeout_ms
+    )
+
+
+def asker(config: StackConfig, local: DeploymentHandle | None) -> Ask | None:
+    """Who is asked whether two answers say the same; None where the configuration wants no model for it."""
+    settings: SemanticConfig = config.cache.semantic
+    if settings.agreement.method != "model" or settings.agreement.model is None:
+        return None
+    target = Catalogue(config).target(settings.agreement.model)
+    port: ModelPort = (
+        ModelHandle(local) if local else build_providers(config, config.home, os.environ).models[target.id]
+    )
+
+    async def ask(prompt: str) -> str:
+        body = {
+            "model": target.engine_model,
+            "messages": [{"role": "user", "content": prompt}],
+            "temperature": 0,
+            "max_tokens": 8,
+        }
+        answer = await port.complete("chat", body, uuid.uuid4().hex)
+        return content_of(answer["choices"][0])
+
+    return ask

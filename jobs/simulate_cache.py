@@ -1,0 +1,151 @@
+"""Simulate the semantic cache on streams of questions whose right answers are known, and report errors and hits.
+
+    python -m jobs.simulate_cache --seeds 3
+    ray job submit -- python -m jobs.simulate_cache
+
+No stack need run. Only groups of questions that trained nothing are used, unless --all-groups is given.
+"""
+
+import asyncio
+import itertools
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from random import Random
+from typing import Annotated
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from app.cache.judge import load_judge
+from app.config import ConfigError, StackConfig
+from app.config.files import PROJECT, load_stack
+from app.evals import EvalError, StackError, TrackingError
+from app.evals.cache_judge.groups import Group, load_groups
+from app.evals.cache_simulation.compare import Simulation, Trial
+from app.evals.cache_simulation.plots import stream_figure
+from app.evals.cache_simulation.record import record_simulation
+from app.evals.cache_simulation.report import SimulationReport
+from app.evals.cache_simulation.run import TTL_STEPS
+from app.evals.cache_simulation.stream import SINGLES, TRAPS, ZIPF, endless
+from app.evals.cache_simulation.world import build_world
+from app.evals.provenance import git_commit
+from app.evals.record import check_tracking
+from app.retrieval.embedder import Embedder
+
+USER_ERROR = 2
+DEFAULT_GROUPS = Path("evals/cache/parts")
+# Requests drawn for each that the exact tier has no answer to; about one in two is a repeat.
+DRAWN = 2.5
+BATCH = 64
+KEEP = "Where results go"
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command()
+def simulate_cache(
+    groups: Annotated[Path, typer.Option(help="Folder of JSONL files of question groups.")] = DEFAULT_GROUPS,
+    all_groups: Annotated[bool, typer.Option(help="Also those that trained the judge: not a fair test.")] = False,
+    requests: Annotated[int, typer.Option(min=100, help="Requests that the exact tier does not answer.")] = 20_000,
+    seeds: Annotated[int, typer.Option(min=1, max=100, help="Streams.")] = 3,
+    first_seed: Annotated[int, typer.Option(help="Seed of the first stream; the others follow.")] = 1,
+    label_noise: Annotated[float, typer.Option(min=0, max=0.5, help="Share of labels that are wrong.")] = 0.0,
+    config: Annotated[Path | None, typer.Option(help="The stack's YAML. By default that of the running stack.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="PNG file for the plot.", rich_help_panel=KEEP)] = None,
+    experiment: Annotated[
+        str, typer.Option(help="MLflow experiment; made when it is not there.", rich_help_panel=KEEP)
+    ] = "sextant-cache-simulation",
+    mlflow_url: Annotated[
+        str | None, typer.Option(help="MLflow server. By default observability.mlflow_url.", rich_help_panel=KEEP)
+    ] = None,
+    recording: Annotated[
+        bool,
+        typer.Option("--record/--no-record", help="Record the run in MLflow, or only print it.", rich_help_panel=KEEP),
+    ] = True,
+) -> None:
+    """Run the verified cache on simulated streams, beside the best fixed thresholds and vCache as published.
+
+    Exit codes: 0 simulated; 2 it could not be simulated or recorded.
+    """
+    # A job's log has no terminal whose width could be asked for.
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+    try:
+        stack = load_stack(config)
+        url = (mlflow_url or stack.observability.mlflow_url) if recording else None
+        if recording and url is None:
+            raise TrackingError(
+                "no MLflow server is set; pass --mlflow-url, set observability.mlflow_url, or pass --no-record"
+            )
+        if url is not None:
+            check_tracking(url)
+        # Relative paths lie in the working directory, else in the project.
+        every = load_groups(groups if groups.exists() else PROJECT / groups)
+        used = [group for group in every if all_groups or not group.is_for_training]
+        trials = _simulate(stack, used, requests, range(first_seed, first_seed + seeds), label_noise, console)
+        report = SimulationReport(trials)
+        console.print(report.table())
+        console.print(report.verdict, markup=False, soft_wrap=True)
+        if plot is not None:
+            stream_figure(trials).savefig(plot)
+            console.print(f"plot: {plot}", markup=False, soft_wrap=True)
+        if url is not None:
+            params = {
+                "groups": len(used),
+                "requests": requests,
+                "seeds": seeds,
+                "first_seed": first_seed,
+                "label_noise": label_noise,
+                "zipf": ZIPF,
+                "traps": TRAPS,
+                "singles": SINGLES,
+                "ttl_requests": TTL_STEPS,
+                "embedder": stack.embedder.id,
+                "git_commit": git_commit(PROJECT),
+            }
+            recorded = record_simulation(report, url=url, experiment=experiment, params=params)
+            console.print(f"recorded: {recorded.link}", markup=False, soft_wrap=True)
+    except (EvalError, ConfigError) as error:
+        Console(stderr=True).print(f"simulate_cache: {error}", style="red", markup=False, soft_wrap=True)
+        raise typer.Exit(USER_ERROR) from None
+
+
+def _simulate(
+    stack: StackConfig, groups: Sequence[Group], requests: int, seeds: range, label_noise: float, console: Console
+) -> list[Trial]:
+    try:
+        embedder = Embedder(stack.path(stack.embedder.directory), stack.embedder.threads)
+    except FileNotFoundError as error:
+        raise StackError(str(error)) from None
+    judge = load_judge(embedder)
+    known: dict[str, NDArray[np.float32]] = {}
+    trials: list[Trial] = []
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=console, transient=True) as progress:
+
+        def embed(texts: Sequence[str]) -> NDArray[np.float32]:
+            # By length: a batch is padded to its longest.
+            missing = sorted((text for text in texts if text not in known), key=len)
+            task = progress.add_task("embedding", total=len(missing))
+            for start in range(0, len(missing), BATCH):
+                batch = missing[start : start + BATCH]
+                known.update(zip(batch, embedder.embed(batch, BATCH), strict=True))
+                progress.advance(task, len(batch))
+            progress.remove_task(task)
+            return np.stack([known[text] for text in texts])
+
+        for seed in seeds:
+            stream = list(itertools.islice(endless(groups, Random(seed)), round(requests * DRAWN)))  # noqa: S311
+            world = build_world(stream, embed, stack.cache.semantic.min_similarity)
+            task = progress.add_task(f"stream {seed}", total=Simulation.STEPS)
+            simulation = Simulation(stream, world, judge, requests, seed, label_noise, partial(progress.advance, task))
+            trials += asyncio.run(simulation.trials())
+    return trials
+
+
+if __name__ == "__main__":
+    app(prog_name="python -m jobs.simulate_cache")

@@ -1,0 +1,152 @@
+"""Train the semantic cache's judge on labelled pairs of questions, and report what it hits and what wrongly.
+
+    python -m jobs.train_cache_judge
+    ray job submit -- python -m jobs.train_cache_judge
+
+No stack need run. The groups' training half trains; the report is on the other half.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from app.cache.judge.model import MODEL_FILE, JudgeModel
+from app.config import ConfigError
+from app.config.files import PROJECT, load_stack
+from app.evals import EvalError, StackError, TrackingError
+from app.evals.cache_judge.augment import made_pairs
+from app.evals.cache_judge.curve import curve_of
+from app.evals.cache_judge.fit import REFUSED, Fitted, apply_contrasts, fit, raw_scores
+from app.evals.cache_judge.groups import Group, Pair, load_groups, pairs_within, unrelated_pairs, written_pairs
+from app.evals.cache_judge.record import record_judge
+from app.evals.cache_judge.report import CONTRASTS, COSINE, JUDGE, JudgeReport
+from app.evals.cache_judge.table import Table, tabulate
+from app.evals.provenance import git_commit
+from app.evals.record import check_tracking
+from app.retrieval.embedder import Embedder
+
+USER_ERROR = 2
+DEFAULT_GROUPS = Path("evals/cache/parts")
+SEED = 20240
+KEEP = "Where results go"
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command()
+def train_cache_judge(
+    groups: Annotated[Path, typer.Option(help="Folder of JSONL files of question groups.")] = DEFAULT_GROUPS,
+    wrong_hits: Annotated[
+        float, typer.Option(min=0.001, max=0.2, help="Share of hits that may be wrong in cross-validation.")
+    ] = 0.01,
+    rounds: Annotated[int, typer.Option(min=0, help="Rounds of made pairs for each group.")] = 2,
+    config: Annotated[
+        Path | None, typer.Option(help="The stack's YAML. By default that of the running stack.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="The model's file.", rich_help_panel=KEEP)] = MODEL_FILE,
+    experiment: Annotated[
+        str, typer.Option(help="MLflow experiment; made when it is not there.", rich_help_panel=KEEP)
+    ] = "sextant-cache-judge",
+    mlflow_url: Annotated[
+        str | None, typer.Option(help="MLflow server. By default observability.mlflow_url.", rich_help_panel=KEEP)
+    ] = None,
+    recording: Annotated[
+        bool,
+        typer.Option("--record/--no-record", help="Record the run in MLflow, or only print it.", rich_help_panel=KEEP),
+    ] = True,
+) -> None:
+    """Train the judge, choose its threshold by cross-validation, and measure it on groups that trained nothing.
+
+    Exit codes: 0 trained; 2 it could not be trained or recorded.
+    """
+    # A job's log has no terminal whose width could be asked for.
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 110)
+    try:
+        stack = load_stack(config)
+        url = (mlflow_url or stack.observability.mlflow_url) if recording else None
+        if recording and url is None:
+            raise TrackingError(
+                "no MLflow server is set; pass --mlflow-url, set observability.mlflow_url, or pass --no-record"
+            )
+        if url is not None:
+            check_tracking(url)
+        # Relative paths lie in the working directory, else in the project.
+        every = load_groups(groups if groups.exists() else PROJECT / groups)
+        try:
+            embedder = Embedder(stack.path(stack.embedder.directory), stack.embedder.threads)
+        except FileNotFoundError as error:
+            raise StackError(str(error)) from None
+        taught = [group for group in every if group.is_for_training]
+        held_back = [group for group in every if not group.is_for_training]
+        training = _tabulate(_training_pairs(taught, rounds), embedder, console, "reading the training half")
+        tested = _tabulate(list(written_pairs(held_back)), embedder, console, "reading the test half")
+        card = {
+            "groups": len(taught),
+            "pairs": len(training.pairs),
+            "wrong_hits": wrong_hits,
+            "rounds": rounds,
+            "embedder": stack.embedder.id,
+            "git_commit": git_commit(PROJECT),
+        }
+        with console.status("training and cross-validating"):
+            fitted = fit(training, wrong_hits, card)
+            report, probabilities = _measure(fitted, tested, held_back)
+        fitted.model.save(out)
+        console.print(report.table())
+        console.print(report.kinds())
+        console.print(report.verdict, markup=False, soft_wrap=True)
+        console.print(f"model: {out} ({out.stat().st_size / 1024:.0f} KiB)", markup=False, soft_wrap=True)
+        if url is not None:
+            params = {**card, "features": len(training.names), "min_score": fitted.model.min_score}
+            recorded = record_judge(
+                report, tested.pairs, probabilities, out, url=url, experiment=experiment, params=params
+            )
+            console.print(f"recorded: {recorded.link}", markup=False, soft_wrap=True)
+    except (EvalError, ConfigError) as error:
+        Console(stderr=True).print(f"train_cache_judge: {error}", style="red", markup=False, soft_wrap=True)
+        raise typer.Exit(USER_ERROR) from None
+
+
+def _training_pairs(groups: list[Group], rounds: int) -> list[Pair]:
+    return [
+        *written_pairs(groups),
+        *pairs_within(groups),
+        *made_pairs(groups, SEED, rounds),
+        *unrelated_pairs(groups, SEED),
+    ]
+
+
+def _tabulate(pairs: list[Pair], embedder: Embedder, console: Console, what: str) -> Table:
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task(what, total=len(pairs))
+        return tabulate(pairs, embedder, lambda: progress.advance(task))
+
+
+def _measure(fitted: Fitted, tested: Table, groups: list[Group]) -> tuple[JudgeReport, list[float]]:
+    model: JudgeModel = fitted.model
+    same, kinds = tested.same, np.array([pair.kind for pair in tested.pairs])
+    cosine = tested.column("cosine").astype(np.float64)
+    scores = {
+        COSINE: cosine,
+        CONTRASTS: apply_contrasts(tested, cosine),
+        JUDGE: raw_scores(model, tested),
+    }
+    raw = (np.log(model.min_score / (1 - model.min_score)) - model.offset) / model.slope
+    report = JudgeReport(
+        groups=len(groups),
+        pairs=len(tested.pairs),
+        curves={method: curve_of(values, same, kinds) for method, values in scores.items()},
+        raw_threshold=float(raw),
+        validation=fitted.curve.at(float(raw)),
+    )
+    return report, [0.0 if raw <= REFUSED else model.calibrated(raw) for raw in scores[JUDGE].tolist()]
+
+
+if __name__ == "__main__":
+    app(prog_name="python -m jobs.train_cache_judge")

@@ -1,0 +1,49 @@
+"""The model's file, and the trees in it."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.cache.judge.features import features, see
+from app.cache.judge.model import MODEL_FILE, JudgeModel, stack_trees
+from tests.unit.cache_judge.fakes import WordEmbedder
+
+STUMP = [(0, 0.5, 1, 2, 0.0), (-1, 0.0, 0, 0, -1.0), (-1, 0.0, 0, 0, 2.0)]
+DEEP = [(1, 0.0, 1, 2, 0.0), (-1, 0, 0, 0, 0.25), (0, 2.0, 3, 4, 0.0), (-1, 0, 0, 0, 0.5), (-1, 0, 0, 0, 8.0)]
+
+
+def small_model() -> JudgeModel:
+    return JudgeModel(("x", "y"), stack_trees([STUMP, DEEP]), -0.5, 2.0, 0.1, 0.7, {"groups": 3})
+
+
+@pytest.mark.parametrize(("x", "y", "total"), [(0, -1, -0.75), (0.5, 1, -0.5), (1, 1, 2.5), (3, 1, 10.0), (3, 0, 2.25)])
+def test_trees_sum_the_leaves_that_a_row_reaches(x: float, y: float, total: float) -> None:
+    assert stack_trees([STUMP, DEEP]).sum(np.array([x, y], dtype=np.float32)) == total
+
+
+def test_a_saved_model_gives_the_same_probabilities(tmp_path: Path) -> None:
+    model = small_model()
+    model.save(tmp_path / "model.npz")
+    loaded = JudgeModel.load(tmp_path / "model.npz")
+    for x in (0.0, 0.7, 5.0):
+        assert loaded.probability({"x": x, "y": 1.0}) == model.probability({"x": x, "y": 1.0})
+    assert (loaded.min_score, dict(loaded.card)) == (0.7, {"groups": 3})
+
+
+def test_a_model_of_another_format_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.cache.judge.model.FORMAT", 99)
+    small_model().save(tmp_path / "model.npz")
+    monkeypatch.undo()
+    with pytest.raises(ValueError, match="format 99"):
+        JudgeModel.load(tmp_path / "model.npz")
+
+
+def test_the_shipped_model_fits_the_shipped_features() -> None:
+    embedder = WordEmbedder()
+    a, b = (see(text, embedder.token_vectors(text)) for text in ("How tall is Everest?", "Height of Everest"))
+    assert set(JudgeModel.load().names) <= set(features(a, b, 0.5))
+
+
+def test_the_shipped_files_are_small() -> None:
+    assert sum(path.stat().st_size for path in MODEL_FILE.parent.iterdir() if path.is_file()) < 2_000_000
