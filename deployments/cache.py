@@ -28,11 +28,11 @@ class Cache:
         from app.retrieval.embedder import Embedder
 
         self._valkey: EmbeddedValkey | None = None
+        self._semantics: semantic.Semantics | None = None
         if config.has_embedded_valkey:
             self._valkey = EmbeddedValkey(config.home, config.cache.store_memory_mb)
             self._valkey.start()
         self._embedder = Embedder(config.path(config.embedder.directory), config.embedder.threads)
-        self._semantics: semantic.Semantics | None = None
         if config.has_semantic_cache:
             from deployments.semantic import Semantics
 

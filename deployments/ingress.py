@@ -75,12 +75,13 @@ class Ingress:
         catalogue, board = Catalogue(config), TargetBoard(config.routing, listeners=[log_routing])
         self._shadow = Shadow(ports, [log_routing])
         self._exact = ExactCache(config.cache, self._shared, secrets.hash_key) if config.cache.enabled else None
+        self._leases = Leases(self._shared) if config.gateway.replicas > 1 else None
         semantic = SemanticHandle(cache, config.cache.semantic.timeout_ms) if config.has_semantic_cache else None
         stages = Stages(
             guard=near_guard(config.guard, GuardHandle(guard, config.guard.timeout_ms)) if guard else None,
             cache=self._exact,
             semantic=semantic,
-            leases=Leases(self._shared) if config.gateway.replicas > 1 else None,
+            leases=self._leases,
             embed=CacheHandle(cache),
             search=RetrieverHandle(retriever, config.retrieval.timeout_ms),
             versions=PublishedVersions(self._shared, config.retrieval.collection),
@@ -124,6 +125,8 @@ class Ingress:
             stack.push_async_callback(self._providers.aclose)
             stack.push_async_callback(self._shadow.aclose)
             await stack.enter_async_context(self._accounting.running())
+            if self._leases:
+                stack.push_async_callback(self._leases.aclose)
             if self._exact:
                 stack.push_async_callback(self._exact.kept)
             stack.push_async_callback(self._pipeline.caching.background.aclose)

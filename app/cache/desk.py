@@ -34,6 +34,11 @@ class CacheDesk:
         return "miss" if self.cache is not None and self.use.read else "bypass"
 
     @property
+    def is_readable(self) -> bool:
+        """Whether anything could be found now."""
+        return self.cache is not None and self.use.read and self.is_known
+
+    @property
     def may_share(self) -> bool:
         """Whether a generation may serve others who ask the same at the same time."""
         return self.cache is not None and self.is_known and self.use.write
@@ -51,9 +56,7 @@ class CacheDesk:
 
     async def look_up(self, body: Mapping[str, Any]) -> Found | None:
         """What is kept for this body, if reading is allowed."""
-        if self.cache is None or not self.use.read or not self.is_known:
-            return None
-        return await self.fetch(self.key(body))
+        return await self.fetch(self.key(body)) if self.is_readable else None
 
     async def fetch(self, key: str) -> Found | None:
         """What is kept under a key of this tenant, unless the client wants it younger, or not of its kind."""

@@ -12,8 +12,13 @@ from contextlib import aclosing
 from typing import Any
 
 from app.cache.entry import Entry
+from app.errors import InvalidRequest, Unavailable
 
 Chunk = dict[str, Any]
+
+
+# A generation that must end so soon takes no more readers: it would end for them, too.
+LAST_SECONDS = 5.0
 
 
 class Lost(Exception):
@@ -30,9 +35,12 @@ class Shared:
         streams: bool,
         entry: Callable[[], Entry | None],
         on_end: Callable[[], None],
+        deadline: float,
     ) -> None:
-        """Begins at once. `source` makes chunks (`streams`), or one whole answer; `entry` is asked at its end."""
+        """Begins at once. `source` makes chunks (`streams`), or one whole answer; `entry` is asked at its end.
+        `deadline`: event-loop time, seconds, at which the source ends by itself."""
         self.streams = streams
+        self._deadline = deadline
         self._parts: list[Chunk] = []
         self._entry = entry
         self._readers = 0
@@ -43,6 +51,12 @@ class Shared:
         self._on_end = on_end
         self._task.add_done_callback(self._end)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether one more can read it to its end."""
+        has_time = asyncio.get_running_loop().time() < self._deadline - LAST_SECONDS
+        return has_time and not self._task.done() and not self._task.cancelling()
+
     async def lead(self) -> AsyncGenerator[Chunk, None]:
         """The parts for the one who began it. Raises what the generation raises."""
         async with aclosing(self._read()) as parts:
@@ -52,24 +66,37 @@ class Shared:
             raise self._error
 
     async def follow(self) -> AsyncGenerator[Chunk, None]:
-        """The parts, from the first on. Raises Lost as long as none was given, then what the generation raises."""
+        """The parts, from the first on. Raises Lost as long as none was given, then what the generation raises;
+        at once what is wrong with the request, and so with everybody's."""
         given = False
         async with aclosing(self._read()) as parts:
             async for part in parts:
                 given = True
                 yield part
         if self._error is not None:
-            raise self._error if given else Lost
+            raise self._failure(given)
 
     async def entry(self) -> Entry:
-        """The whole answer, once it is there. Raises Lost when there will be none."""
+        """The whole answer, once it is there. Raises Lost, or what is wrong with the request."""
         async with aclosing(self._read()) as parts:
             async for _ in parts:
                 pass
-        entry = self._entry() if self._error is None else None
+        if self._error is not None:
+            raise self._failure(given=False)
+        entry = self._entry()
         if entry is None:
             raise Lost
         return entry
+
+    def _failure(self, given: bool) -> Exception:
+        """What befell the one who began it is no business of those who followed, unless they had part of it."""
+        if isinstance(self._error, InvalidRequest):
+            return self._error
+        if not given:
+            return Lost()
+        if isinstance(self._error, Exception):
+            return self._error
+        return Unavailable("The generation was ended; try again.")
 
     async def _read(self) -> AsyncGenerator[Chunk, None]:
         position = 0
@@ -99,8 +126,8 @@ class Shared:
         try:
             # At the pace of the fastest reader: what nobody reads is not made, nor billed.
             while await self._wanted.wait():
-                self._wanted.clear()
                 self._parts.append(await anext(source))
+                self._wanted.clear()
                 self._changed.set()
         except StopAsyncIteration:
             pass
@@ -120,7 +147,8 @@ class SingleFlight:
 
     def under_way(self, key: str) -> Shared | None:
         """The generation to follow, if there is one."""
-        return self._shared.get(key)
+        shared = self._shared.get(key)
+        return shared if shared is not None and shared.is_open else None
 
     def begin(
         self,
@@ -130,15 +158,16 @@ class SingleFlight:
         streams: bool,
         entry: Callable[[], Entry | None],
         on_end: Callable[[], None],
+        deadline: float,
     ) -> Shared:
         """Lead a generation that others may follow until it ends; `on_end` is told of that."""
 
         def end() -> None:
             if self._shared.get(key) is shared:
                 del self._shared[key]
-            on_end()
+                on_end()
 
-        shared = self._shared[key] = Shared(source, streams=streams, entry=entry, on_end=end)
+        shared = self._shared[key] = Shared(source, streams=streams, entry=entry, on_end=end, deadline=deadline)
         return shared
 
 
@@ -151,4 +180,5 @@ def _copied(part: Chunk) -> Chunk:
 
 
 def _copied_choice(choice: dict[str, Any]) -> dict[str, Any]:
-    return {**choice, "delta": {**choice["delta"]}} if choice.get("delta") else {**choice}
+    # An empty delta too: what the guard has held back is put into the last one.
+    return {**choice, "delta": {**choice["delta"]}} if choice.get("delta") is not None else {**choice}

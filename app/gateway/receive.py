@@ -64,5 +64,6 @@ def take_off(request: Request, received: Received[Body], operation: str) -> Flig
 async def travel(request: Request, flight: Flight, body: ChatRequest | CompletionRequest) -> Reply:
     """Through the pipeline, as long as the client is there."""
     pipeline = gateway_of(request).pipelines.chat
-    use = pipeline.use_of(request.headers.get("cache-control"), body.sextant.cache)
+    # Several lines mean the same as one with commas (RFC 9110, 5.3).
+    use = pipeline.use_of(",".join(request.headers.getlist("cache-control")), body.sextant.cache)
     return await while_connected(request, pipeline.answer(body, flight, use))

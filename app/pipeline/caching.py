@@ -1,5 +1,6 @@
 """The cache as the pipeline uses it: both tiers asked in turn, what was found told, what was made learned from."""
 
+import functools
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,7 @@ from app.pipeline.ports import SemanticPort
 from app.retrieval.types import Vector
 
 MAX_IN_BACKGROUND = 64
+MAX_REVALIDATING = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ class Caching:
     async def look_up(self, desk: CacheDesk, draft: Draft, flight: Flight) -> Found | None:
         """The exact tier's answer."""
         flight.cache = desk.state
-        if desk.state == "bypass" or not desk.is_known:
+        if not desk.is_readable:
             return None
         with flight.timeline.stage("cache") as attributes:
             found = await desk.look_up(draft.body)
@@ -106,38 +108,49 @@ class Caching:
 
         self.background.start(work())
 
-    async def elsewhere(self, desk: CacheDesk, draft: Draft, flight: Flight) -> Found | None:
-        """Wait while another replica makes this very answer; the answer, if it came."""
-        if self._leases is None:
-            return None
-        key = desk.key(draft.body)
-        while not await self._leases.take(key):
+    async def elsewhere(self, key: str, desk: CacheDesk, draft: Draft, flight: Flight) -> Found | None:
+        """Wait, once, while another replica makes this very answer; then look whether it, or anybody else's that was
+        finished since the first look, is there. None: it is to be made here, under a lease if one was to be had."""
+        if self._leases is not None and not await self._leases.take(key):
             await self._leases.changed(key)
-            if found := await desk.look_up(draft.body):
-                flight.cache, flight.reuse = "shared", Reuse(found.age_s, tier=found.tier)
-                return found
-        return None
+        is_to_be_made = False
+        try:
+            found = await desk.look_up(draft.body)
+            is_to_be_made = found is None
+        finally:
+            if not is_to_be_made:
+                self.give_back(key)
+        if found is not None:
+            flight.cache, flight.reuse = "shared", Reuse(found.age_s, tier=found.tier)
+        return found
 
     def share(
-        self, key: str, source: AsyncGenerator[Chunk, None], *, streams: bool, entry: Callable[[], Entry | None]
+        self,
+        key: str,
+        source: AsyncGenerator[Chunk, None],
+        *,
+        streams: bool,
+        entry: Callable[[], Entry | None],
+        deadline: float,
     ) -> AsyncGenerator[Chunk, None]:
         """Make an answer that all who ask the same meanwhile get. Returns the parts for the one who began."""
-        shared = self.flights.begin(key, source, streams=streams, entry=entry, on_end=lambda: self._give_back(key))
-        return shared.lead()
+        end = functools.partial(self.give_back, key)
+        return self.flights.begin(key, source, streams=streams, entry=entry, on_end=end, deadline=deadline).lead()
 
-    def give_back(self, desk: CacheDesk, draft: Draft) -> None:
-        """The answer that was to be made, and perhaps waited for elsewhere, will not be made."""
-        if self._leases is not None:
-            self._leases.give_back(desk.key(draft.body))
+    def give_back(self, key: str) -> None:
+        """End the lease, unless the answer is being made: it is over, or will not be made."""
+        if self._leases is not None and not self.flights.under_way(key):
+            self._leases.give_back(key)
 
-    def revalidate(self, key: str, make: Callable[[], Coroutine[Any, Any, Any]]) -> None:
-        """Make a stale answer anew in the background, once at a time."""
-        if key in self._revalidating:
+    def revalidate(self, key: str, stale: Flight, make: Callable[[], Coroutine[Any, Any, Any]]) -> None:
+        """Make a stale answer anew in the background, once at a time, when the one who got it has left its place."""
+        if key in self._revalidating or len(self._revalidating) >= MAX_REVALIDATING:
             return
         self._revalidating.add(key)
 
         async def work() -> None:
             try:
+                await stale.settled.wait()
                 await make()
             finally:
                 self._revalidating.discard(key)
@@ -145,14 +158,11 @@ class Caching:
         if not self.background.start(work()):
             self._revalidating.discard(key)
 
-    def _give_back(self, key: str) -> None:
-        if self._leases is not None:
-            self._leases.give_back(key)
-
     async def _learn(self, place: Place, near: Near, entry: Entry, ttl_s: float) -> None:
         assert self._semantic is not None
         same: bool | None = None
-        if near.proposal is not None and self.exact is not None:
+        # (A question's own entry that was too old, or gone, would be compared with itself.)
+        if near.proposal is not None and near.proposal.key != place.key and self.exact is not None:
             old = await self.exact.look_up(place.tenant, near.proposal.key)
             if old is None:
                 await self._semantic.forget(near.proposal.entry_id)

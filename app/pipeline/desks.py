@@ -79,6 +79,13 @@ class Desks:
         is_known = route.retrieval is None or version is not None
         return CacheDesk(cache, provenance, self._identity.hash_key, use, is_known)
 
+    async def is_still_known(self, desk: CacheDesk) -> bool:
+        """Whether the documents are still those that the desk was opened for."""
+        if desk.cache is None or not desk.is_known:
+            return desk.is_known
+        provenance = desk.provenance
+        return await self._versions.knowledge_base(provenance.tenant) == provenance.knowledge_base
+
     def _retrieval(self, route: Route) -> tuple[str | float, ...]:
         if route.retrieval is None:
             return ()

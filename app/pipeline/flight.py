@@ -66,6 +66,7 @@ class Flight:
     # Who is owed, and how much, if it ended now; None as long as nobody was asked.
     billing: Callable[[], tuple[Target, Bill] | None] = lambda: None
     row: UsageRow | None = None
+    settled: asyncio.Event = field(default_factory=asyncio.Event)
     release: Callable[[], None] = lambda: None  # makes room for another request
     _settling: "asyncio.Task[Any] | None" = None
     _settled: bool = False
@@ -73,6 +74,10 @@ class Flight:
     _limit: asyncio.Timeout | None = None
     _watching: "asyncio.Task[None] | None" = None
     _told: float = 0
+
+    def again(self, deadline: float) -> "Flight":
+        """Another one for the same caller."""
+        return Flight(self.request_id, self.caller, self.operation, deadline, self.listeners, self.ledger)
 
     async def admit(self, requested_model: str) -> ReservationPort:
         """Pass the limits. Raises RateLimited, Unavailable."""
@@ -174,6 +179,7 @@ class Flight:
         finally:
             self.release()
             self._tell_listeners(seen)
+            self.settled.set()
 
     def _seen(self, error: BaseException) -> SextantError:
         """The tree's error. What is cancelled past the deadline is so because of it, whoever noticed first."""

@@ -66,6 +66,9 @@ class Stages:
     leases: Leases | None = None
 
 
+FOLLOWS = 2  # generations of others that a request waits for before it makes its own
+
+
 class Pipeline:
     """Answers chat and text completion requests."""
 
@@ -211,6 +214,8 @@ class Pipeline:
             attributes["sextant.retrieval.documents"] = [p.chunk.document for p in packed]
             attributes["sextant.retrieval.scores"] = [round(p.score, 4) for p in packed]
         journey.passages = packed
+        if not await self._desks.is_still_known(journey.desk):
+            journey.desk = replace(journey.desk, is_known=False)  # documents have changed since it was opened
         journey.desk = journey.desk.upon(packed, journey.draft.body)
         if reply := await self._from_exact(journey):
             return reply
@@ -230,17 +235,18 @@ class Pipeline:
         desk = journey.desk
         if not self._shares(desk) or not desk.use.read:
             return None
-        key = desk.key(journey.draft.body)
-        while True:
-            while shared := self.caching.flights.under_way(key):
+        key = self._shared_as(journey)
+        for _ in range(FOLLOWS):
+            if shared := self.caching.flights.under_way(key):
                 try:
                     return await self._follow(shared, journey)
                 except Lost:
                     continue
-            if found := await self.caching.elsewhere(desk, journey.draft, journey.flight):
+            if found := await self.caching.elsewhere(key, desk, journey.draft, journey.flight):
                 return self._replay(journey, found.entry)
             if not self.caching.flights.under_way(key):
-                return None  # and from here to the beginning of the generation nobody else comes in
+                break  # and from here to the beginning of the generation nobody else comes in
+        return None
 
     async def _follow(self, shared: Shared, journey: Journey) -> Reply:
         flight, cache = journey.flight, journey.flight.cache
@@ -256,19 +262,20 @@ class Pipeline:
         return self._streamed(journey, journey.delivery.follow(_resumed(first, parts)))
 
     async def _generate(self, journey: Journey) -> Reply:
-        flight, request = journey.flight, journey.request
+        flight, request, key = journey.flight, journey.request, self._shared_as(journey)
         try:
             generation = self._generation(journey)
         except BaseException:
-            self.caching.give_back(journey.desk, journey.draft)
+            self.caching.give_back(key)
             raise
         made = generation.stream() if request.stream else generation.whole()
-        if self._shares(journey.desk):
+        if self._shares(journey.desk) and not self.caching.flights.under_way(key):
             made = self.caching.share(
-                journey.desk.key(journey.draft.body),
+                key,
                 flight.to_the_end(made),
                 streams=bool(request.stream),
                 entry=lambda: generation.entry,
+                deadline=flight.deadline,
             )
             flight.settles_itself = True
         elif request.stream:
@@ -295,6 +302,14 @@ class Pipeline:
 
     def _shares(self, desk: CacheDesk) -> bool:
         return self._config.cache.single_flight and desk.may_share
+
+    def _shared_as(self, journey: Journey) -> str:
+        """What those who share a generation have in common: the key, and how the answer may come about. (Not every one
+        may be answered by a fallback, and nobody waits for a batch.)"""
+        flight, routing = journey.flight, journey.request.sextant.routing
+        exhausted = bool(flight.reservation and flight.reservation.exhausted)
+        how = (routing.fallbacks, flight.caller.batch is not None, exhausted)
+        return journey.desk.key(journey.draft.body) + "".join(":01"[1 + yes] for yes in how)
 
     def _keep(self, journey: Journey, entry: Entry | None) -> None:
         if entry is not None and journey.desk.keep(journey.draft.body, entry):
@@ -330,20 +345,14 @@ class Pipeline:
 
     def _revalidate(self, journey: Journey) -> None:
         """Make a stale answer anew, in the background, for the caller who got it; the next one gets the new one."""
-        flight, request = journey.flight, journey.request
-        again = Flight(
-            request_id=flight.request_id,
-            caller=flight.caller,
-            operation=flight.operation,
-            deadline=asyncio.get_running_loop().time() + self._config.gateway.request_timeout_s,
-            listeners=flight.listeners,
-            ledger=flight.ledger,
-        )
-        whole = request.model_copy(update={"stream": False, "stream_options": None})
-        self.caching.revalidate(
-            journey.desk.key(journey.draft.body),
-            lambda: self.answer(whole, again, replace(journey.desk.use, read=False, max_age_s=None)),
-        )
+        flight, use = journey.flight, replace(journey.desk.use, read=False, max_age_s=None)
+        whole = journey.request.model_copy(update={"stream": False, "stream_options": None})
+
+        async def make() -> None:
+            deadline = asyncio.get_running_loop().time() + self._config.gateway.request_timeout_s
+            await self.answer(whole, flight.again(deadline), use)
+
+        self.caching.revalidate(journey.desk.key(journey.draft.body), flight, make)
 
     def _capture(self, journey: Journey) -> None:
         """Let the trace have the masked texts, where that is wanted; what no guard has seen never."""

@@ -37,8 +37,8 @@ class Transcript:
             delta = choice.get("delta") or {}
             if text:
                 self.deltas.append(text)
-            if delta.get("tool_calls") or delta.get("refusal"):
-                self._special = True
+            if delta.get("tool_calls") or any(delta.get(name) for name in SPOKEN):
+                self._special = True  # no replay would give it again
             said = [text] if text else []
             said += _beside(delta)
             self.generated += said

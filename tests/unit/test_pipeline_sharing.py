@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from app.cache.use import CacheUse
-from app.errors import UpstreamFailed
+from app.errors import InvalidRequest, UpstreamFailed
 from app.pipeline.flight import Flight
 from app.pipeline.pipeline import Pipeline
 from tests.unit.bench import Bench, text_of
@@ -200,6 +200,7 @@ async def test_truncated_answers_are_shared_but_not_kept(bench: Bench) -> None:
         {"use": CacheUse(write=False)},
         {"use": CacheUse(read=False)},
         {"temperature": 0.5},
+        {"sextant": {"routing": {"fallbacks": False}}},
     ],
 )
 async def test_what_differs_or_must_not_be_shared_is_made_for_itself(bench: Bench, other: dict[str, Any]) -> None:
@@ -226,8 +227,10 @@ async def test_it_can_be_turned_off(make_bench: MakeBench) -> None:
     assert len(model.bodies) == 3
 
 
-async def test_masked_requests_share_the_generation_and_restore_their_own_values(bench: Bench) -> None:
-    model = GatedModel(pieces=("Dear ", "<PERSON_1>", "!"))
+@pytest.mark.parametrize("end", ["!", ""])
+async def test_masked_requests_share_the_generation_and_restore_their_own_values(bench: Bench, end: str) -> None:
+    # The last piece is held back until the end is known.
+    model = GatedModel(pieces=("Dear ", "<PERSON_1>", end) if end else ("Dear ", "PERSON_1"))
     assert bench.guard
     bench.guard.names = ["Anna", "Ben"]
     crowd = Crowd(bench, model)
@@ -240,5 +243,50 @@ async def test_masked_requests_share_the_generation_and_restore_their_own_values
     await turns()
     model.gate.set()
 
-    assert [text_of(answer) for answer in await asyncio.gather(*asking)] == ["Dear Anna!"] * 2 + ["Dear Ben!"] * 2
+    assert [text_of(answer) for answer in await asyncio.gather(*asking)] == [f"Dear Anna{end}"] * 2 + [
+        f"Dear Ben{end}"
+    ] * 2
     assert len(model.bodies) == 1
+
+
+async def test_what_is_wrong_with_a_request_is_wrong_for_all_at_once(bench: Bench) -> None:
+    model = GatedModel(fails_at=0, error=InvalidRequest("too long"))
+    crowd = Crowd(bench, model)
+    asking = [crowd.ask(stream=bool(number % 2)) for number in range(20)]
+    await model.waits.wait()
+    await turns()
+    model.gate.set()
+    outcomes = await asyncio.gather(*asking, return_exceptions=True)
+
+    assert {type(outcome) for outcome in outcomes} == {InvalidRequest}
+    assert len(model.bodies) == 1
+
+
+async def test_who_comes_while_a_generation_dies_makes_its_own(bench: Bench) -> None:
+    model = GatedModel(head=2)
+    crowd = Crowd(bench, model)
+    leading = crowd.ask(stream=True)
+    await model.waits.wait()
+    leading.cancel()
+    await asyncio.sleep(0)  # it is being ended
+    late = crowd.ask(stream=True)
+    model.gate.set()
+
+    assert text_of(await late) == "Hello world."
+    assert leading.cancelled() or leading.done()
+
+
+async def test_a_request_that_was_answered_while_another_was_screened_is_not_made_again(bench: Bench) -> None:
+    assert bench.guard
+    crowd = Crowd(bench, FakeModel())
+    bench.guard.gate = asyncio.Event()
+    bench.guard.started.clear()
+    slow = crowd.ask()
+    await bench.guard.started.wait()
+    gate, bench.guard.gate = bench.guard.gate, None
+    await crowd.ask()
+    gate.set()
+
+    assert text_of(await slow) == "Hello world."
+    assert len(bench.model.bodies) == 1
+    assert crowd.states == ["miss", "shared"]

@@ -95,13 +95,19 @@ def relations(a: Question, b: Question, left: tuple[Item, ...], right: tuple[Ite
 def _match_compounds(found: Floats, left: tuple[Item, ...], right: tuple[Item, ...], other: Question) -> None:
     """Set what is one word here and two there: copay and co-pay, 401k and 401(k)."""
     texts = [word.text for word in other.words]
-    joined = {texts[k] + texts[k + 1]: k for k in range(len(texts) - 1)}
+    joined = {texts[k] + texts[k + 1]: (k, 2) for k in range(len(texts) - 1)}
+    initials = "".join(text[:1] for text in texts)
     for i, item in enumerate(left):
-        at = None if found[i].max(initial=0) >= TYPO else joined.get(item.text.replace("-", ""))
-        if at is not None:
+        if found[i].max(initial=0) >= TYPO or item.kind in ("number", "unit"):
+            continue
+        place, surely = joined.get(item.text.replace("-", "")), EXACT
+        if place is None and item.kind in ("name", "content") and 2 <= len(item.text) <= 5 and item.text.isalpha():
+            at = initials.find(item.text)
+            place, surely = ((at, len(item.text)) if at >= 0 else None), CONCEPT  # an acronym: AU, Astronomical Unit
+        if place is not None:
             for j, partner in enumerate(right):
-                if partner.first <= at + 1 and at < partner.first + partner.words:
-                    found[i, j] = EXACT
+                if partner.first < place[0] + place[1] and place[0] < partner.first + partner.words:
+                    found[i, j] = surely
 
 
 def _same_stem(first: str, second: str) -> bool:
@@ -125,8 +131,37 @@ def _is_typo(first: Item, second: Item) -> bool:
     return _misspelt(first.text, second.text)
 
 
+OPPOSITE_PREFIXES = (
+    ("hyper", "hypo"), ("inter", "intra"), ("over", "under"), ("pre", "post"), ("up", "down"), ("im", "ex"), ("in", "ex"),
+    ("en", "dis"), ("out", "in"), ("macro", "micro"), ("maxi", "mini"), ("para", "ortho"), ("pro", "anti"),
+)  # fmt: skip
+
+
+def _have_opposite_prefixes(one: str, other: str) -> bool:
+    """Hyperkalaemia and hypokalaemia, import and export."""
+    return any(
+        {one[: len(a)], other[: len(b)]} == {a, b} and one[len(a) :] == other[len(b) :]
+        for first, second in OPPOSITE_PREFIXES
+        for a, b in ((first, second), (second, first))
+    )
+
+
+def are_opposites(first: Item, second: Item) -> bool:
+    """By the lexicon, the list of opposites, or their prefixes."""
+    if first.lemma == second.lemma:
+        return False
+    concepts = load_concepts()
+    return (
+        load_lexicon().are_opposites(first.lemma, second.lemma)
+        or (concepts.are_opposites(first.concepts, second.concepts) and not first.concepts & second.concepts)
+        or _have_opposite_prefixes(first.lemma, second.lemma)
+    )
+
+
 def _misspelt(one: str, other: str) -> bool:
     if abs(len(one) - len(other)) > 2 or min(len(one), len(other)) < 4 or one[0] != other[0]:
+        return False
+    if _have_opposite_prefixes(one, other):
         return False
     lexicon = load_lexicon()
     if lexicon.lemma(one) in lexicon.senses and lexicon.lemma(other) in lexicon.senses:

@@ -1,5 +1,6 @@
 """What the judge's model sees of a pair: named numbers, the same for (a, b) and (b, a)."""
 
+import itertools
 import math
 import re
 from collections import Counter
@@ -8,9 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from app.cache.judge.alignment import COMPOUND, CONCEPT, Item, TYPO, items_of, relations
-from app.cache.judge.concepts import ASKED, load_concepts
+from app.cache.judge.alignment import COMPOUND, CONCEPT, Item, TYPO, are_opposites, items_of, relations
+from app.cache.judge.concepts import ASKED
 from app.cache.judge.lexicon import load_lexicon
+from app.cache.judge.vocabulary import CURRENCIES
 from app.cache.judge.words import Question, read
 from app.retrieval.embedder import TokenVectors
 
@@ -69,8 +71,20 @@ def _unit(rows: Floats) -> Floats:
     return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
 
 
-def features(a: Seen, b: Seen, cosine: float) -> dict[str, float]:
-    """All features of a pair by name."""
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A pair as the model sees it.
+
+    `features` are named numbers. `loose` has a row for each item, of either side, that the other side does not
+    have word for word: its vector, that of the nearest item there, and five numbers; shape (items, LOOSE_WIDTH).
+    """
+
+    features: dict[str, float]
+    loose: Floats
+
+
+def compare(a: Seen, b: Seen, cosine: float) -> Compared:
+    """All that the model sees of a pair; the order of the two does not matter."""
     lexical = relations(a.question, b.question, a.items, b.items)
     near = a.vectors @ b.vectors.T if a.items and b.items else np.zeros(lexical.shape, dtype=np.float32)
     near_a = (a.vectors @ b.tokens.T).max(axis=1) if a.items and len(b.tokens) else np.zeros(len(a.items))
@@ -80,14 +94,35 @@ def features(a: Seen, b: Seen, cosine: float) -> dict[str, float]:
     for name in sides[0]:
         low, high = sorted((sides[0][name], sides[1][name]))
         found[f"{name}.low"], found[f"{name}.high"] = low, high
-    found |= _contrast(a, b, lexical, near, near_a, near_b)
+    found |= _contrast(a, b, lexical, near)
     found |= _asked(a, b)
     found |= _surface(a, b)
     found |= _order(a, b, lexical)
     found |= _marks(a, b)
     found |= _wording(a, b, lexical)
-    found["roles_swapped"] = float(_roles_swapped(a, b, lexical))
-    return found
+    found["roles_swapped"] = float(_roles_swapped(a, b, lexical, frozenset(PLACES) - {"between", "with", "of"}))
+    found["directions_swapped"] = float(_roles_swapped(a, b, lexical, DIRECTIONS))
+    overlap = found["word_overlap"]
+    return Compared(found, np.concatenate([_loose(a, b, lexical, near, overlap), _loose(b, a, lexical.T, near.T, overlap)]))
+
+
+SURE = 0.97  # of `relation`: word for word
+DIMENSIONS = 384
+LOOSE_WIDTH = 2 * DIMENSIONS + 5
+
+
+def _loose(side: Seen, other: Seen, lexical: Floats, near: Floats, overlap: float) -> Floats:
+    """The rows of one side. Both halves are scaled so that their numbers are about 1."""
+    if not lexical.size:
+        return np.zeros((0, LOOSE_WIDTH), dtype=np.float32)
+    must = np.array([item.must_match for item in side.items], dtype=bool)
+    left = np.flatnonzero(must & (lexical.max(axis=1) < SURE))
+    own, partner = side.vectors[left], other.vectors[near[left].argmax(axis=1)]
+    count = np.full(len(left), len(left) / 10)
+    numbers = [lexical[left].max(axis=1), near[left].max(axis=1), side.rarity[left], count, np.full(len(left), overlap)]
+    scale = math.sqrt(DIMENSIONS)
+    parts = [own * (scale / 2), own * partner * (DIMENSIONS / 4), np.stack(numbers, axis=1).reshape(len(left), 5)]
+    return np.concatenate(parts, axis=1).astype(np.float32)
 
 
 def _left(side: Seen, lexical: Floats) -> NDArray[np.bool_]:
@@ -133,21 +168,15 @@ def _side(side: Seen, lexical: Floats, near: NDArray[np.floating]) -> dict[str, 
     return found
 
 
-def _contrast(
-    a: Seen, b: Seen, lexical: Floats, near: Floats, near_a: NDArray[np.floating], near_b: NDArray[np.floating]
-) -> dict[str, float]:
+def _contrast(a: Seen, b: Seen, lexical: Floats, near: Floats) -> dict[str, float]:
     """What is left over on both sides, compared: opposites, things of one kind, numbers."""
     left_a, left_b = np.flatnonzero(_left(a, lexical)), np.flatnonzero(_left(b, lexical.T))
-    lexicon, concepts = load_lexicon(), load_concepts()
+    lexicon = load_lexicon()
     opposites = siblings = 0
     both_names = 0
     for i, one in enumerate(a.items):
         for j, other in enumerate(b.items):
-            if one.lemma == other.lemma:
-                continue
-            if lexicon.are_opposites(one.lemma, other.lemma) or (
-                concepts.are_opposites(one.concepts, other.concepts) and not one.concepts & other.concepts
-            ):
+            if are_opposites(one, other):
                 exact = lexical[i].max() == 1 and lexical[:, j].max() == 1
                 opposites += not exact
     for i in left_a:
@@ -182,12 +211,32 @@ def _contrast(
         "numbers_conflict": float(bool(set(numbers[0]) - set(numbers[1])) and bool(set(numbers[1]) - set(numbers[0]))),
         "units_differ": float(units[0] != units[1]),
         "units_conflict": float(bool(units[0] - units[1]) and bool(units[1] - units[0])),
+        "measures_conflict": float(bool((units[0] - units[1]) - TIMES) and bool((units[1] - units[0]) - TIMES)),
+        "quantities_conflict": float(_quantities_conflict(a, b)),
         "dates_differ": float(dates[0] != dates[1]),
         "negations_differ": float((negations[0] > 0) != (negations[1] > 0)),
         "negations_both": float(min(negations)),
         "parity_differs": float(parity[0] != parity[1]),
         "has_number": float(bool(numbers[0] or numbers[1])),
     }
+
+
+TIMES = frozenset("s minute hour day week month year decade century ms degree percent".split())
+
+
+def _quantities_conflict(a: Seen, b: Seen) -> bool:
+    """A number has one unit here and another there: 100 g and 100 ounces."""
+    found: list[dict[str, set[str]]] = []
+    for side in (a, b):
+        units: dict[str, set[str]] = {}
+        words = side.question.words
+        for word, following in itertools.pairwise(words):
+            first, second = (word, following) if word.kind == "number" else (following, word)
+            if first.kind == "number" and second.kind == "unit" and second.lemma != "degree":
+                if word.kind == "number" or second.lemma in CURRENCIES:
+                    units.setdefault(first.lemma, set()).add(second.lemma)
+        found.append(units)
+    return any(not found[0][number] & found[1][number] for number in found[0].keys() & found[1].keys())
 
 
 def _negative_prefixes(side: Seen) -> int:
@@ -424,12 +473,15 @@ def _task(side: Seen) -> str:
     return ""
 
 
-def _roles_swapped(a: Seen, b: Seen, lexical: Floats) -> int:
+DIRECTIONS = frozenset("from to into before after than".split())
+
+
+def _roles_swapped(a: Seen, b: Seen, lexical: Floats, places: frozenset[str]) -> int:
     """From A to B against from B to A: a preposition whose objects changed places with another item."""
     swaps = 0
     counts = [Counter(item.lemma for item in side.items) for side in (a, b)]
     objects = [_objects(side) for side in (a, b)]
-    for name in objects[0].keys() & objects[1].keys():
+    for name in objects[0].keys() & objects[1].keys() & places:
         for i in objects[0][name]:
             j = int(lexical[i].argmax()) if lexical.shape[1] else 0
             if counts[0][a.items[i].lemma] > 1 or counts[1][a.items[i].lemma] > 1:

@@ -8,8 +8,8 @@ and weighs that by a model trained on pairs that people wrote (model.py). It see
 from pathlib import Path
 from typing import Protocol
 
-from app.cache.judge.contrasts import why_not
-from app.cache.judge.features import Seen, features, see
+from app.cache.judge.contrasts import is_same_wording, why_not
+from app.cache.judge.features import Seen, compare, see
 from app.cache.judge.model import MODEL_FILE, JudgeModel
 from app.cache.judge.recent import Recent
 from app.cache.judge.verdict import Verdict
@@ -59,11 +59,11 @@ class PairJudge:
         one, other = self.look(a), self.look(b)
         if cosine is None:
             cosine = float(one.pooled @ other.pooled)
-        found = features(one, other, cosine)
-        if found["same_key"]:
+        compared = compare(one, other, cosine)
+        if is_same_wording(compared.features):
             return Verdict(SAME_SCORE)
-        score = self._model.probability(found)
-        refusal = why_not(found)
+        score = self._model.probability(compared)
+        refusal = why_not(compared.features)
         if refusal.is_certain:
             score = min(score, REFUSED_SHARE * self.min_score)
         return Verdict(score, "" if score >= self.min_score else refusal.reason)

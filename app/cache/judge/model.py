@@ -1,4 +1,5 @@
-"""The judge's learned part: boosted trees over the features, and their calibration. Numbers in a file, no code."""
+"""The judge's learned part: a network over left-over words, boosted trees over its score and the features, and their
+calibration. Numbers in a file, no code."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -9,8 +10,12 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from app.cache.judge.features import Compared
+from app.cache.judge.loose import LooseNet
+
 MODEL_FILE = Path(__file__).with_name("model.npz")
-FORMAT = 1
+FORMAT = 2
+LOOSE = "loose"  # the network's score among the features
 LEAF = -1
 
 Floats = NDArray[np.float64]
@@ -49,16 +54,22 @@ class JudgeModel:
 
     names: tuple[str, ...]
     trees: Trees
+    net: LooseNet
     bias: float
     slope: float
     offset: float
     min_score: float
     card: Mapping[str, Any] = field(default_factory=dict)
 
-    def probability(self, features: Mapping[str, float]) -> float:
-        """Raises KeyError when a feature is missing."""
+    def probability(self, compared: Compared) -> float:
+        """That both ask the same. Raises KeyError when a feature is missing."""
+        features = {**compared.features, LOOSE: self.net.score(compared.loose)}
         row = np.array([features[name] for name in self.names], dtype=np.float32)
-        return self.calibrated(self.bias + self.trees.sum(row))
+        return self.calibrated(self.raw(row))
+
+    def raw(self, row: NDArray[np.float32]) -> float:
+        """The trees' sum for a row of features in the order of `names`."""
+        return self.bias + self.trees.sum(row)
 
     def calibrated(self, raw: float) -> float:
         """The probability that a raw score stands for."""
@@ -86,6 +97,10 @@ class JudgeModel:
             left=self.trees.left,
             right=self.trees.right,
             value=self.trees.value,
+            inner=self.net.inner.astype(np.float16),
+            inner_bias=self.net.inner_bias,
+            outer=self.net.outer,
+            outer_bias=self.net.outer_bias,
         )
 
     @classmethod
@@ -101,6 +116,9 @@ class JudgeModel:
             return cls(
                 tuple(head["names"]),
                 trees,
+                LooseNet(
+                    arrays["inner"].astype(np.float32), arrays["inner_bias"], arrays["outer"], arrays["outer_bias"]
+                ),
                 head["bias"],
                 head["slope"],
                 head["offset"],

@@ -73,7 +73,7 @@ _UNITS = """
 m: meter meters metre metres m; km: kilometer kilometers kilometre kilometres km kms; cm: centimeter centimeters centimetre
 centimetres cm; mm: millimeter millimeters millimetre millimetres mm; mile: mile miles mi; foot: foot feet ft; inch: inch
 inches; yard: yard yards yd; kg: kilogram kilograms kilo kilos kg kgs kilogramme kilogrammes; g: gram grams gramme g;
-mg: milligram milligrams mg; ug: microgram micrograms mcg µg ug; lb: pound pounds lb lbs; oz: ounce ounces oz; ton: ton tons tonne tonnes; stone: stone stones;
+mg: milligram milligrams mg; ug: microgram micrograms mcg µg ug; lb: lb lbs; pound: pound pounds; oz: ounce ounces oz; ton: ton tons tonne tonnes; stone: stone stones;
 l: liter liters litre litres; ml: milliliter milliliters millilitre millilitres ml; gallon: gallon gallons gal;
 pint: pint pints; cup: cup cups; tbsp: tablespoon tablespoons tbsp tbsps; tsp: teaspoon teaspoons tsp tsps;
 celsius: celsius centigrade; fahrenheit: fahrenheit; kelvin: kelvin kelvins; s: second_unit seconds sec secs;
@@ -81,10 +81,10 @@ minute: minute minutes min mins; hour: hour hours hr hrs; day: day days; week: w
 year: year years yr yrs; decade: decade decades; century: century centuries; ms: millisecond milliseconds ms;
 ns: nanosecond nanoseconds ns; byte: byte bytes; bit: bit bits; kb: kilobyte kilobytes kb; kib: kibibyte kibibytes kib; mb: megabyte megabytes mb; mib: mebibyte mebibytes mib;
 gb: gigabyte gigabytes gb; gib: gibibyte gibibytes gib; tb: terabyte terabytes tb; tib: tib; mbps: mbps mbit megabit megabits; gbps: gbps gigabit gigabits; degree: degree degrees; usd: dollar dollars usd bucks; eur: euro euros eur;
-gbp: gbp sterling quid; yen: yen jpy; rupee: rupee rupees inr; franc: franc francs chf; cent: cent cents; percent: percent pct
-percentage; kwh: kwh; watt: watt watts kw; volt: volt volts; ampere: ampere amperes amp amps; joule: joule joules;
-calorie: calorie calories kcal; kph: kph; mph: mph; knot: knots; acre: acre acres; hectare: hectare hectares;
-light-year: light-year light-years lightyears; hertz: hertz hz; ghz: ghz; mhz: mhz; psi: psi; bar: bars; pixel: pixel pixels px
+pound: gbp sterling quid; yen: yen jpy; rupee: rupee rupees inr; franc: franc francs chf; cent: cent cents; percent: percent pct
+percentage; kwh: kwh kilowatt-hour kilowatt-hours; watt: watt watts kw; volt: volt volts; ampere: ampere amperes amp amps; joule: joule joules;
+calorie: calorie calories kcal; knot: knots kn; acre: acre acres; hectare: hectare hectares; m2: m2 sqm; m3: m3 cbm; km2: km2; cm2: cm2; cm3: cm3; foot2: sqft ft2;
+light-year: light-year light-years lightyears; hertz: hertz hz; ghz: ghz; mhz: mhz; psi: psi; bar: bars bar; pixel: pixel pixels px
 """
 UNITS = {
     form: name.strip()
@@ -92,8 +92,8 @@ UNITS = {
     for form in forms.split()
 }
 SHORT_UNITS = {"h": "hour", "s": "s", "l": "l", "min": "minute", "d": "day", "w": "watt", "v": "volt"}  # beside a number or another unit
-CURRENCIES = frozenset("usd eur gbp yen rupee franc".split())
-SYMBOLS = {"%": "percent", "°": "degree", "$": "usd", "€": "eur", "£": "gbp", "¥": "yen", "+": "plus", "&": "and",
+CURRENCIES = frozenset("usd eur pound yen rupee franc".split())
+SYMBOLS = {"%": "percent", "°": "degree", "$": "usd", "€": "eur", "£": "pound", "¥": "yen", "+": "plus", "&": "and",
            "<": "less", ">": "more", "=": "equal"}  # fmt: skip
 
 _MONTHS = "january february march april may june july august september october november december"

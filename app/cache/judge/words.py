@@ -28,6 +28,7 @@ TOKEN = re.compile(
     r"|(?i:°\s?[cf]\b)"
     r"|(?i:\b401\s?\(?k\b\)?)"  # a name, and no 401,000
     r"|(?i:\bno-one\b|\bno\.(?=\s*\d)|(?<=phone )no\.|(?<=order )no\.)"
+    r"|(?<![\w.])\.\d+"
     r"|(?<![\w).])-\d+(?:[.,]\d+)*(?![\w-])"  # a negative number
     r"|\b(?:[A-Za-z]\.){2,}[A-Za-z]?(?![A-Za-z])"  # U.S.
     r"|\d{1,3}(?:,\d{3})+(?:\.\d+)?(?!\d)"  # 3,000.5
@@ -42,6 +43,8 @@ PLAIN = str.maketrans(
 TIME = re.compile(r"(\d{1,2})(?:[:.](\d{2}))?\s?([ap])\.?m\.?")
 CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
 QUANTITY = re.compile(r"(\d+(?:[.,]\d+)*)(st|nd|rd|th|[a-z%°]+)?$")
+SPEEDS = {"kph": "km/h", "kmh": "km/h", "kmph": "km/h", "mph": "mile/h"}
+POWERS = {"square": "2", "sq": "2", "cubic": "3", "cu": "3"}
 LONGEST_CHARACTERS = 4000
 
 
@@ -98,6 +101,7 @@ def _canonical(token: str, start: int, end: int, is_first: bool) -> list[Word]:
         return [_word("nobody" if "one" in lower else "number", start, end, False)]
     if lower[0] == "-":
         return [Word(lower, lower, "number", start, end)]
+    lower = SPEEDS.get(lower, lower)
     if lower.count("/") == 1:
         units = [SHORT_UNITS.get(part) or UNITS.get(part) for part in lower.split("/")]
         if units[0] and units[1]:
@@ -127,6 +131,11 @@ def _canonical(token: str, start: int, end: int, is_first: bool) -> list[Word]:
         head, _, tail = lower.partition("'")
         if tail in ("re", "ve", "ll", "d", "m"):
             lower, token = head, token[: len(head)]
+    if lower[0] == ".":
+        return [Word(lower, _value(lower), "number", start, end)]
+    sides = re.fullmatch(r"(\d+)x(\d+)(?:x(\d+))?", lower)
+    if sides:
+        return [Word(side, _value(side), "number", start, end) for side in sides.groups() if side]
     quantity = QUANTITY.fullmatch(lower)
     if quantity and quantity[1]:
         value, suffix = _value(quantity[1]), quantity[2]
@@ -189,9 +198,10 @@ def _word(lower: str, start: int, end: int, is_capital: bool) -> Word:
 def _value(digits: str) -> str:
     """3,000 and 3000.0 are 3000; 3.10 stays a version's 3.10."""
     plain = re.sub(r",(?=\d{3}(\D|$))", "", digits).replace(",", ".")
-    if plain.count(".") == 1 and plain.endswith(".0"):
-        plain = plain[:-2]
-    return plain.lstrip("0") or "0"
+    if re.fullmatch(r"0*\.\d+|\d+\.0+", plain):  # 0.80 is 0.8, 14.00 is 14, and 4.20 a price or 3.10 a version
+        plain = plain.rstrip("0").rstrip(".")
+    plain = plain.lstrip("0") or "0"
+    return f"0{plain}" if plain.startswith(".") else plain
 
 
 def _quantities(words: list[Word]) -> list[Word]:
@@ -204,7 +214,7 @@ def _quantities(words: list[Word]) -> list[Word]:
             word = Word(word.text, word.lemma[1:], "number", word.start, word.end)
         elif word.text == "second" and last and last.text in ("per", "every", "each"):
             word = Word(word.text, "s", "unit", word.start, word.end)
-        elif word.text == "minimum" and word.end - word.start == 3 and last and (last.text == "per" or last.kind == "number"):
+        elif word.text == "minimum" and word.end - word.start == 3 and last and (last.text in ("per", "available") or last.kind == "number"):
             word = Word("minute", "minute", "unit", word.start, word.end)
         elif word.text == "k" and last and last.lemma.isdigit():
             kept[-1] = Word(last.text, _value(str(float(last.lemma) * 1e3)), "number", last.start, word.end)
@@ -214,6 +224,12 @@ def _quantities(words: list[Word]) -> list[Word]:
             if value:
                 kept[-1] = Word(last.text + word.text, value, "number", last.start, word.end)
                 continue
+        if last and word.kind == "unit" and (last.text in POWERS or (last.text == "kilowatt" and word.lemma == "hour")):
+            unit = f"{word.lemma}{POWERS[last.text]}" if last.text in POWERS else "kwh"
+            kept[-1] = Word(unit, unit, "unit", last.start, word.end)
+            continue
+        if last and following and last.kind == "number" and word.text == "x" and following.kind == "number":
+            continue
         tail = [one.text for one in kept[-2:]]
         if word.text == "half" and tail == ["and", "a"] and len(kept) > 2 and kept[-3].kind == "number":
             whole = kept[-3]

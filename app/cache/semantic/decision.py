@@ -32,8 +32,8 @@ from app.cache.semantic.labels import Label
 from app.cache.semantic.model import Prior, ScoreModel
 from app.cache.semantic.types import Indexed, Observation
 
-TARGET = 0.7
-CAUTION = 1.0
+TARGET = 0.8
+CAUTION = 0.5
 EXPLORED = 0.02
 EXPLORED_AT_FIRST = 0.2
 STRENGTH = 1.0

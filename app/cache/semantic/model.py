@@ -3,11 +3,13 @@
 A logistic regression with a random intercept (a generalised linear mixed model; Gelman and Hill, "Data Analysis Using
 Regression and Multilevel Models", 2007, chapter 14):
 
-    logit P(same | score, entry) = a + b * logit(score) + u_entry,    u_entry ~ N(0, spread^2)
+    logit P(same | score, entry) = f(logit(score)) + u_entry,    u_entry ~ N(0, spread^2)
 
-vCache (Schroeder et al., arXiv 2502.03771) fits a and b anew for each entry, and so knows nothing of an entry until it
-has some labels of its own. Here a, b and spread are the tenant's, learned from the labels of all its entries (empirical
-Bayes; they start at the judge's own calibration, a = 0, b = 1), and the entry's labels move its own intercept alone.
+f rises, and is linear between `KNOTS`: a judge that is right at 0.999 may still be off at 0.9, and one straight line
+would then be wrong at both. vCache (Schroeder et al., arXiv 2502.03771) fits a line anew for each entry, and so
+knows nothing of an entry until it has some labels of its own. Here f and spread are the tenant's, learned from the
+labels of all its entries (empirical Bayes; f starts at the judge's own calibration, f(x) = x), and the entry's labels
+move its own intercept alone.
 
 Labels are missing at random: whether a candidate is labelled depends on its score, on labels seen before and on chance,
 never on whether it is right, so the likelihood may leave out those without a label (Rubin 1976).
@@ -31,6 +33,8 @@ Floats = NDArray[np.float64]
 _NODES, _weights = hermegauss(15)
 _LOG_WEIGHTS = np.log(_weights / _weights.sum())
 
+KNOTS = np.array([2.0, 4.5])  # logits: scores of 0.88 and 0.989
+LEAST_SLOPE = 0.05  # a higher score is never worse
 MAX_LOGIT = 7.0  # a score of 0.999: what a judge says past that is no evidence of its own
 BANDS = np.array([-3.0, -1.0, 0.0, 1.0, 2.0, 3.0, 4.5])  # logits
 KEPT_PER_BAND = 256  # so that many labels of poor candidates never crowd out the few of good ones
@@ -45,7 +49,8 @@ class Prior:
     intercept: float = 0.0
     intercept_sd: float = 0.7
     slope: float = 1.0
-    slope_sd: float = 0.2
+    slope_sd: float = 0.3
+    bend_sd: float = 0.5  # of the change of slope at each knot
     spread: float = 1.0
 
 
@@ -57,8 +62,9 @@ class ScoreModel:
     """One tenant's regression. Not safe for threads."""
 
     def __init__(self, prior: Prior) -> None:
-        self._centre = np.array([prior.intercept, prior.slope])
-        self._precision = np.diag([prior.intercept_sd**-2, prior.slope_sd**-2])
+        bends = np.full(len(KNOTS), prior.bend_sd)
+        self._centre = np.array([prior.intercept, prior.slope, *np.zeros(len(KNOTS))])
+        self._precision = np.diag(np.array([prior.intercept_sd, prior.slope_sd, *bends]) ** -2)
         self._prior_spread = prior.spread
         self.weights = self._centre.copy()
         self.covariance = np.linalg.inv(self._precision)
@@ -71,21 +77,20 @@ class ScoreModel:
         """Probability that the answer is wrong.
 
         What is not known of the entry is integrated out: it averages out over hits on many entries. What is not
-        known of a and b does not, as it is the same for all hits; they are taken `caution` standard deviations
-        on the bad side.
+        known of f does not, as it is the same for all hits; f is taken `caution` standard deviations on the bad side.
         """
-        x = logit(score)
-        a, b = self.weights
-        doubt = math.sqrt(self.covariance[0, 0] + x * (2 * self.covariance[0, 1] + x * self.covariance[1, 1]))
+        at = _basis(np.array([logit(score)]))[0]
+        doubt = math.sqrt(at @ self.covariance @ at)
         offsets = self.spread * _NODES
         log_posterior = _LOG_WEIGHTS
         if observations:
-            seen = np.array([(a + b * logit(o.score)) for o in observations[-MAX_OBSERVATIONS:]])
-            signs = np.array([1.0 if o.same else -1.0 for o in observations[-MAX_OBSERVATIONS:]])
+            newest = observations[-MAX_OBSERVATIONS:]
+            seen = _basis(np.array([logit(o.score) for o in newest])) @ self.weights
+            signs = np.array([1.0 if o.same else -1.0 for o in newest])
             margins = signs[:, None] * (seen[:, None] + offsets)
             log_posterior = log_posterior - np.logaddexp(0.0, -margins).sum(axis=0)
         posterior = np.exp(log_posterior - log_posterior.max())
-        wrong = 1.0 / (1.0 + np.exp(a + b * x - caution * doubt + offsets))
+        wrong = 1.0 / (1.0 + np.exp(at @ self.weights - caution * doubt + offsets))
         return float(posterior @ wrong / posterior.sum())
 
     def learn(self, entry_id: str, observation: Observation) -> None:
@@ -103,11 +108,11 @@ class ScoreModel:
         self._since_fit += 1
 
     def fit(self, steps: int = STEPS) -> None:
-        """A few steps of EM toward the most probable a, b and spread."""
+        """A few steps of EM toward the most probable f and spread."""
         self._since_fit = 0
         rows = [row for band in self._bands for row in band]
         entries = np.array([entry for entry, _, _ in rows])
-        design = np.array([(1.0, x) for _, x, _ in rows])
+        design = _basis(np.array([x for _, x, _ in rows]))
         same = np.array([float(y) for _, _, y in rows])
         _, group = np.unique(entries, return_inverse=True)
         groups = int(group.max()) + 1
@@ -120,7 +125,8 @@ class ScoreModel:
             hessian = (design * curvature[:, None]).T @ design + self._precision
             step = np.linalg.solve(hessian, gradient)
             self.weights = self.weights + step / max(1.0, float(np.abs(step).max()))  # far steps overshoot
-            self.weights[1] = max(self.weights[1], 0.05)  # a higher score is never worse
+            slopes = np.maximum(np.cumsum(self.weights[1:]), LEAST_SLOPE)
+            self.weights[1:] = np.diff(slopes, prepend=0.0)
             square = float((posterior @ (self.spread * _NODES) ** 2).sum())
             prior_square = SPREAD_STRENGTH * self._prior_spread**2
             self.spread = math.sqrt((square + prior_square) / (groups + SPREAD_STRENGTH))
@@ -137,13 +143,18 @@ class ScoreModel:
         return posterior / posterior.sum(axis=1, keepdims=True), right
 
     def _uncertainty(self, design: Floats, same: Floats, group: NDArray[np.intp], groups: int) -> Floats:
-        """Covariance of (a, b): the inverse of the information, estimated by the entries' scores (Berndt, Hall,
-        Hall and Hausman 1974), since labels of one entry do not count as independent ones."""
+        """Covariance of the weights of f: the inverse of the information, estimated by the entries' scores (Berndt,
+        Hall, Hall and Hausman 1974), since labels of one entry do not count as independent ones."""
         posterior, right = self._posterior(design, same, group, groups)
         residual = same - (posterior[group] * right).sum(axis=1)
-        scores = np.zeros((groups, 2))
+        scores = np.zeros((groups, design.shape[1]))
         np.add.at(scores, group, design * residual[:, None])
         return np.asarray(np.linalg.inv(scores.T @ scores + self._precision))
+
+
+def _basis(logits: Floats) -> Floats:
+    """Shape (logits, weights): a constant, a line, and a bend at each knot."""
+    return np.column_stack([np.ones_like(logits), logits, np.maximum(logits[:, None] - KNOTS, 0.0)])
 
 
 def logit(score: float) -> float:

@@ -1,4 +1,4 @@
-"""From labelled pairs to the judge's model: boosted trees, calibrated and given a threshold on held-out groups."""
+"""From labelled pairs to the judge's model: a network and boosted trees, calibrated and given a threshold on held-out groups."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 
-from app.cache.judge.contrasts import why_not
-from app.cache.judge.model import LEAF, JudgeModel, stack_trees
+from app.cache.judge.contrasts import is_same_wording, why_not
+from app.cache.judge.model import LEAF, LOOSE, JudgeModel, stack_trees
 from app.evals.cache_judge.curve import Curve, curve_of, half_weights
+from app.evals.cache_judge.fit_loose import fit_loose
 from app.evals.cache_judge.table import Table
 
 FOLDS = 5
@@ -44,6 +45,9 @@ class Fitted:
 
 def fit(table: Table, target: float, card: Mapping[str, Any] | None = None) -> Fitted:
     """Train on all rows. `target`: share of hits that may be wrong, half of the pairs being traps."""
+    weights = np.array([WEIGHTS[pair.source] for pair in table.pairs])
+    nets, loose = fit_loose(table, weights, FOLDS)
+    table = table.with_column(LOOSE, loose)
     held_out = cross_validate(table)
     written = np.array([pair.source == "written" for pair in table.pairs])
     scores, same = held_out[written], table.same[written]
@@ -53,24 +57,23 @@ def fit(table: Table, target: float, card: Mapping[str, Any] | None = None) -> F
         scores[judged, None], same[judged], sample_weight=half_weights(same)[judged] * len(same)
     )
     slope, offset = float(platt.coef_[0, 0]), float(platt.intercept_[0])
-    raw = curve.threshold_for(target)
     forest = [_trees(table, seed) for seed in range(SEEDS)]
     nodes = [_nodes(predictor, 1 / SEEDS) for one in forest for (predictor,) in one._predictors]
-    bias = float(np.mean([one._baseline_prediction.ravel()[0] for one in forest]))
     model = JudgeModel(
         table.names,
         stack_trees(nodes),
-        bias,
+        nets,
+        float(np.mean([one._baseline_prediction.ravel()[0] for one in forest])),
         slope,
         offset,
-        min_score=float(1 / (1 + np.exp(-(slope * raw + offset)))),
+        min_score=float(1 / (1 + np.exp(-(slope * curve.threshold_for(target) + offset)))),
         card=dict(card or {}),
     )
     return Fitted(model, held_out, curve)
 
 
 def cross_validate(table: Table, folds: int = FOLDS) -> Scores:
-    """Raw scores of each pair by trees that have seen nothing of its group, certain contrasts applied."""
+    """Raw scores of each pair by trees that have seen nothing of its group, contrasts applied."""
     fold = np.array([pair.group.fold(folds) for pair in table.pairs])
     scores = np.zeros(len(table.pairs))
     for left_out in range(folds):
@@ -82,15 +85,22 @@ def cross_validate(table: Table, folds: int = FOLDS) -> Scores:
 
 
 def apply_contrasts(table: Table, scores: Scores) -> Scores:
-    """As the judge does: the same words are a hit, and a certain contrast refuses, whatever the trees say."""
-    scores = np.where(table.column("same_key") > 0, SAME, scores)
-    certain = [why_not(dict(zip(table.names, row, strict=True))).is_certain for row in table.rows.tolist()]
-    return np.where(certain, REFUSED, scores)
+    """As the judge does: the same wording is a hit, and a certain contrast refuses, whatever the trees say."""
+    settled = np.array(scores, dtype=np.float64)
+    for at, row in enumerate(table.rows.tolist()):
+        found = dict(zip(table.names, row, strict=True))
+        if is_same_wording(found):
+            settled[at] = SAME
+        elif why_not(found).is_certain:
+            settled[at] = REFUSED
+    return settled
 
 
 def raw_scores(model: JudgeModel, table: Table) -> Scores:
-    """Raw scores by a finished model."""
-    return apply_contrasts(table, np.array([model.bias + model.trees.sum(row) for row in table.rows]))
+    """Raw scores by a finished model, contrasts applied."""
+    loose = np.array([model.net.score(rows.astype(np.float32)) for rows in table.loose])
+    table = table.with_column(LOOSE, loose)
+    return apply_contrasts(table, np.array([model.raw(row) for row in table.rows]))
 
 
 def _trees(table: Table, seed: int) -> HistGradientBoostingClassifier:

@@ -2,22 +2,24 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.cache.judge.features import Seen, features, see
+from app.cache.judge.features import Seen, compare, see
 from app.cache.judge.judge import TokenEmbedder
 from app.evals.cache_judge.groups import Pair
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Pairs with a row of features each; `names` are the columns."""
+    """Pairs with a row of features each; `names` are the columns. `loose` has each pair's left-over items."""
 
     pairs: tuple[Pair, ...]
     names: tuple[str, ...]
     rows: NDArray[np.float32]
+    loose: tuple[NDArray[np.float16], ...]
 
     @property
     def same(self) -> NDArray[np.bool_]:
@@ -30,8 +32,15 @@ class Table:
 
     def where(self, chosen: NDArray[np.bool_]) -> "Table":
         """The chosen pairs alone."""
-        kept = tuple(pair for pair, is_chosen in zip(self.pairs, chosen, strict=True) if is_chosen)
-        return Table(kept, self.names, self.rows[chosen])
+        kept = np.flatnonzero(chosen)
+        return Table(
+            tuple(self.pairs[row] for row in kept), self.names, self.rows[kept], tuple(self.loose[row] for row in kept)
+        )
+
+    def with_column(self, name: str, values: NDArray[np.floating[Any]]) -> "Table":
+        """A feature more."""
+        rows = np.concatenate([self.rows, values.astype(np.float32)[:, None]], axis=1)
+        return Table(self.pairs, (*self.names, name), rows, self.loose)
 
 
 def tabulate(pairs: Sequence[Pair], embedder: TokenEmbedder, step: Callable[[], None] = lambda: None) -> Table:
@@ -43,11 +52,15 @@ def tabulate(pairs: Sequence[Pair], embedder: TokenEmbedder, step: Callable[[], 
             seen[text] = see(text, embedder.token_vectors(text))
         return seen[text]
 
-    rows, names = [], ()
+    rows: list[NDArray[np.float32]] = []
+    loose: list[NDArray[np.float16]] = []
+    names: tuple[str, ...] = ()
     for pair in pairs:
         a, b = look(pair.a), look(pair.b)
-        found = features(a, b, float(a.pooled @ b.pooled))
+        compared = compare(a, b, float(a.pooled @ b.pooled))
+        found = compared.features
         names = tuple(found)
         rows.append(np.fromiter(found.values(), dtype=np.float32, count=len(found)))
+        loose.append(compared.loose.astype(np.float16))  # half the memory
         step()
-    return Table(tuple(pairs), names, np.array(rows))
+    return Table(tuple(pairs), names, np.array(rows), tuple(loose))

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from app.cache.use import CacheUse
 from app.pipeline.draft import Draft
 from app.wire.chat import ChatRequest
 from tests.unit.bench import Bench
@@ -86,7 +87,8 @@ async def test_passages_around_the_question_leave_only_its_end(bench: Bench) -> 
 async def test_the_reservation_covers_a_write_and_for_an_hour_where_that_is_asked(bench: Bench) -> None:
     held = []
     for mark in ({}, MARK, {"cache_control": {"type": "ephemeral", "ttl": "1h"}}):
-        await bench.answer(model="far", messages=[{"role": "user", "content": [text("Hi.", **mark)]}])
+        asked = [{"role": "user", "content": [text("Hi.", **mark)]}]
+        await bench.answer(model="far", messages=asked, use=CacheUse(read=False, write=False))
         held.append(bench.ledger.reservations[-1].held[-1][2])
     plain, short, hour = held
     assert short == plain  # a provider may write unasked
