@@ -19,7 +19,7 @@ from app.cache.judge.recent import Recent
 from app.cache.semantic.agreement import Agreement, Ask
 from app.cache.semantic.edge_index import EdgeIndex
 from app.cache.semantic.server_index import ServerIndex
-from app.cache.semantic.tally import Tally
+from app.cache.semantic.tally import ErrorRate, Tally
 from app.cache.semantic.tier import SemanticTier
 from app.cache.semantic.types import Proposal, SemanticIndex, Source
 from app.cache.store import open_client
@@ -73,7 +73,7 @@ class Semantics:
         same = await self._agreement.same(place.question, old, new)
         if same is not None:
             await self._tier.observe(place.tenant, proposal.entry_id, proposal.score, same, source)
-            await self._export()
+            self._export(self._tier.error_rate(place.tenant))
         return same
 
     async def forget(self, entry_id: str) -> None:
@@ -92,13 +92,12 @@ class Semantics:
     async def _embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         return await asyncio.to_thread(self._embedder.model.embed, texts)
 
-    async def _export(self) -> None:
-        for rate in (await self._tier.stats()).tenants:
-            tags = {"tenant": rate.tenant}
-            self._rate.set(rate.rate, tags)
-            self._low.set(rate.low, tags)
-            self._high.set(rate.high, tags)
-            self._judged.set(rate.judged, tags)
+    def _export(self, rate: ErrorRate) -> None:
+        tags = {"tenant": rate.tenant}
+        self._rate.set(rate.rate, tags)
+        self._low.set(rate.low, tags)
+        self._high.set(rate.high, tags)
+        self._judged.set(rate.judged, tags)
 
 
 class OneRun:

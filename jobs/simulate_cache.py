@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from app.cache.judge import load_judge
+from app.cache.judge import PairJudge
+from app.cache.judge.model import MODEL_FILE, JudgeModel
 from app.config import ConfigError, StackConfig
 from app.config.files import PROJECT, load_stack
 from app.evals import EvalError, StackError, TrackingError
@@ -42,6 +43,7 @@ DEFAULT_GROUPS = Path("evals/cache/parts")
 # Requests drawn for each that the exact tier has no answer to; about one in two is a repeat.
 DRAWN = 2.5
 BATCH = 64
+RECENT_QUESTIONS = 12_000  # analysed once; about 1 GB
 KEEP = "Where results go"
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -121,7 +123,7 @@ def _simulate(
         embedder = Embedder(stack.path(stack.embedder.directory), stack.embedder.threads)
     except FileNotFoundError as error:
         raise StackError(str(error)) from None
-    judge = load_judge(embedder)
+    judge = PairJudge(embedder, JudgeModel.load(MODEL_FILE), RECENT_QUESTIONS)
     known: dict[str, NDArray[np.float32]] = {}
     trials: list[Trial] = []
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()

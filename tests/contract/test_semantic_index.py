@@ -17,6 +17,7 @@ from app.cache.semantic.points import point_id, to_payload
 from app.cache.semantic.server_index import TIDY_EVERY, ServerIndex
 from app.cache.semantic.types import Indexed, Observation, SemanticIndex
 from app.clock import now_ms
+from app.errors import Unavailable
 from app.retrieval.types import Vector
 
 DIMENSIONS = 16
@@ -225,7 +226,8 @@ async def test_a_server_that_is_down_finds_nothing_and_takes_nothing() -> None:
     await put(index, (1,))
     assert await index.get(point(1).id) is None
     assert await index.count() == 0
-    assert await index.purge(None) == 0
+    with pytest.raises(Unavailable):
+        await index.purge(None)
     await index.close()
 
 

@@ -66,7 +66,7 @@ class PairJudge:
         refusal = why_not(compared.features)
         if refusal.is_certain:
             score = min(score, REFUSED_SHARE * self.min_score)
-        return Verdict(score, "" if score >= self.min_score else refusal.reason)
+        return Verdict(score, "" if score >= self.min_score else refusal.reason, refusal.is_certain)
 
     def look(self, text: str, vectors: TokenVectors | None = None) -> Seen:
         """Analyse a question, or recall it. Who has its token vectors hands them over, and saves a model run."""

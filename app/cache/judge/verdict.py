@@ -13,3 +13,4 @@ class Verdict:
 
     score: float
     reason: str = ""
+    is_refused: bool = False  # by a check that is certain: no evidence may overrule it

@@ -73,7 +73,7 @@ _UNITS = """
 m: meter meters metre metres m; km: kilometer kilometers kilometre kilometres km kms; cm: centimeter centimeters centimetre
 centimetres cm; mm: millimeter millimeters millimetre millimetres mm; mile: mile miles mi; foot: foot feet ft; inch: inch
 inches; yard: yard yards yd; kg: kilogram kilograms kilo kilos kg kgs kilogramme kilogrammes; g: gram grams gramme g;
-mg: milligram milligrams mg; ug: microgram micrograms mcg µg ug; lb: lb lbs; pound: pound pounds; oz: ounce ounces oz; ton: ton tons tonne tonnes; stone: stone stones;
+mg: milligram milligrams mg; ug: microgram micrograms mcg µg ug; pound: pound pounds lb lbs; oz: ounce ounces oz; ton: ton tons tonne tonnes; stone: stone stones;
 l: liter liters litre litres; ml: milliliter milliliters millilitre millilitres ml; gallon: gallon gallons gal;
 pint: pint pints; cup: cup cups; tbsp: tablespoon tablespoons tbsp tbsps; tsp: teaspoon teaspoons tsp tsps;
 celsius: celsius centigrade; fahrenheit: fahrenheit; kelvin: kelvin kelvins; s: second_unit seconds sec secs;

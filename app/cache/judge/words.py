@@ -228,6 +228,9 @@ def _quantities(words: list[Word]) -> list[Word]:
             unit = f"{word.lemma}{POWERS[last.text]}" if last.text in POWERS else "kwh"
             kept[-1] = Word(unit, unit, "unit", last.start, word.end)
             continue
+        if last and last.text == "per" and word.text == "cent":
+            kept[-1] = Word("percent", "percent", "unit", last.start, word.end)
+            continue
         if last and following and last.kind == "number" and word.text == "x" and following.kind == "number":
             continue
         tail = [one.text for one in kept[-2:]]

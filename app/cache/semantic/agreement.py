@@ -12,13 +12,15 @@ from app.config.cache import AgreementConfig
 Embed = Callable[[Sequence[str]], Awaitable[NDArray[np.float32]]]
 Ask = Callable[[str], Awaitable[str]]
 
-SHORT_WORDS = 40  # up to here, a number that stands in one answer only makes another answer
+SHORT_WORDS = 40  # up to here, one negation more makes another answer
 LONGEST_COMPARED = 8000  # characters of an answer that a model is shown
 
 _LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
 _MARKDOWN = re.compile(r"^\s{0,3}(?:#{1,6}|>|[-*+]|\d+[.)])\s+|[*_`~|]+", re.MULTILINE)
 _THOUSANDS = re.compile(r"(?<=\d)[,  ](?=\d{3}(?!\d))")
-_ZEROS = re.compile(r"(\.\d*?)0+(?!\d)")
+_ZEROS = re.compile(r"(?<![\d.])(\d+)\.0+(?!\d|\.\d)")  # 1.0 is 1; a version 3.10 and an address stay
+_CODE = re.compile(r"```|`[^`]+`|[=<>!]=|[-+*/]=|\w\[|=\s*-?\w")
+_NEGATION = re.compile(r"\b(?:not|no|never|cannot|without|neither|nor|\w+n't|\w+n\u2019t)\b")
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 # Signs that no answer depends on; within a number, and as a sign of one, they stay.
 _APART = re.compile(
@@ -61,10 +63,11 @@ class Agreement:
         if not plain_first or not plain_second:
             return None
         if plain_first == plain_second:
-            return True
+            # In code each sign counts.
+            return not (_CODE.search(first) or _CODE.search(second)) or _signs(first) == _signs(second)
         if self._method == "equality":
             return False
-        if contradicts(plain_first, plain_second):
+        if contradicts(plain_first, plain_second) or _negations(first) != _negations(second):
             return False
         if self._method == "embedding":
             vectors = await self._embed([first, second])
@@ -78,19 +81,28 @@ def normalised(answer: str) -> str:
     """Without case, markdown, punctuation and the ways to write a number."""
     text = unicodedata.normalize("NFKC", answer).casefold()
     text = _MARKDOWN.sub(" ", _LINK.sub(r"\1", text))
-    text = _ZEROS.sub(lambda match: "" if match[1] == "." else match[1], _THOUSANDS.sub("", text))
+    text = _ZEROS.sub(r"\1", _THOUSANDS.sub("", text))
     return " ".join(_APART.sub(" ", text).split())
 
 
 def contradicts(first: str, second: str) -> bool:
-    """Whether two normalised answers are certain to differ: yes against no; in short ones, other numbers."""
+    """Whether two normalised answers are certain to differ: yes against no, or other numbers on both sides."""
     polar = _POLAR.match(first), _POLAR.match(second)
     if polar[0] and polar[1] and _AFFIRMS[polar[0][1]] != _AFFIRMS[polar[1][1]]:
         return True
-    if max(len(first.split()), len(second.split())) > SHORT_WORDS:
-        return False
     numbers = set(_NUMBER.findall(first)), set(_NUMBER.findall(second))
-    return bool(numbers[0] and numbers[1] and numbers[0] != numbers[1])
+    return bool(numbers[0] - numbers[1]) and bool(numbers[1] - numbers[0])
+
+
+def _signs(answer: str) -> list[str]:
+    """The words with all their signs, but for the marks around code."""
+    return answer.replace("`", " ").split()
+
+
+def _negations(answer: str) -> int:
+    """0 or 1: two negations make none. Long answers, in which one more may mean little, have 0."""
+    words = answer.split()
+    return len(_NEGATION.findall(answer.casefold())) % 2 if len(words) <= SHORT_WORDS else 0
 
 
 def said(answer: str) -> bool | None:

@@ -189,6 +189,7 @@ class Verified:
                 known.correction.add(label.risk, label.same)
         if labels:
             known.model.fit(FIRST_STEPS)
+            self._relimit(known)
 
     def _relimit(self, tenant: _Tenant) -> None:
         tenant.since_limit = 0

@@ -2,6 +2,7 @@
 
 import fcntl
 import logging
+import shutil
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -236,7 +237,12 @@ def _open(shard: Path, dimensions: int) -> EdgeShard:
         ),
     )
     if shard.is_dir() and any(shard.iterdir()):
-        return EdgeShard.load(str(shard), config)
+        try:
+            return EdgeShard.load(str(shard), config)
+        except Exception as error:  # the engine raises nothing more special
+            # It is a cache: without it everything is only answered anew.
+            logger.error("the semantic cache in %s cannot be read (%s) and begins anew", shard, type(error).__name__)
+            shutil.rmtree(shard)
     made = EdgeShard.create(str(shard), config)
     made.update(UpdateOperation.create_field_index(PLACE, KeywordIndexParams(is_tenant=True)))
     made.update(UpdateOperation.create_field_index(TENANT, KeywordIndexParams()))

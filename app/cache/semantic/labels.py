@@ -48,8 +48,8 @@ class LabelLog:
         except (ValkeyError, OSError, TimeoutError) as error:
             logger.debug("semantic labels: %s", type(error).__name__)
 
-    async def read(self, tenant: str) -> list[Label]:
-        """The labels, the oldest first; none when the store does not answer. What is no label is left out."""
+    async def read(self, tenant: str) -> list[Label] | None:
+        """The labels, the oldest first; None when the store does not answer. What is no label is left out."""
         if self._client is None:
             return []
         try:
@@ -57,7 +57,7 @@ class LabelLog:
                 rows = await self._client.lrange(_name(tenant), 0, -1)  # type: ignore[misc]
         except (ValkeyError, OSError, TimeoutError) as error:
             logger.warning("semantic labels: %s", type(error).__name__)
-            return []
+            return None
         return [label for row in rows if (label := _label(row)) is not None]
 
 

@@ -15,6 +15,7 @@ from qdrant_client.http.exceptions import ApiException
 from app.cache.semantic.points import EXPIRES, MADE, OBSERVATIONS, SCOPE, TENANT, from_payload, observed, to_payload
 from app.cache.semantic.types import Indexed, Observation
 from app.clock import now_ms as clock_ms
+from app.errors import Unavailable
 from app.retrieval.types import Vector
 
 logger = logging.getLogger(__name__)
@@ -112,8 +113,11 @@ class ServerIndex:
         """See `SemanticIndex.purge`."""
         chosen = q.Filter(must=[] if tenant is None else [_is(TENANT, tenant)])
         counted = await self._write(lambda: self._client.count(self._collection, count_filter=chosen))
-        await self._delete(chosen)
-        return 0 if counted is None else int(counted.count)
+        if counted is None or not await self._delete(chosen):
+            raise Unavailable(
+                "The semantic cache's server does not answer; what it holds is not purged.", retry_after_s=2
+            )
+        return int(counted.count)
 
     async def count(self) -> int:
         """See `SemanticIndex.count`."""
@@ -150,9 +154,10 @@ class ServerIndex:
             await self.delete([id])
             return None
 
-    async def _delete(self, chosen: q.Filter) -> None:
+    async def _delete(self, chosen: q.Filter) -> bool:
         selector = q.FilterSelector(filter=chosen)
-        await self._write(lambda: self._client.delete(self._collection, points_selector=selector, wait=True))
+        deleting = self._write(lambda: self._client.delete(self._collection, points_selector=selector, wait=True))
+        return await deleting is not None
 
     async def _write(self, call: Callable[[], Awaitable[T]]) -> T | None:
         return await self._reached(call, WRITE_TIMEOUT_S)

@@ -4,7 +4,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 
 from app.cache.semantic.decision import Decider, Fixed, Rating, Verified, is_drawn
@@ -30,6 +30,7 @@ PENDING = 4096  # proposals whose label may still come
 FALLEN_BACK = "the tenant's error rate is past its bound"
 EXPLORED = "explored by chance"
 UNSURE = "not sure enough"
+NOT_RECALLED = "what was learned before cannot be read"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,7 @@ class _Likeness:
 
     score: float
     reason: str = ""
+    is_refused: bool = False
 
 
 class CosineJudge:
@@ -98,14 +100,14 @@ class SemanticTier:
         if not near:
             self._alone += 1
             return None
-        await self._recall(tenant)
-        ratings = await asyncio.get_running_loop().run_in_executor(self._thread, self._rate, question, near)
+        is_recalled = await self._recall(tenant)
+        ratings = await self._rate(question, near)
         best = min(ratings, key=lambda rating: (not rating.would_serve, rating.risk))
         self._decider.note(best)
         self._pending[best.entry.id, best.score] = best
         if len(self._pending) > PENDING:
             self._pending.popitem(last=False)
-        reason = await self._refusal(tenant, best)
+        reason = await self._refusal(tenant, best) if is_recalled else NOT_RECALLED
         if reason:
             self._explored += 1
             return _proposal(best, "explore", reason)
@@ -163,27 +165,37 @@ class SemanticTier:
             tenants=tuple(self._tally.rates()),
         )
 
+    def error_rate(self, tenant: str) -> ErrorRate:
+        """A tenant's, as it is known here."""
+        return self._tally.rate(tenant)
+
     async def close(self) -> None:
         """Release the index."""
         self._thread.shutdown(wait=True)
         await self._index.close()
 
-    def _rate(self, question: str, near: list[tuple[Indexed, float]]) -> list[Rating]:
-        """The nearest first, until one would be served: judging takes about a millisecond each."""
-        ratings = []
+    async def _rate(self, question: str, near: list[tuple[Indexed, float]]) -> list[Rating]:
+        """The nearest first, until one would be served. Judging is work for the thread, what was learned the loop's."""
+        loop = asyncio.get_running_loop()
+        ratings: list[Rating] = []
         for entry, cosine in near:
-            verdict = self._judge.judge(entry.question, question, cosine)
-            ratings.append(self._decider.rate(entry, cosine, verdict.score, verdict.reason))
+            verdict = await loop.run_in_executor(self._thread, self._judge.judge, entry.question, question, cosine)
+            rating = self._decider.rate(entry, cosine, verdict.score, verdict.reason)
+            ratings.append(replace(rating, would_serve=False) if verdict.is_refused else rating)
             if ratings[-1].would_serve:
                 break
         return ratings
 
-    async def _recall(self, tenant: str) -> None:
-        """At a tenant's first request, what was learned of it before."""
+    async def _recall(self, tenant: str) -> bool:
+        """At a tenant's first request, what was learned of it before. False when that cannot be read now."""
         if not self._decider.knows(tenant):
             async with self._learning:
                 if not self._decider.knows(tenant):
-                    self._decider.recall(tenant, await self._tally.labels.read(tenant))
+                    labels = await self._tally.labels.read(tenant)
+                    if labels is None:
+                        return False
+                    self._decider.recall(tenant, labels)
+        return True
 
     async def _refusal(self, tenant: str, best: Rating) -> str:
         if not best.would_serve:

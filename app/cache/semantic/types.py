@@ -84,7 +84,7 @@ class SemanticIndex(Protocol):
         ...
 
     async def purge(self, tenant: str | None) -> int:
-        """Remove a tenant's points, or all. Returns how many there were."""
+        """Remove a tenant's points, or all. Returns how many there were. Raises Unavailable when it cannot be told."""
         ...
 
     async def count(self) -> int:
@@ -112,6 +112,11 @@ class Verdict(Protocol):
     @property
     def reason(self) -> str:
         """The check that refuses, or ""."""
+        ...
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether that check is certain: then nothing that was learned may overrule it."""
         ...
 
 

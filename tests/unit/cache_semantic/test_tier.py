@@ -27,6 +27,7 @@ DIMENSIONS = 16
 class Said:
     score: float
     reason: str = ""
+    is_refused: bool = False
 
 
 class WordJudge:
