@@ -121,9 +121,9 @@ def _simulate(
 ) -> list[Trial]:
     try:
         embedder = Embedder(stack.path(stack.embedder.directory), stack.embedder.threads)
-    except FileNotFoundError as error:
+        judge = PairJudge(embedder, JudgeModel.load(MODEL_FILE), RECENT_QUESTIONS)
+    except (OSError, ValueError) as error:  # no embedding model, or no judge that this code can read
         raise StackError(str(error)) from None
-    judge = PairJudge(embedder, JudgeModel.load(MODEL_FILE), RECENT_QUESTIONS)
     known: dict[str, NDArray[np.float32]] = {}
     trials: list[Trial] = []
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()

@@ -3,16 +3,18 @@
 import json
 import sys
 from collections.abc import Iterable, Iterator
-from typing import Annotated, Any, TextIO
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
-from app.cache.judge import PairJudge, Verdict, load_judge
 from app.cli.connection import CommandFailed
 from app.cli.output import Json, console
 from app.config import ConfigError
 from app.config.files import load_stack
-from app.retrieval.embedder import Embedder
+
+if TYPE_CHECKING:  # they bring the embedder along, which takes seconds: not for `sextant keys`
+    from app.cache.judge import PairJudge, Verdict
 
 LONGEST_LINE = 16 * 1024 * 1024  # characters
 REASONS = {
@@ -55,22 +57,43 @@ def judge(
         raise typer.BadParameter("with --json the pairs come from standard input")
     if not as_json and (a is None or b is None):
         raise typer.BadParameter("give two questions, or --json")
-    judge = _load()
-    least = judge.min_score if threshold is None else threshold
+    check = _load(threshold)
     if as_json:
         # Bytes that are no UTF-8 spoil their line, not the others.
         lines = sys.stdin.buffer
         failed = False
-        for answer in answer_lines(judge, least, (line.decode(errors="replace") for line in lines)):
+        for answer in answer_lines(check, (line.decode(errors="replace") for line in lines)):
             failed = failed or "error" in answer
             write_line(sys.stdout, answer)
         if failed:
             raise typer.Exit(1)
         return
-    explain(judge.judge(a or "", b or "", None), least)
+    explain(check, check.verdict(a or "", b or ""))
 
 
-def answer_lines(judge: PairJudge, least: float, lines: Iterable[str]) -> Iterator[dict[str, Any]]:
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What stands between a candidate and a hit, as in the live path: the nearness that makes it a candidate, and the
+    judge. (In `verified` mode a tenant's own labels then move the threshold.)"""
+
+    judge: "PairJudge"
+    min_similarity: float
+    min_score: float
+
+    def verdict(self, a: str, b: str) -> "Verdict":
+        """The judge's, or its refusal of what would not be looked at."""
+        from app.cache.judge import Verdict
+
+        similarity = self.judge.similarity(a, b)
+        if similarity < self.min_similarity:
+            return Verdict(0.0, "wording")
+        return self.judge.judge(a, b, similarity)
+
+    def is_hit(self, verdict: "Verdict") -> bool:
+        return verdict.score >= self.min_score
+
+
+def answer_lines(check: Check, lines: Iterable[str]) -> Iterator[dict[str, Any]]:
     """One answer for each line that is not blank."""
     for line in lines:
         if not line.strip():
@@ -80,14 +103,9 @@ def answer_lines(judge: PairJudge, least: float, lines: Iterable[str]) -> Iterat
         except ValueError as error:
             yield {"error": str(error)}
             continue
-        verdict = judge.judge(a, b, None)
-        hit = is_hit(verdict, least)
+        verdict = check.verdict(a, b)
+        hit = check.is_hit(verdict)
         yield {"hit": hit, "score": round(verdict.score, 4), "reason": "" if hit else verdict.reason or "wording"}
-
-
-def is_hit(verdict: Verdict, least: float) -> bool:
-    """As the live path decides on an entry that has no observations yet."""
-    return verdict.score >= least
 
 
 def pair_of(line: str) -> tuple[str, str]:
@@ -109,18 +127,23 @@ def write_line(out: TextIO, answer: dict[str, Any]) -> None:
     out.flush()
 
 
-def explain(verdict: Verdict, least: float) -> None:
+def explain(check: Check, verdict: "Verdict") -> None:
     """In words, for a person."""
-    if is_hit(verdict, least):
+    least = check.min_score
+    if check.is_hit(verdict):
         console.print(f"Hit: the stored answer would be served (score {verdict.score:.3f}, threshold {least:.3f}).")
         return
     why = REASONS.get(verdict.reason, REASONS["wording"])
     console.print(f"No hit: {why} (score {verdict.score:.3f}, threshold {least:.3f}).")
 
 
-def _load() -> PairJudge:
+def _load(threshold: float | None) -> Check:
+    from app.cache.judge import load_judge
+    from app.retrieval.embedder import Embedder
+
     try:
         config = load_stack()
-        return load_judge(Embedder(config.path(config.embedder.directory), config.embedder.threads))
+        judge = load_judge(Embedder(config.path(config.embedder.directory), config.embedder.threads))
+        return Check(judge, config.cache.semantic.min_similarity, judge.min_score if threshold is None else threshold)
     except (ConfigError, OSError, ValueError) as error:
         raise CommandFailed(str(error)) from None

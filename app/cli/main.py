@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from app.cli import cache, keys, money
+from app.cli import cache, cache_judge, keys, money
 from app.cli.connection import CommandFailed, find_stack
 from app.cli.output import errors
 
@@ -16,6 +16,7 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(money.budgets, name="budgets")
 app.command()(money.usage)
 app.add_typer(money.ledger, name="ledger")
+cache.app.command()(cache_judge.judge)
 app.add_typer(cache.app, name="cache")
 
 

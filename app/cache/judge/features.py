@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from app.cache.judge.alignment import COMPOUND, CONCEPT, Item, TYPO, are_opposites, items_of, relations
 from app.cache.judge.concepts import ASKED
 from app.cache.judge.lexicon import load_lexicon
+from app.cache.judge.payload import shared_payload
 from app.cache.judge.vocabulary import CURRENCIES
 from app.cache.judge.words import Question, read
 from app.retrieval.embedder import TokenVectors
@@ -100,10 +101,40 @@ def compare(a: Seen, b: Seen, cosine: float) -> Compared:
     found |= _order(a, b, lexical)
     found |= _marks(a, b)
     found |= _wording(a, b, lexical)
+    found |= _around_payload(a, b, lexical, near)
     found["roles_swapped"] = float(_roles_swapped(a, b, lexical, frozenset(PLACES) - {"between", "with", "of"}))
     found["directions_swapped"] = float(_roles_swapped(a, b, lexical, DIRECTIONS))
     overlap = found["word_overlap"]
     return Compared(found, np.concatenate([_loose(a, b, lexical, near, overlap), _loose(b, a, lexical.T, near.T, overlap)]))
+
+
+def _around_payload(a: Seen, b: Seen, lexical: Floats, near: Floats) -> dict[str, float]:
+    """What is asked about a text that both share; without one, about everything."""
+    shared = shared_payload(a.question, b.question)
+    rest = [
+        np.array([row for row, item in enumerate(side.items) if item.must_match and item.first not in words], dtype=int)
+        for side, words in zip((a, b), shared, strict=True)
+    ]
+    within, close = lexical[np.ix_(*rest)], near[np.ix_(*rest)]
+    support = np.maximum(within, close)
+    sides = [
+        (
+            float((within.max(axis=axis, initial=0) == 0).sum()),
+            float(support.max(axis=axis, initial=0).mean()) if rest[1 - axis].size else 1.0,
+            float(support.max(axis=axis, initial=0).min(initial=1)),
+        )
+        for axis in (1, 0)
+    ]
+    counted = sum(len(side.question.words) for side in (a, b))
+    found = {"payload": sum(map(len, shared)) / max(counted, 1)}
+    for name, values in zip(("rest_left", "rest_mean", "rest_min"), zip(*sides, strict=True), strict=True):
+        found[f"{name}.low"], found[f"{name}.high"] = sorted(values)
+    concepts = [{name for row in rest[k] for name in side.items[row].concepts} for k, side in enumerate((a, b))]
+    tasks = [names & TASKS for names in concepts]
+    found["rest_tasks_shared"] = float(bool(tasks[0] & tasks[1]))
+    found["rest_tasks_conflict"] = float(bool(tasks[0]) and bool(tasks[1]) and not tasks[0] & tasks[1])
+    found["rest_concepts_shared"] = len(concepts[0] & concepts[1]) / max(len(concepts[0] | concepts[1]), 1)
+    return found
 
 
 SURE = 0.97  # of `relation`: word for word

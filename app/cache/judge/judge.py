@@ -68,6 +68,10 @@ class PairJudge:
             score = min(score, REFUSED_SHARE * self.min_score)
         return Verdict(score, "" if score >= self.min_score else refusal.reason, refusal.is_certain)
 
+    def similarity(self, a: str, b: str) -> float:
+        """The cosine of both questions' vectors; 1 for the same text."""
+        return 1.0 if a == b else float(self.look(a).pooled @ self.look(b).pooled)
+
     def look(self, text: str, vectors: TokenVectors | None = None) -> Seen:
         """Analyse a question, or recall it. Who has its token vectors hands them over, and saves a model run."""
         seen = self._recent.get(text)
