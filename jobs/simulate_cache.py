@@ -34,6 +34,7 @@ from app.evals.cache_simulation.report import SimulationReport
 from app.evals.cache_simulation.run import TTL_STEPS
 from app.evals.cache_simulation.stream import SINGLES, TRAPS, ZIPF, endless
 from app.evals.cache_simulation.world import build_world
+from app.evals.errors import DatasetError
 from app.evals.provenance import git_commit
 from app.evals.record import check_tracking
 from app.retrieval.embedder import Embedder
@@ -88,7 +89,10 @@ def simulate_cache(
         # Relative paths lie in the working directory, else in the project.
         every = load_groups(groups if groups.exists() else PROJECT / groups)
         used = [group for group in every if all_groups or not group.is_for_training]
-        trials = _simulate(stack, used, requests, range(first_seed, first_seed + seeds), label_noise, console)
+        model = _load_judge()
+        if not all_groups:
+            _check_unseen(model, len(every) - len(used))
+        trials = _simulate(stack, model, used, requests, range(first_seed, first_seed + seeds), label_noise, console)
         report = SimulationReport(trials)
         console.print(report.table())
         console.print(report.verdict, markup=False, soft_wrap=True)
@@ -108,6 +112,8 @@ def simulate_cache(
                 "ttl_requests": TTL_STEPS,
                 "embedder": stack.embedder.id,
                 "git_commit": git_commit(PROJECT),
+                "judge_min_score": model.min_score,
+                **{f"judge_{name}": model.card.get(name) for name in ("groups", "pairs", "git_commit")},
             }
             recorded = record_simulation(report, url=url, experiment=experiment, params=params)
             console.print(f"recorded: {recorded.link}", markup=False, soft_wrap=True)
@@ -116,14 +122,37 @@ def simulate_cache(
         raise typer.Exit(USER_ERROR) from None
 
 
+def _load_judge() -> JudgeModel:
+    try:
+        return JudgeModel.load(MODEL_FILE)
+    except (OSError, ValueError) as error:
+        raise StackError(f"no judge that this code can read: {error}") from None
+
+
+def _check_unseen(model: JudgeModel, training_groups: int) -> None:
+    """Raise when the judge was trained on more groups than the training half has: it has seen the others then."""
+    taught = model.card.get("groups")
+    if not isinstance(taught, int) or taught > training_groups:
+        raise DatasetError(
+            f"the judge was trained on {taught} groups and the training half has {training_groups}: it may have seen "
+            "what it would be tested on; train it on that half, or pass --all-groups and trust the result less"
+        )
+
+
 def _simulate(
-    stack: StackConfig, groups: Sequence[Group], requests: int, seeds: range, label_noise: float, console: Console
+    stack: StackConfig,
+    model: JudgeModel,
+    groups: Sequence[Group],
+    requests: int,
+    seeds: range,
+    label_noise: float,
+    console: Console,
 ) -> list[Trial]:
     try:
         embedder = Embedder(stack.path(stack.embedder.directory), stack.embedder.threads)
-        judge = PairJudge(embedder, JudgeModel.load(MODEL_FILE), RECENT_QUESTIONS)
-    except (OSError, ValueError) as error:  # no embedding model, or no judge that this code can read
+    except FileNotFoundError as error:
         raise StackError(str(error)) from None
+    judge = PairJudge(embedder, model, RECENT_QUESTIONS)
     known: dict[str, NDArray[np.float32]] = {}
     trials: list[Trial] = []
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()

@@ -21,7 +21,6 @@ from app.config.files import PROJECT, load_stack
 from app.evals import EvalError, StackError, TrackingError
 from app.evals.cache_judge.augment import made_pairs
 from app.evals.cache_judge.curve import curve_of
-from app.evals.cache_judge.fit import REFUSED, Fitted, apply_contrasts, fit, raw_scores
 from app.evals.cache_judge.groups import Group, Pair, load_groups, pairs_within, unrelated_pairs, written_pairs
 from app.evals.cache_judge.record import record_judge
 from app.evals.cache_judge.report import CONTRASTS, COSINE, JUDGE, JudgeReport
@@ -29,6 +28,7 @@ from app.evals.cache_judge.table import Table, tabulate
 from app.evals.provenance import git_commit
 from app.evals.record import check_tracking
 from app.retrieval.embedder import Embedder
+from jobs.judge.fit import REFUSED, Fitted, apply_contrasts, fit, raw_scores
 
 USER_ERROR = 2
 DEFAULT_GROUPS = Path("evals/cache/parts")
@@ -45,9 +45,7 @@ def train_cache_judge(
         float, typer.Option(min=0.001, max=0.2, help="Share of hits that may be wrong in cross-validation.")
     ] = 0.01,
     rounds: Annotated[int, typer.Option(min=0, help="Rounds of made pairs for each group.")] = 2,
-    config: Annotated[
-        Path | None, typer.Option(help="The stack's YAML. By default that of the running stack.")
-    ] = None,
+    config: Annotated[Path | None, typer.Option(help="The stack's YAML. By default that of the running stack.")] = None,
     out: Annotated[Path, typer.Option(help="The model's file.", rich_help_panel=KEEP)] = MODEL_FILE,
     experiment: Annotated[
         str, typer.Option(help="MLflow experiment; made when it is not there.", rich_help_panel=KEEP)

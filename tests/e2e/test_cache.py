@@ -30,7 +30,15 @@ class Cached:
 
     def key(self, tenant: str) -> str:
         if tenant not in self._keys:
-            _, self._keys[tenant] = self.fleet.create_key(tenant=tenant)
+            _, secret = self.fleet.create_key(tenant=tenant)
+            headers = {"authorization": f"Bearer {secret}"}
+
+            def is_known() -> bool:
+                asked = (httpx.get(f"{self.fleet.stack.url}/v1/models", headers=headers) for _ in range(2 * REPLICAS))
+                return all(answer.status_code == 200 for answer in asked)  # the proxy takes turns
+
+            eventually(is_known, 10)
+            self._keys[tenant] = secret
         return self._keys[tenant]
 
     @property

@@ -81,6 +81,14 @@ def relation(first: Item, second: Item) -> float:
     return 0.0
 
 
+def is_left(items: tuple[Item, ...], lexical: Floats) -> NDArray[np.bool_]:
+    """Which items of a side must have a counterpart, and have none by the words."""
+    must = np.array([item.must_match for item in items], dtype=bool)
+    best = lexical.max(axis=1) if lexical.shape[1] else np.zeros(len(items))
+    left: NDArray[np.bool_] = must & (best == 0)
+    return left
+
+
 def relations(a: Question, b: Question, left: tuple[Item, ...], right: tuple[Item, ...]) -> Floats:
     """`relation` of each item of one side with each of the other, shape (left, right)."""
     found = np.zeros((len(left), len(right)), dtype=np.float32)
@@ -124,7 +132,9 @@ def _same_stem(first: str, second: str) -> bool:
 def _is_typo(first: Item, second: Item) -> bool:
     """One edit (two in long words) apart, and at least one of them is no known word."""
     if first.words != second.words:
-        pairs = ((one, other) for one in first.text.split() for other in second.text.split() if min(len(one), len(other)) > 4)
+        pairs = (
+            (one, other) for one in first.text.split() for other in second.text.split() if min(len(one), len(other)) > 4
+        )
         return any(_misspelt(one, other) for one, other in pairs)
     if first.is_capital and second.is_capital and min(len(first.text), len(second.text)) < 8:
         return False
@@ -132,8 +142,9 @@ def _is_typo(first: Item, second: Item) -> bool:
 
 
 OPPOSITE_PREFIXES = (
-    ("hyper", "hypo"), ("inter", "intra"), ("over", "under"), ("pre", "post"), ("up", "down"), ("im", "ex"), ("in", "ex"),
-    ("en", "dis"), ("out", "in"), ("macro", "micro"), ("maxi", "mini"), ("para", "ortho"), ("pro", "anti"),
+    ("hyper", "hypo"), ("inter", "intra"), ("over", "under"), ("pre", "post"), ("up", "down"), ("im", "ex"),
+    ("in", "ex"), ("en", "dis"), ("out", "in"), ("macro", "micro"), ("maxi", "mini"), ("para", "ortho"),
+    ("pro", "anti"),
 )  # fmt: skip
 
 
@@ -159,13 +170,17 @@ def are_opposites(first: Item, second: Item) -> bool:
 
 
 def _misspelt(one: str, other: str) -> bool:
-    if abs(len(one) - len(other)) > 2 or min(len(one), len(other)) < 4 or one[0] != other[0]:
+    # Longer ones are no words, and comparing them would take its time.
+    if abs(len(one) - len(other)) > 2 or not 4 <= min(len(one), len(other)) <= 32 or one[0] != other[0]:
         return False
     if _have_opposite_prefixes(one, other):
         return False
     lexicon = load_lexicon()
-    if lexicon.lemma(one) in lexicon.senses and lexicon.lemma(other) in lexicon.senses:
+    known = [lexicon.lemma(word) in lexicon.senses for word in (one, other)]
+    if all(known) or not (one.isascii() and other.isascii()):
         return False
+    if not any(known):  # two names, two drugs: only letters that changed places
+        return sorted(one) == sorted(other) and edits(one, other, 1) == 1
     return edits(one, other, 2) <= (1 if min(len(one), len(other)) < 7 else 2)
 
 

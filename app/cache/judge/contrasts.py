@@ -1,7 +1,9 @@
 """The contrasts that have a name: why a pair is refused."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+
+Check = Callable[[Mapping[str, float]], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ def _alike(found: Mapping[str, float], share: float = 0.5) -> bool:
 
 
 # Each held for at least 15 traps of the training half for every pair that asks the same.
-CERTAIN = (
+CERTAIN: tuple[tuple[str, Check], ...] = (
     ("number", lambda f: f["left_number.low"] > 0 and f["numbers_conflict"] > 0),
     ("number", lambda f: f["left_code.low"] > 0 or f["left_ordinal.low"] > 0),
     ("date", lambda f: f["left_date.low"] > 0),
@@ -56,7 +58,7 @@ CERTAIN = (
     ("task", lambda f: f["papers_differ"] > 0),
     ("wording", lambda f: f["symbols_off"] > 2 and f["symbols"] > 2 and f["common_run"] >= 0.75),
 )
-LIKELY = (
+LIKELY: tuple[tuple[str, Check], ...] = (
     ("number", lambda f: f["left_number.high"] > 0 or f["left_code.high"] > 0 or f["left_ordinal.high"] > 0),
     ("date", lambda f: f["left_date.high"] > 0),
     ("unit", lambda f: f["left_unit.high"] > 0),

@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import Protocol
 
 from app.cache.judge.contrasts import is_same_wording, why_not
-from app.cache.judge.features import Seen, compare, see
+from app.cache.judge.features import compare
 from app.cache.judge.model import MODEL_FILE, JudgeModel
 from app.cache.judge.recent import Recent
+from app.cache.judge.seen import Seen, see
 from app.cache.judge.verdict import Verdict
 from app.cache.judge.words import read
 from app.retrieval.embedder import TokenVectors
 
-RECENT_QUESTIONS = 4096
+RECENT_QUESTIONS = 1024  # about 100 kB each
 LONGEST_CHARACTERS = 4000
 SAME_SCORE = 0.999
 REFUSED_SHARE = 0.5  # of min_score, at most: what a hard check leaves
@@ -48,7 +49,7 @@ class PairJudge:
 
         `cosine` is the similarity of both texts' vectors, computed here when it is not given. About 0.5 ms for
         questions up to 200 characters, and one run of the embedding model for each that was not seen lately.
-        Texts that differ only behind the 4,000th character are refused.
+        Of questions that are longer than what is looked at (64 items, 256 tokens) only those of the same words match.
         """
         if a == b:
             return Verdict(1.0)
@@ -57,6 +58,9 @@ class PairJudge:
         if not read(a).words or not read(b).words:
             return Verdict(0.0, "wording")
         one, other = self.look(a), self.look(b)
+        if one.is_cut or other.is_cut:
+            is_same = one.question.key == other.question.key
+            return Verdict(SAME_SCORE) if is_same else Verdict(0.0, "wording", is_refused=True)
         if cosine is None:
             cosine = float(one.pooled @ other.pooled)
         compared = compare(one, other, cosine)

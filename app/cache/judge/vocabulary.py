@@ -56,10 +56,13 @@ judgement judgment, acknowledgement acknowledgment, per-cent percent, adress add
 """
 SPELLINGS = dict(pair.split() for pair in _BRITISH.replace("\n", " ").split(",") if pair.strip())
 
-_ONES = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen"
+_ONES = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen"
+)
 NUMBERS = {word: str(value) for value, word in enumerate([*_ONES.split(), "eighteen", "nineteen"])}
 NUMBERS |= {
-    word: str(10 * value) for value, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)
+    word: str(10 * value)
+    for value, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)
 }
 NUMBERS |= {"hundred": "100", "thousand": "1000", "million": "1000000", "billion": "1000000000", "dozen": "12"}
 NUMBERS |= {"half": "0.5", "quarter": "0.25", "twice": "2x", "double": "2x", "triple": "3x", "thrice": "3x"}
@@ -91,7 +94,15 @@ UNITS = {
     for name, forms in (line.split(":") for line in _UNITS.replace("\n", " ").split(";") if line.strip())
     for form in forms.split()
 }
-SHORT_UNITS = {"h": "hour", "s": "s", "l": "l", "min": "minute", "d": "day", "w": "watt", "v": "volt"}  # beside a number or another unit
+SHORT_UNITS = {
+    "h": "hour",
+    "s": "s",
+    "l": "l",
+    "min": "minute",
+    "d": "day",
+    "w": "watt",
+    "v": "volt",
+}  # beside a number or another unit
 CURRENCIES = frozenset("usd eur pound yen rupee franc".split())
 SYMBOLS = {"%": "percent", "°": "degree", "$": "usd", "€": "eur", "£": "pound", "¥": "yen", "+": "plus", "&": "and",
            "<": "less", ">": "more", "=": "equal"}  # fmt: skip

@@ -143,9 +143,9 @@ def _canonical(token: str, start: int, end: int, is_first: bool) -> list[Word]:
             return [Word(value, value, "number", start, end)]
         if suffix in ("st", "nd", "rd", "th"):
             return [Word(f"#{value}", f"#{value}", "ordinal", start, end)]
-        unit = UNITS.get(suffix) or SYMBOLS.get(suffix) or SHORT_UNITS.get(suffix)
-        if unit:
-            return [Word(value, value, "number", start, end), Word(unit, unit, "unit", start, end)]
+        measure = UNITS.get(suffix) or SYMBOLS.get(suffix) or SHORT_UNITS.get(suffix)
+        if measure:
+            return [Word(value, value, "number", start, end), Word(measure, measure, "unit", start, end)]
         if suffix in ("k", "m", "bn"):
             value = _value(str(float(value) * {"k": 1e3, "m": 1e6, "bn": 1e9}[suffix]))
             return [Word(value, value, "number", start, end)]
@@ -214,7 +214,12 @@ def _quantities(words: list[Word]) -> list[Word]:
             word = Word(word.text, word.lemma[1:], "number", word.start, word.end)
         elif word.text == "second" and last and last.text in ("per", "every", "each"):
             word = Word(word.text, "s", "unit", word.start, word.end)
-        elif word.text == "minimum" and word.end - word.start == 3 and last and (last.text in ("per", "available") or last.kind == "number"):
+        elif (
+            word.text == "minimum"
+            and word.end - word.start == 3
+            and last
+            and (last.text in ("per", "available") or last.kind == "number")
+        ):
             word = Word("minute", "minute", "unit", word.start, word.end)
         elif word.text == "k" and last and last.lemma.isdigit():
             kept[-1] = Word(last.text, _value(str(float(last.lemma) * 1e3)), "number", last.start, word.end)

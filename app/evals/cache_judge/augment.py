@@ -58,13 +58,17 @@ def edited(text: str, draw: random.Random) -> tuple[str, str] | None:
 
 
 def _typo(text: str, draw: random.Random) -> str:
-    words = [match for match in re.finditer(r"[a-zA-Z]{5,}", text)]
+    words = list(re.finditer(r"[a-zA-Z]{5,}", text))
     if not words:
         return text
     match = draw.choice(words)
     word, at = match.group(), draw.randrange(1, len(match.group()) - 1)
     wrong = draw.choice(
-        (word[:at] + word[at + 1 :], word[:at] + word[at] + word[at:], word[:at] + word[at + 1] + word[at] + word[at + 2 :])
+        (
+            word[:at] + word[at + 1 :],
+            word[:at] + word[at] + word[at:],
+            word[:at] + word[at + 1] + word[at] + word[at + 2 :],
+        )
     )
     return text[: match.start()] + wrong + text[match.end() :]
 
@@ -206,7 +210,7 @@ EDITS: list[tuple[str, Callable[[str, random.Random], str | None]]] = [
 def made_pairs(groups: Sequence[Group], seed: int, rounds: int) -> Iterator[Pair]:
     """For each group and round a dozen pairs that no person wrote; for training alone."""
     for group in groups:
-        draw = random.Random(f"{group.name} {seed}")
+        draw = random.Random(f"{group.name} {seed}")  # noqa: S311 - chance, not a secret
         for _ in range(rounds):
             paraphrase, trap = draw.choice(group.paraphrases), draw.choice(group.traps)
             for text in (group.question, paraphrase, trap.text):
@@ -218,4 +222,6 @@ def made_pairs(groups: Sequence[Group], seed: int, rounds: int) -> Iterator[Pair
                 made = edited(text, draw)
                 if made:
                     changed, kind = made
-                    yield Pair(group, beside, noisy(changed, draw) if draw.random() < 0.4 else changed, False, kind, "made")
+                    yield Pair(
+                        group, beside, noisy(changed, draw) if draw.random() < 0.4 else changed, False, kind, "made"
+                    )

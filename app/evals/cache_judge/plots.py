@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from app.evals.cache_judge.report import COSINE, CONTRASTS, JUDGE, JudgeReport
+from app.evals.cache_judge.report import CONTRASTS, COSINE, JUDGE, JudgeReport
 from app.evals.plots import BLUE, INK, ORANGE, SKY, UNSCORED
 
 COLOURS = {COSINE: ORANGE, CONTRASTS: SKY, JUDGE: BLUE}

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.cache.judge.features import Seen, compare, see
+from app.cache.judge.features import compare
 from app.cache.judge.judge import TokenEmbedder
+from app.cache.judge.seen import Seen, see
 from app.evals.cache_judge.groups import Pair
 
 

@@ -32,7 +32,9 @@ def test_shares_do_not_depend_on_how_many_traps_there_are() -> None:
     once = curve_of(SCORES, SAME, KINDS).at(0.65)
     traps = ~SAME
     more = curve_of(
-        np.concatenate([SCORES, SCORES[traps]]), np.concatenate([SAME, SAME[traps]]), np.concatenate([KINDS, KINDS[traps]])
+        np.concatenate([SCORES, SCORES[traps]]),
+        np.concatenate([SAME, SAME[traps]]),
+        np.concatenate([KINDS, KINDS[traps]]),
     ).at(0.65)
     assert once.wrong.value == pytest.approx(more.wrong.value)
     assert once.wrong.value == pytest.approx((1 / 3) / (1 / 3 + 2 / 3))

@@ -16,7 +16,10 @@ RECORD = {
     "question": "How many miles is a 10 km run?",
     "near_repeats": ["how many miles is a 10km run"],
     "paraphrases": ["10 km run, distance in miles", "Ten kilometres running: how far in miles?"],
-    "traps": [{"text": "How many miles is a 5 km run?", "kind": "number"}, {"text": "10 km run in yards", "kind": "unit"}],
+    "traps": [
+        {"text": "How many miles is a 5 km run?", "kind": "number"},
+        {"text": "10 km run in yards", "kind": "unit"},
+    ],
 }
 
 
@@ -41,7 +44,13 @@ def test_made_pairs_are_the_same_at_every_run_and_edits_change_the_words() -> No
 
 @pytest.mark.parametrize(
     "line",
-    ["[]", '{"group": "a"}', "{", json.dumps({**RECORD, "traps": [{"text": "x", "kind": "odd"}]}), json.dumps({**RECORD, "question": " "})],
+    [
+        "[]",
+        '{"group": "a"}',
+        "{",
+        json.dumps({**RECORD, "traps": [{"text": "x", "kind": "odd"}]}),
+        json.dumps({**RECORD, "question": " "}),
+    ],
 )
 def test_a_wrong_line_is_named(tmp_path: Path, line: str) -> None:
     (tmp_path / "a.jsonl").write_text(json.dumps(RECORD) + "\n" + line + "\n")

@@ -49,14 +49,30 @@ def test_a_contrast_refuses_and_is_named(judge: PairJudge, a: str, b: str, reaso
 
 
 def test_a_pair_has_one_score_in_either_order(judge: PairJudge) -> None:
-    pairs = [("How tall is Everest?", "Everest's height?"), ("a b c", "c a"), ("flights from Rome to Bonn", "Bonn to Rome")]
+    pairs = [
+        ("How tall is Everest?", "Everest's height?"),
+        ("a b c", "c a"),
+        ("flights from Rome to Bonn", "Bonn to Rome"),
+    ]
     for a, b in pairs:
         assert judge.judge(a, b).score == pytest.approx(judge.judge(b, a).score)
 
 
 @pytest.mark.parametrize(
     "text",
-    ["", "   ", "\ud800", "\x00\x07", "?", "🙂", "x" * 1_000_000, "a b " * 250_000, "1 " * 2000, "(" * 4000, "not " * 900],
+    [
+        "",
+        "   ",
+        "\ud800",
+        "\x00\x07",
+        "?",
+        "🙂",
+        "x" * 1_000_000,
+        "a b " * 250_000,
+        "1 " * 2000,
+        "(" * 4000,
+        "not " * 900,
+    ],
     ids=range(11),
 )
 def test_strange_texts_are_judged_in_bounded_time(judge: PairJudge, text: str) -> None:

@@ -5,8 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.cache.judge.features import features, see
-from app.cache.judge.model import MODEL_FILE, JudgeModel, stack_trees
+from app.cache.judge.features import Compared, compare
+from app.cache.judge.loose import LooseNet
+from app.cache.judge.model import LOOSE, MODEL_FILE, JudgeModel, stack_trees
+from app.cache.judge.seen import see
 from tests.unit.cache_judge.fakes import WordEmbedder
 
 STUMP = [(0, 0.5, 1, 2, 0.0), (-1, 0.0, 0, 0, -1.0), (-1, 0.0, 0, 0, 2.0)]
@@ -14,7 +16,8 @@ DEEP = [(1, 0.0, 1, 2, 0.0), (-1, 0, 0, 0, 0.25), (0, 2.0, 3, 4, 0.0), (-1, 0, 0
 
 
 def small_model() -> JudgeModel:
-    return JudgeModel(("x", "y"), stack_trees([STUMP, DEEP]), -0.5, 2.0, 0.1, 0.7, {"groups": 3})
+    net = LooseNet(*(np.zeros(shape, dtype=np.float32) for shape in ((2, 4, 3), (2, 3), (2, 7), (2,))))
+    return JudgeModel(("x", LOOSE), stack_trees([STUMP, DEEP]), net, -0.5, 2.0, 0.1, 0.7, {"groups": 3})
 
 
 @pytest.mark.parametrize(("x", "y", "total"), [(0, -1, -0.75), (0.5, 1, -0.5), (1, 1, 2.5), (3, 1, 10.0), (3, 0, 2.25)])
@@ -27,7 +30,8 @@ def test_a_saved_model_gives_the_same_probabilities(tmp_path: Path) -> None:
     model.save(tmp_path / "model.npz")
     loaded = JudgeModel.load(tmp_path / "model.npz")
     for x in (0.0, 0.7, 5.0):
-        assert loaded.probability({"x": x, "y": 1.0}) == model.probability({"x": x, "y": 1.0})
+        compared = Compared({"x": x}, np.ones((2, 4), dtype=np.float32))
+        assert loaded.probability(compared) == model.probability(compared)
     assert (loaded.min_score, dict(loaded.card)) == (0.7, {"groups": 3})
 
 
@@ -42,7 +46,7 @@ def test_a_model_of_another_format_is_refused(tmp_path: Path, monkeypatch: pytes
 def test_the_shipped_model_fits_the_shipped_features() -> None:
     embedder = WordEmbedder()
     a, b = (see(text, embedder.token_vectors(text)) for text in ("How tall is Everest?", "Height of Everest"))
-    assert set(JudgeModel.load().names) <= set(features(a, b, 0.5))
+    assert set(JudgeModel.load().names) == {*compare(a, b, 0.5).features, LOOSE}
 
 
 def test_the_shipped_files_are_small() -> None:

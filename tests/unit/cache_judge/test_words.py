@@ -53,7 +53,9 @@ def test_words_keep_their_places_in_the_text() -> None:
     assert text[slice(*next((w.start, w.end) for w in read(text).words if w.lemma == "zurich"))] == "Zürich"
 
 
-@pytest.mark.parametrize("text", ["", " \n\t", "\x00\x1b[31m", "\ud800\udfff", "?!?", "🙂🙂", "a" * 100_000, "1" * 5000])
+@pytest.mark.parametrize(
+    "text", ["", " \n\t", "\x00\x1b[31m", "\ud800\udfff", "?!?", "🙂🙂", "a" * 100_000, "1" * 5000]
+)
 def test_strange_texts_are_read(text: str) -> None:
     read(text)
 

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import dataclass
 from random import Random
 
 import numpy as np
@@ -16,6 +17,8 @@ from app.evals.cache_simulation.report import SimulationReport
 from app.evals.cache_simulation.run import STEP_MS, TTL_STEPS, Outcome, run
 from app.evals.cache_simulation.stream import Request, endless
 from app.evals.cache_simulation.world import World, build_world
+from app.evals.errors import DatasetError
+from jobs.simulate_cache import _check_unseen
 
 GROUPS = [
     Group(
@@ -162,3 +165,16 @@ async def test_a_whole_simulation_reports_every_cache_for_every_bound() -> None:
     assert {"verified_1pct_hit_rate", "best_fixed_threshold_judge_5pct_hit_rate"} <= set(report.metrics())
     assert len(report.rows()["cache"]) == 5 * len(BOUNDS)
     assert len(stream_figure(trials).axes) == 2 * len(BOUNDS)
+
+
+@pytest.mark.parametrize(("card", "is_refused"), [({"groups": 353}, False), ({"groups": 690}, True), ({}, True)])
+def test_a_judge_that_may_have_seen_the_test_half_is_not_tested_on_it(card: dict[str, int], is_refused: bool) -> None:
+    @dataclass
+    class Model:
+        card: dict[str, int]
+
+    if is_refused:
+        with pytest.raises(DatasetError, match="may have seen"):
+            _check_unseen(Model(card), 353)  # type: ignore[arg-type]
+    else:
+        _check_unseen(Model(card), 353)  # type: ignore[arg-type]

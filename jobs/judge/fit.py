@@ -1,4 +1,4 @@
-"""From labelled pairs to the judge's model: a network and boosted trees, calibrated and given a threshold on held-out groups."""
+"""From labelled pairs to the judge's model: a network and boosted trees, calibrated on held-out groups."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,8 +12,8 @@ from sklearn.linear_model import LogisticRegression
 from app.cache.judge.contrasts import is_same_wording, why_not
 from app.cache.judge.model import LEAF, LOOSE, JudgeModel, stack_trees
 from app.evals.cache_judge.curve import Curve, curve_of, half_weights
-from app.evals.cache_judge.fit_loose import fit_loose
 from app.evals.cache_judge.table import Table
+from jobs.judge.fit_loose import fit_loose
 
 FOLDS = 5
 SEEDS = 3

@@ -31,7 +31,9 @@ def fit_loose(table: Table, weights: NDArray[np.float64], folds: int) -> tuple[L
         nets.append(net)
         for row in np.flatnonzero(fold == left_out):
             scores[row] = net.score(table.loose[row].astype(np.float32))
-    stacked = (np.concatenate([getattr(net, name) for net in nets]) for name in ("inner", "inner_bias", "outer", "outer_bias"))
+    stacked = (
+        np.concatenate([getattr(net, name) for net in nets]) for name in ("inner", "inner_bias", "outer", "outer_bias")
+    )
     return LooseNet(*stacked), scores
 
 
@@ -54,7 +56,7 @@ def _fit(table: Table, weights: NDArray[np.float64], taught: NDArray[np.intp]) -
             losses = torch.nn.functional.binary_cross_entropy_with_logits(logits, same[rows], reduction="none")
             loss = (losses * weight[rows]).mean()
             optimizer.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             schedule.step()
     with torch.no_grad():

@@ -1,0 +1,70 @@
+"""One question, analysed for comparison with others."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.cache.judge.alignment import Item, items_of
+from app.cache.judge.words import Question, read
+from app.retrieval.embedder import TokenVectors
+
+Floats = NDArray[np.float32]
+
+MOST_ITEMS = 64  # of a side; the work is quadratic
+MOST_TOKENS = 256  # what the embedding model reads
+
+VOCABULARY = 30_522
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One question, analysed: its items, the vector of each, and all the model's token vectors."""
+
+    question: Question
+    items: tuple[Item, ...]
+    vectors: Floats  # (items, dimensions), rows of unit length
+    rarity: Floats  # (items,), 0 common to 1 rare
+    tokens: Floats  # (tokens, dimensions), rows of unit length, special ones left out
+    pooled: Floats
+    trigrams: frozenset[str]
+    is_cut: bool  # there is more of it than was looked at
+
+
+def see(text: str, found: TokenVectors) -> Seen:
+    """Analyse one text with its token vectors."""
+    question = read(text)
+    all_items = tuple(items_of(question))
+    items = all_items[:MOST_ITEMS]
+    spans = np.array(found.spans, dtype=np.int32).reshape(-1, 2)
+    ids = np.array(found.ids)
+    vectors = np.zeros((len(items), found.vectors.shape[1]), dtype=np.float32)
+    rarity = np.ones(len(items), dtype=np.float32)
+    starts, ends = spans[:, 0], spans[:, 1]
+    for row, item in enumerate(items):
+        words = question.words[item.first : item.first + item.words]
+        inside = np.flatnonzero((ends > words[0].start) & (starts < words[-1].end) & (ends > starts))
+        if inside.size:
+            vectors[row] = found.vectors[inside].mean(axis=0)
+            # The vocabulary is sorted by frequency; a word in pieces is rare.
+            rarest = VOCABULARY if inside.size > item.words else int(ids[inside].max())
+            rarity[row] = math.log(max(rarest - 1996, 1) + 200) / math.log(VOCABULARY)
+    real = found.vectors[ends > starts]
+    plain = " ".join(word.text for word in question.words)
+    padded = f" {plain} "
+    return Seen(
+        question,
+        items,
+        unit(vectors),
+        rarity,
+        unit(real),
+        found.pooled,
+        frozenset(padded[i : i + 3] for i in range(len(padded) - 2)),
+        len(all_items) > MOST_ITEMS or len(ids) >= MOST_TOKENS,
+    )
+
+
+def unit(rows: Floats) -> Floats:
+    unit_rows: Floats = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
+    return unit_rows

@@ -1,0 +1,1 @@
+"""Training of the semantic cache's judge."""
