@@ -23,6 +23,15 @@ _PHONE = regex.compile(rf"\d(?:[{_VALID_PUNCTUATION}*]*\d){{2}}")
 _IBAN = regex.compile(r"[A-Z]{2}[0-9]{2}")
 
 
+def readable(text: str) -> str:
+    """The text with a sign in place of each digit that is too new for Python: its recognizers would call `int` on
+    what `regex` takes for a digit, and raise. Places stay as they are."""
+    if text.isascii():
+        return text
+    digits: str = _DIGIT.sub(lambda digit: digit[0] if digit[0].isdecimal() else "\ufffd", text)
+    return digits
+
+
 def _may_hold_address(text: str) -> bool:
     """Every form has a `::`, or seven colons, or the three dots of an IPv4 address."""
     return "::" in text or text.count(".") >= 3 or text.count(":") >= 7
@@ -59,6 +68,7 @@ class Finder:
         return [self._found(text, people) for text, people in zip(texts, names, strict=True)]
 
     def _found(self, text: str, people: Sequence[tuple[int, int]]) -> list[RecognizerResult]:
+        text = readable(text)
         results = [RecognizerResult("PERSON", start, end, self._name_score) for start, end in people]
         for recognizer, entities, possible in self._recognizers:
             if possible(text):
