@@ -150,6 +150,8 @@ OPPOSITE_PREFIXES = (
 
 def _have_opposite_prefixes(one: str, other: str) -> bool:
     """Hyperkalaemia and hypokalaemia, import and export."""
+    if one[-3:] != other[-3:] or one == other:  # nearly all pairs
+        return False
     return any(
         {one[: len(a)], other[: len(b)]} == {a, b} and one[len(a) :] == other[len(b) :]
         for first, second in OPPOSITE_PREFIXES
