@@ -32,7 +32,7 @@ async def run_and_kill(shop: Shop, served: int) -> dict[str, set[str]]:
 
 @pytest.mark.parametrize("trial", range(2))
 async def test_after_kill_9_nothing_is_reserved_and_the_counters_are_the_rows(shop: Shop, trial: int) -> None:
-    async with asyncio.timeout(25):
+    async with asyncio.timeout(90):  # several processes start, on a machine that may be busy
         tales = await asyncio.gather(*(run_and_kill(shop, random.randint(20, 120)) for _ in range(PROCESSES)))
     admitted, served = (set.union(*(tale[event] for tale in tales)) for event in ("admitted", "served"))
     assert shop.reservations() > 0  # they died with work under way
