@@ -64,11 +64,11 @@ class Finder:
 
     def find(self, texts: Sequence[str]) -> list[list[RecognizerResult]]:
         """For each text its findings, the surest first; those of one type may overlap those of another."""
+        texts = [readable(text) for text in texts]
         names = self._names.find(texts) if self._names and self._name_score >= self._threshold else [[]] * len(texts)
         return [self._found(text, people) for text, people in zip(texts, names, strict=True)]
 
     def _found(self, text: str, people: Sequence[tuple[int, int]]) -> list[RecognizerResult]:
-        text = readable(text)
         results = [RecognizerResult("PERSON", start, end, self._name_score) for start, end in people]
         for recognizer, entities, possible in self._recognizers:
             if possible(text):

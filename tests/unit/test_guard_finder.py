@@ -52,6 +52,7 @@ def analyzed(analyzer: AnalyzerEngine, text: str, threshold: float = 0.0) -> lis
 @example("12 ext 4567")
 @example("tel:911")
 @example("4111 1111 1111 1111\U00011f50")  # a digit that Python 3.11 does not know
+@example("john@example.comjane.doe+x@mail\U00011f50")
 def test_everything_that_the_analyzer_finds_is_found_with_the_same_score_and_place(
     analyzer: AnalyzerEngine, finder: Finder, text: str
 ) -> None:
