@@ -64,7 +64,7 @@ def test_sentences_in_a_batch_have_the_findings_that_each_has_alone(analyzer: An
     chance = random.Random(11)
     many = [" ".join(chance.choices(PIECES, k=chance.randint(1, 10))) for _ in range(250)]
 
-    expected = [analyzed(analyzer, text, 0.5) for text in many]
+    expected = [analyzed(analyzer, readable(text), 0.5) for text in many]
 
     assert {result.entity_type for results in expected for result in results} == set(GuardConfig().entities)
     assert finder.find(many) == expected
