@@ -31,8 +31,8 @@ class SemanticConfig(Settings):
     threshold: Share = Field(0.9, description="fixed: cosine similarity from which an entry is served.")
     second_check: bool = Field(
         True,
-        description="Refuse negations, other entities, numbers, dates, units and scopes, however similar. Without it, verified "
-        "mode does not keep its bound.",
+        description="Refuse negations, other entities, numbers, dates, units and scopes, however similar. Without it, "
+        "verified mode does not keep its bound.",
     )
     min_similarity: Share = Field(0.6, description="Cosine similarity under which an entry is no candidate.")
     candidates: int = Field(4, ge=1, le=32, description="Nearest entries that are looked at.")
