@@ -8,7 +8,6 @@ It is a client of the stack like any other, and needs no Ray of its own.
 
 import asyncio
 import json
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +16,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from app.config import ConfigError, StackConfig, load_api_key
+from app.config import StackConfig, load_api_key
 from app.config.files import PROJECT, load_stack
 from app.evals import (
     Dataset,
-    EvalError,
     Evaluation,
     Report,
     Task,
@@ -34,16 +32,19 @@ from app.evals import (
 from app.evals.gate import gate
 from app.evals.progress import show_progress
 from app.evals.provenance import config_digest, git_commit
-from app.evals.record import answer_table, check_tracking, record
+from app.evals.record import answer_table, record
 from app.evals.report import failures
 from app.evals.solver import ChatSolver
 from app.evals.stack import check_stack, connect, running_base_url
+from app.evals.tracking import check_tracking
+from jobs.command import Experiment, MlflowUrl, Recording, explained, in_project, tracking_url
+from jobs.console import job_console
 
-GATE_FAILED, USER_ERROR = 1, 2
+GATE_FAILED = 1
 # The gateway's own deadline should be what ends a slow request: its error says more than ours.
 TIMEOUT_MARGIN_S = 10.0
 
-ASK, RUN, KEEP, GATE = "What is asked", "How it is run", "Where results go", "When the eval fails (exit 1)"
+ASK, RUN, GATE = "What is asked", "How it is run", "When the eval fails (exit 1)"
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -113,17 +114,9 @@ def evaluate(
             rich_help_panel=RUN,
         ),
     ] = False,
-    experiment: Annotated[
-        str, typer.Option(help="MLflow experiment; made when it is not there.", rich_help_panel=KEEP)
-    ] = "sextant-evals",
-    mlflow_url: Annotated[
-        str | None,
-        typer.Option(help="MLflow server. By default observability.mlflow_url.", rich_help_panel=KEEP),
-    ] = None,
-    recording: Annotated[
-        bool,
-        typer.Option("--record/--no-record", help="Record the run in MLflow, or only print it.", rich_help_panel=KEEP),
-    ] = True,
+    experiment: Experiment = "sextant-evals",
+    mlflow_url: MlflowUrl = None,
+    recording: Recording = True,
     min_recall: Annotated[
         float | None, typer.Option(min=0, max=1, help="Least mean recall@k.", rich_help_panel=GATE)
     ] = None,
@@ -146,19 +139,14 @@ def evaluate(
 
       python -m jobs.evaluate --model chat --no-retrieval
     """
-    # A job's log has no terminal whose width could be asked for.
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 110)
-    try:
+    console = job_console()
+    with explained("evaluate"):
         stack = load_stack(config)
-        url = mlflow_url or stack.observability.mlflow_url
-        if recording and url is None:
-            raise TrackingError(
-                "no MLflow server is set; pass --mlflow-url, set observability.mlflow_url, or pass --no-record"
-            )
+        url = tracking_url(stack, mlflow_url, recording)
         plan = Plan(
             config=stack,
             base_url=base_url or running_base_url(stack.home),
-            mlflow_url=url if recording else None,
+            mlflow_url=url,
             experiment=experiment,
             model=model,
             concurrency=concurrency,
@@ -167,17 +155,13 @@ def evaluate(
             max_tokens=max_tokens,
             use_cache=use_cache,
         )
-        # Relative paths lie in the working directory, else in the project.
-        questions = load_dataset(dataset if dataset.exists() else PROJECT / dataset).first(limit)
+        questions = load_dataset(in_project(dataset)).first(limit)
         evaluation = asyncio.run(_ask(plan, questions, console))
         report = aggregate(evaluation)
         console.print(report.table(f"{model} on {evaluation.dataset.name}"))
         for line in failures(evaluation):
             console.print(line, markup=False, soft_wrap=True)
         _keep(plan, evaluation, report, console)
-    except (EvalError, ConfigError) as error:
-        Console(stderr=True).print(f"evaluate: {error}", style="red", markup=False, soft_wrap=True)
-        raise typer.Exit(USER_ERROR) from None
     problems = gate(report, f"recall_at_{k}", min_recall=min_recall, max_errors=max_errors)
     for problem in problems:
         console.print(f"gate: {problem}", style="red", markup=False, soft_wrap=True)
@@ -221,7 +205,7 @@ def _keep(plan: Plan, evaluation: Evaluation, report: Report, console: Console) 
         saved.parent.mkdir(parents=True, exist_ok=True)
         saved.write_text(json.dumps({"metrics": report.metrics(), "answers": answer_table(evaluation)}))
         raise TrackingError(f"{error}; the answers are in {saved}") from None
-    console.print(f"recorded: {recorded.link}", markup=False, soft_wrap=True)
+    console.print(f"recorded: {recorded}", markup=False, soft_wrap=True)
 
 
 def _params(plan: Plan, evaluation: Evaluation) -> dict[str, object]:

@@ -8,7 +8,6 @@ Run it again at any time: only what changed is read, embedded and stored.
 
 import asyncio
 import logging
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +21,7 @@ from app.errors import SextantError
 from app.ingest.discover import Discovery, InputError, discover
 from app.ingest.ingest import Progress, Report, ingest
 from app.retrieval.embedder import Embedder
+from jobs.console import job_console
 from jobs.ingest_report import say, show_progress, show_report
 from jobs.knowledge_base import connect
 
@@ -97,8 +97,7 @@ def main(
 
       ray job submit -- python -m jobs.ingest docs --tenant acme
     """
-    # A job's log has no terminal whose width could be asked for.
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 110)
+    console = job_console()
     logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # it warns about each flaw that it mends
     logging.getLogger("ray.serve").setLevel(logging.WARNING)
     try:

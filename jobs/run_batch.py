@@ -6,7 +6,6 @@ The ingress submits it as a Ray job (deployments/batches.py); it needs no Ray of
 """
 
 import asyncio
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +27,7 @@ from app.config import ConfigError, StackConfig, load_secrets
 from app.config.files import load_stack
 from app.errors import SextantError
 from app.sql.database import database_url, open_database
+from jobs.console import job_console
 
 # The gateway's own deadline should be what ends a slow request: its error says more than ours.
 TIMEOUT_MARGIN_S = 10.0
@@ -51,8 +51,7 @@ def main(
 
     Exit codes: 0 the batch has ended; 1 it has not, and a sentence says why.
     """
-    # A job's log has no terminal whose width could be asked for.
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 110)
+    console = job_console()
     try:
         with _progress(console) as on_progress:
             ended = asyncio.run(_run(batch, load_stack(config), on_progress))

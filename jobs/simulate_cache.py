@@ -8,7 +8,6 @@ No stack need run. Only groups of questions that trained nothing are used, unles
 
 import asyncio
 import itertools
-import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -23,9 +22,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from app.cache.judge import PairJudge
 from app.cache.judge.model import MODEL_FILE, JudgeModel
-from app.config import ConfigError, StackConfig
+from app.config import StackConfig
 from app.config.files import PROJECT, load_stack
-from app.evals import EvalError, StackError, TrackingError
+from app.evals import StackError
 from app.evals.cache_judge.groups import Group, load_groups
 from app.evals.cache_simulation.compare import Simulation, Trial
 from app.evals.cache_simulation.plots import stream_figure
@@ -36,16 +35,25 @@ from app.evals.cache_simulation.stream import SINGLES, TRAPS, ZIPF, endless
 from app.evals.cache_simulation.world import build_world
 from app.evals.errors import DatasetError
 from app.evals.provenance import git_commit
-from app.evals.record import check_tracking
-from app.retrieval.embedder import Embedder
+from app.evals.tracking import check_tracking
+from jobs.command import (
+    KEEP,
+    Config,
+    Experiment,
+    MlflowUrl,
+    Recording,
+    explained,
+    in_project,
+    open_embedder,
+    tracking_url,
+)
+from jobs.console import job_console
 
-USER_ERROR = 2
 DEFAULT_GROUPS = Path("evals/cache/parts")
 # Requests drawn for each that the exact tier has no answer to; about one in two is a repeat.
 DRAWN = 2.5
 BATCH = 64
 RECENT_QUESTIONS = 12_000  # analysed once; about 1 GB
-KEEP = "Where results go"
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -58,36 +66,23 @@ def simulate_cache(
     seeds: Annotated[int, typer.Option(min=1, max=100, help="Streams.")] = 3,
     first_seed: Annotated[int, typer.Option(help="Seed of the first stream; the others follow.")] = 1,
     label_noise: Annotated[float, typer.Option(min=0, max=0.5, help="Share of labels that are wrong.")] = 0.0,
-    config: Annotated[Path | None, typer.Option(help="The stack's YAML. By default that of the running stack.")] = None,
+    config: Config = None,
     plot: Annotated[Path | None, typer.Option(help="PNG file for the plot.", rich_help_panel=KEEP)] = None,
-    experiment: Annotated[
-        str, typer.Option(help="MLflow experiment; made when it is not there.", rich_help_panel=KEEP)
-    ] = "sextant-cache-simulation",
-    mlflow_url: Annotated[
-        str | None, typer.Option(help="MLflow server. By default observability.mlflow_url.", rich_help_panel=KEEP)
-    ] = None,
-    recording: Annotated[
-        bool,
-        typer.Option("--record/--no-record", help="Record the run in MLflow, or only print it.", rich_help_panel=KEEP),
-    ] = True,
+    experiment: Experiment = "sextant-cache-simulation",
+    mlflow_url: MlflowUrl = None,
+    recording: Recording = True,
 ) -> None:
     """Run the verified cache on simulated streams, beside the best fixed thresholds and vCache as published.
 
     Exit codes: 0 simulated; 2 it could not be simulated or recorded.
     """
-    # A job's log has no terminal whose width could be asked for.
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
-    try:
+    console = job_console(120)
+    with explained("simulate_cache"):
         stack = load_stack(config)
-        url = (mlflow_url or stack.observability.mlflow_url) if recording else None
-        if recording and url is None:
-            raise TrackingError(
-                "no MLflow server is set; pass --mlflow-url, set observability.mlflow_url, or pass --no-record"
-            )
+        url = tracking_url(stack, mlflow_url, recording)
         if url is not None:
             check_tracking(url)
-        # Relative paths lie in the working directory, else in the project.
-        every = load_groups(groups if groups.exists() else PROJECT / groups)
+        every = load_groups(in_project(groups))
         used = [group for group in every if all_groups or not group.is_for_training]
         model = _load_judge()
         if not all_groups:
@@ -116,10 +111,7 @@ def simulate_cache(
                 **{f"judge_{name}": model.card.get(name) for name in ("groups", "pairs", "git_commit")},
             }
             recorded = record_simulation(report, url=url, experiment=experiment, params=params)
-            console.print(f"recorded: {recorded.link}", markup=False, soft_wrap=True)
-    except (EvalError, ConfigError) as error:
-        Console(stderr=True).print(f"simulate_cache: {error}", style="red", markup=False, soft_wrap=True)
-        raise typer.Exit(USER_ERROR) from None
+            console.print(f"recorded: {recorded}", markup=False, soft_wrap=True)
 
 
 def _load_judge() -> JudgeModel:
@@ -148,10 +140,7 @@ def _simulate(
     label_noise: float,
     console: Console,
 ) -> list[Trial]:
-    try:
-        embedder = Embedder(stack.path(stack.embedder.directory), stack.embedder.threads)
-    except FileNotFoundError as error:
-        raise StackError(str(error)) from None
+    embedder = open_embedder(stack)
     judge = PairJudge(embedder, model, RECENT_QUESTIONS)
     known: dict[str, NDArray[np.float32]] = {}
     trials: list[Trial] = []

@@ -6,7 +6,6 @@
 No stack need run. The groups' training half trains; the report is on the other half.
 """
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -16,9 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from app.cache.judge.model import MODEL_FILE, JudgeModel
-from app.config import ConfigError
 from app.config.files import PROJECT, load_stack
-from app.evals import EvalError, StackError, TrackingError
 from app.evals.cache_judge.augment import made_pairs
 from app.evals.cache_judge.curve import curve_of
 from app.evals.cache_judge.groups import Group, Pair, load_groups, pairs_within, unrelated_pairs, written_pairs
@@ -26,14 +23,24 @@ from app.evals.cache_judge.record import record_judge
 from app.evals.cache_judge.report import CONTRASTS, COSINE, JUDGE, JudgeReport
 from app.evals.cache_judge.table import Table, tabulate
 from app.evals.provenance import git_commit
-from app.evals.record import check_tracking
+from app.evals.tracking import check_tracking
 from app.retrieval.embedder import Embedder
+from jobs.command import (
+    KEEP,
+    Config,
+    Experiment,
+    MlflowUrl,
+    Recording,
+    explained,
+    in_project,
+    open_embedder,
+    tracking_url,
+)
+from jobs.console import job_console
 from jobs.judge.fit import REFUSED, Fitted, apply_contrasts, fit, raw_scores
 
-USER_ERROR = 2
 DEFAULT_GROUPS = Path("evals/cache/parts")
 SEED = 20240
-KEEP = "Where results go"
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -45,40 +52,24 @@ def train_cache_judge(
         float, typer.Option(min=0.001, max=0.2, help="Share of hits that may be wrong in cross-validation.")
     ] = 0.01,
     rounds: Annotated[int, typer.Option(min=0, help="Rounds of made pairs for each group.")] = 2,
-    config: Annotated[Path | None, typer.Option(help="The stack's YAML. By default that of the running stack.")] = None,
+    config: Config = None,
     out: Annotated[Path, typer.Option(help="The model's file.", rich_help_panel=KEEP)] = MODEL_FILE,
-    experiment: Annotated[
-        str, typer.Option(help="MLflow experiment; made when it is not there.", rich_help_panel=KEEP)
-    ] = "sextant-cache-judge",
-    mlflow_url: Annotated[
-        str | None, typer.Option(help="MLflow server. By default observability.mlflow_url.", rich_help_panel=KEEP)
-    ] = None,
-    recording: Annotated[
-        bool,
-        typer.Option("--record/--no-record", help="Record the run in MLflow, or only print it.", rich_help_panel=KEEP),
-    ] = True,
+    experiment: Experiment = "sextant-cache-judge",
+    mlflow_url: MlflowUrl = None,
+    recording: Recording = True,
 ) -> None:
     """Train the judge, choose its threshold by cross-validation, and measure it on groups that trained nothing.
 
     Exit codes: 0 trained; 2 it could not be trained or recorded.
     """
-    # A job's log has no terminal whose width could be asked for.
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 110)
-    try:
+    console = job_console()
+    with explained("train_cache_judge"):
         stack = load_stack(config)
-        url = (mlflow_url or stack.observability.mlflow_url) if recording else None
-        if recording and url is None:
-            raise TrackingError(
-                "no MLflow server is set; pass --mlflow-url, set observability.mlflow_url, or pass --no-record"
-            )
+        url = tracking_url(stack, mlflow_url, recording)
         if url is not None:
             check_tracking(url)
-        # Relative paths lie in the working directory, else in the project.
-        every = load_groups(groups if groups.exists() else PROJECT / groups)
-        try:
-            embedder = Embedder(stack.path(stack.embedder.directory), stack.embedder.threads)
-        except FileNotFoundError as error:
-            raise StackError(str(error)) from None
+        every = load_groups(in_project(groups))
+        embedder = open_embedder(stack)
         taught = [group for group in every if group.is_for_training]
         held_back = [group for group in every if not group.is_for_training]
         training = _tabulate(_training_pairs(taught, rounds), embedder, console, "reading the training half")
@@ -104,10 +95,7 @@ def train_cache_judge(
             recorded = record_judge(
                 report, tested.pairs, probabilities, out, url=url, experiment=experiment, params=params
             )
-            console.print(f"recorded: {recorded.link}", markup=False, soft_wrap=True)
-    except (EvalError, ConfigError) as error:
-        Console(stderr=True).print(f"train_cache_judge: {error}", style="red", markup=False, soft_wrap=True)
-        raise typer.Exit(USER_ERROR) from None
+            console.print(f"recorded: {recorded}", markup=False, soft_wrap=True)
 
 
 def _training_pairs(groups: list[Group], rounds: int) -> list[Pair]:

@@ -8,7 +8,6 @@ with all of it there no stack is needed.
 """
 
 import asyncio
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +19,8 @@ from rich.console import Console
 
 from app.config import ConfigError, StackConfig, load_api_key
 from app.config.files import PROJECT, load_stack
-from app.evals import Dataset, EvalError, StackError, TrackingError, load_dataset
+from app.evals import Dataset, load_dataset
 from app.evals.provenance import git_commit
-from app.evals.record import check_tracking
 from app.evals.solver import ChatSolver
 from app.evals.stack import check_stack, connect, running_base_url
 from app.evals.tiers.ask import ask_missing
@@ -33,14 +31,15 @@ from app.evals.tiers.record import record_training
 from app.evals.tiers.report import RouterReport
 from app.evals.tiers.training import Models, Training, train
 from app.evals.tiers.validation import cross_validate, leave_categories_out
-from app.retrieval.embedder import Embedder
+from app.evals.tracking import check_tracking
+from jobs.command import KEEP, Experiment, MlflowUrl, Recording, explained, in_project, open_embedder, tracking_url
+from jobs.console import job_console
 
-USER_ERROR = 2
 DEFAULT_TARGET_QUALITY = 0.95
 # The gateway's own deadline should be what ends a slow request: its error says more than ours.
 TIMEOUT_MARGIN_S = 10.0
 
-ASK, TRAIN, KEEP = "What is asked", "What is trained", "Where results go"
+ASK, TRAIN = "What is asked", "What is trained"
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -110,16 +109,9 @@ def train_router(
         Path | None,
         typer.Option(help="The classifier's file. By default <home>/router/tiers.npz.", rich_help_panel=KEEP),
     ] = None,
-    experiment: Annotated[
-        str, typer.Option(help="MLflow experiment; made when it is not there.", rich_help_panel=KEEP)
-    ] = "sextant-router",
-    mlflow_url: Annotated[
-        str | None, typer.Option(help="MLflow server. By default observability.mlflow_url.", rich_help_panel=KEEP)
-    ] = None,
-    recording: Annotated[
-        bool,
-        typer.Option("--record/--no-record", help="Record the run in MLflow, or only print it.", rich_help_panel=KEEP),
-    ] = True,
+    experiment: Experiment = "sextant-router",
+    mlflow_url: MlflowUrl = None,
+    recording: Recording = True,
 ) -> None:
     """Train the classifier of the policy cost-tiered, and measure it.
 
@@ -131,26 +123,20 @@ def train_router(
 
     Exit codes: 0 trained; 2 it could not be trained or recorded.
     """
-    # A job's log has no terminal whose width could be asked for.
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 110)
-    try:
+    console = job_console()
+    with explained("train_router"):
         stack = load_stack(config)
         tiers = next((alias.tiers for alias in stack.aliases.values() if alias.tiers), None)
         if tiers:
             small, large = small or tiers.small, large or tiers.large
         if not small or not large:
             raise ConfigError(["no alias has the policy cost-tiered; name the models with --small and --large"])
-        url = (mlflow_url or stack.observability.mlflow_url) if recording else None
-        if recording and url is None:
-            raise TrackingError(
-                "no MLflow server is set; pass --mlflow-url, set observability.mlflow_url, or pass --no-record"
-            )
+        url = tracking_url(stack, mlflow_url, recording)
         if target_quality is None:
             target_quality = tiers.target_quality if tiers else DEFAULT_TARGET_QUALITY
         plan = Plan(
             config=stack,
-            # Relative paths lie in the working directory, else in the project.
-            dataset=load_dataset(dataset if dataset.exists() else PROJECT / dataset),
+            dataset=load_dataset(in_project(dataset)),
             grades=grades or stack.home / "router" / "grades.jsonl",
             base_url=base_url or running_base_url(stack.home),
             models=Models(stack.embedder.id, small, large),
@@ -184,10 +170,7 @@ def train_router(
                 experiment=experiment,
                 params=_params(plan, training),
             )
-            console.print(f"recorded: {recorded.link}", markup=False, soft_wrap=True)
-    except (EvalError, ConfigError) as error:
-        Console(stderr=True).print(f"train_router: {error}", style="red", markup=False, soft_wrap=True)
-        raise typer.Exit(USER_ERROR) from None
+            console.print(f"recorded: {recorded}", markup=False, soft_wrap=True)
 
 
 async def _graded(plan: Plan, console: Console) -> tuple[Pair, ...]:
@@ -214,11 +197,7 @@ async def _graded(plan: Plan, console: Console) -> tuple[Pair, ...]:
 
 def _embed(config: StackConfig, pairs: Sequence[Pair]) -> Floats:
     """As the stack embeds a question. Shape (prompts, dimensions). Raises StackError without the model."""
-    try:
-        embedder = Embedder(config.path(config.embedder.directory), config.embedder.threads)
-    except FileNotFoundError as error:
-        raise StackError(str(error)) from None
-    return embedder.embed([pair.question for pair in pairs]).astype(np.float64)
+    return open_embedder(config).embed([pair.question for pair in pairs]).astype(np.float64)
 
 
 def _train(plan: Plan, pairs: Sequence[Pair], vectors: Floats) -> Training:

@@ -6,7 +6,6 @@ Judged are hits that an audit answered anew, and candidates that would have been
 import asyncio
 import hashlib
 import logging
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -15,12 +14,13 @@ from valkey.exceptions import ValkeyError
 
 from app.cache.semantic.labels import LabelLog
 from app.clock import now_ms
+from app.interval import wilson
 
 logger = logging.getLogger(__name__)
 
 HOUR_MS = 3_600_000
 REFRESH_MS = 10_000
-Z = 2.576  # 99%: the rate is looked at after every label, and must not stop a good tenant by chance
+Z_99 = 2.576  # 99%: the rate is looked at after every label, and must not stop a good tenant by chance
 PREFIX = "sextant:semantic:judged"
 
 
@@ -104,7 +104,7 @@ class Tally:
             for hour, (more, bad) in by_hour.items():
                 if hour >= first:
                     judged, wrong = judged + more, wrong + bad
-        low, high = wilson(wrong, judged)
+        low, high = wilson(wrong, judged, Z_99)
         return ErrorRate(tenant, judged, wrong, low, high, judged >= self._min_judged and low > self._bound)
 
     def rates(self) -> list[ErrorRate]:
@@ -149,17 +149,6 @@ class Tally:
             for hour, (judged, wrong) in zip(hours, rows, strict=True)
             if judged is not None
         }
-
-
-def wilson(wrong: int, judged: int, z: float = Z) -> tuple[float, float]:
-    """Wilson's score interval for a share (1927); (0, 1) where nothing was judged."""
-    if judged == 0:
-        return 0.0, 1.0
-    share, square = wrong / judged, z * z
-    centre = share + square / (2 * judged)
-    half = z * math.sqrt(share * (1 - share) / judged + square / (4 * judged * judged))
-    scale = 1 + square / judged
-    return max(0.0, (centre - half) / scale), min(1.0, (centre + half) / scale)
 
 
 def _plus(a: tuple[int, int] | None, b: tuple[int, int]) -> tuple[int, int]:

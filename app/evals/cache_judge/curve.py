@@ -7,8 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.evals.cache_judge.groups import NEAR_REPEAT, PARAPHRASE
-
-Z_95 = 1.959964
+from app.interval import wilson
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,18 +97,10 @@ def wrong_share(hit: NDArray[np.bool_], same: NDArray[np.bool_]) -> Interval:
     def share(trapped: float) -> float:
         return trapped / (trapped + right) if trapped + right else 0.0
 
-    rate, low, high = wilson(caught, traps)
-    return Interval(share(rate), share(low), share(high))
-
-
-def wilson(successes: int, trials: int) -> tuple[float, float, float]:
-    """Share, and its 95% interval; all 0 without trials."""
-    if not trials:
-        return 0.0, 0.0, 0.0
-    rate, square = successes / trials, Z_95**2
-    middle = (rate + square / (2 * trials)) / (1 + square / trials)
-    reach = Z_95 / (1 + square / trials) * math.sqrt(rate * (1 - rate) / trials + square / (4 * trials**2))
-    return rate, max(0.0, middle - reach), min(1.0, middle + reach)
+    if not traps:
+        return Interval(0.0, 0.0, 0.0)
+    low, high = wilson(caught, traps)
+    return Interval(share(caught / traps), share(low), share(high))
 
 
 def _share(hit: NDArray[np.bool_], chosen: NDArray[np.bool_]) -> float:

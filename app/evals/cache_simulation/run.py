@@ -5,16 +5,16 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Protocol
 
-from app.cache.semantic.tally import Tally, wilson
+from app.cache.semantic.tally import Tally
 from app.cache.semantic.tier import SemanticTier
 from app.cache.semantic.types import Judge
 from app.config.cache import SemanticConfig
 from app.evals.cache_simulation.stream import Request
 from app.evals.cache_simulation.world import SCOPE, TENANT, World, WorldIndex
+from app.interval import wilson
 
 STEP_MS = 1000
 TTL_STEPS = 6000  # requests for which an answer stays
-Z95 = 1.96
 
 
 @dataclass(slots=True)
@@ -48,7 +48,7 @@ class Outcome:
     @property
     def interval(self) -> tuple[float, float]:
         """Wilson's 95% interval of the share of wrong hits."""
-        return wilson(sum(self.wrong), sum(self.hits), Z95)
+        return wilson(sum(self.wrong), sum(self.hits))
 
 
 class Cache(Protocol):

@@ -1,14 +1,13 @@
 """Recording a router's training in MLflow: one run with the classifier, the figures and every answer."""
 
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from app.evals.record import Recorded, find_experiment, open_client, translated
 from app.evals.tiers.grades import Pair
 from app.evals.tiers.logistic import Floats
 from app.evals.tiers.report import RouterReport
+from app.evals.tracking import new_run
 
 
 def record_training(
@@ -21,54 +20,28 @@ def record_training(
     url: str,
     experiment: str,
     params: Mapping[str, object],
-) -> Recorded:
-    """Write the run; `probabilities` has one for each pair. Raises TrackingError; the run is then marked as failed."""
-    client = open_client(url)
-    with translated(url):
-        experiment_id = find_experiment(client, experiment)
-        name = f"{params['small']} or {params['large']}"
-        tags = {"mlflow.source.name": "jobs.train_router", "mlflow.source.type": "JOB", "verdict": report.verdict}
-        run_id: str = client.create_run(experiment_id, run_name=name, tags=tags).info.run_id
-        finished = False
-        try:
-            _write(client, run_id, report, pairs, probabilities, params)
-            client.log_artifact(run_id, str(classifier), "classifier")
-            client.log_artifact(run_id, str(dataset), "dataset")
-            finished = True
-        finally:
-            client.set_terminated(run_id, "FINISHED" if finished else "FAILED")
-    if not url.startswith(("http://", "https://")):
-        return Recorded(run_id, run_id)
-    return Recorded(run_id, f"{url.rstrip('/')}/#/experiments/{experiment_id}/runs/{run_id}")
+) -> str:
+    """Write the run, `probabilities` has one for each pair; returns its link. Raises TrackingError; the run is then
+    marked as failed."""
+    title = f"{params['small']} or {params['large']}"
+    tags = {"mlflow.source.name": "jobs.train_router", "mlflow.source.type": "JOB", "verdict": report.verdict}
+    with new_run(url, experiment, title, tags) as run:
+        from app.evals.tiers.plots import calibration_figure, curve_figure
 
-
-def _write(
-    client: Any,
-    run_id: str,
-    report: RouterReport,
-    pairs: Sequence[Pair],
-    probabilities: Floats,
-    params: Mapping[str, object],
-) -> None:
-    from mlflow.entities import Metric, Param
-
-    from app.evals.tiers.plots import calibration_figure, curve_figure
-
-    now_ms = int(time.time() * 1000)
-    client.log_batch(
-        run_id,
-        metrics=[Metric(key, value, now_ms, 0) for key, value in report.metrics().items()],
-        params=[Param(key, str(value)) for key, value in params.items()],
-    )
-    tested = [row for row, pair in enumerate(pairs) if not pair.is_for_training]
-    held_out, title = [pairs[row] for row in tested], f"{params['small']} or {params['large']}"
-    client.log_figure(run_id, curve_figure(report.comparison, f"{title}, {len(tested)} prompts"), "plots/curve.png")
-    client.log_figure(
-        run_id, calibration_figure(held_out, probabilities[tested], "Calibration, test half"), "plots/calibration.png"
-    )
-    client.log_table(run_id, routing_table(pairs, probabilities, report.comparison.threshold), "routing.json")
-    curve = report.comparison.tiered_curve
-    client.log_table(run_id, {"saved": curve.saved.tolist(), "kept": curve.kept.tolist()}, "curve.json")
+        run.log_numbers(report.metrics(), params)
+        tested = [row for row, pair in enumerate(pairs) if not pair.is_for_training]
+        curve_title = f"{title}, {len(tested)} prompts"
+        held_out, held_out_probabilities = [pairs[row] for row in tested], probabilities[tested]
+        calibration = calibration_figure(held_out, held_out_probabilities, "Calibration, test half")
+        run.client.log_figure(run.id, curve_figure(report.comparison, curve_title), "plots/curve.png")
+        run.client.log_figure(run.id, calibration, "plots/calibration.png")
+        routing = routing_table(pairs, probabilities, report.comparison.threshold)
+        run.client.log_table(run.id, routing, "routing.json")
+        curve = report.comparison.tiered_curve
+        run.client.log_table(run.id, {"saved": curve.saved.tolist(), "kept": curve.kept.tolist()}, "curve.json")
+        run.client.log_artifact(run.id, str(classifier), "classifier")
+        run.client.log_artifact(run.id, str(dataset), "dataset")
+    return run.link
 
 
 def routing_table(pairs: Sequence[Pair], probabilities: Floats, threshold: float) -> dict[str, list[Any]]:

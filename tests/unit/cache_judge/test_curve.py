@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from app.evals.cache_judge.curve import curve_of, wilson
+from app.evals.cache_judge.curve import curve_of
 from app.evals.cache_judge.groups import NEAR_REPEAT, PARAPHRASE
 
 SCORES = np.array([0.9, 0.8, 0.7, 0.6, 0.5, 0.4])
@@ -39,9 +39,3 @@ def test_shares_do_not_depend_on_how_many_traps_there_are() -> None:
     assert once.wrong.value == pytest.approx(more.wrong.value)
     assert once.wrong.value == pytest.approx((1 / 3) / (1 / 3 + 2 / 3))
     assert (once.near_repeats, once.paraphrases) == (1.0, 0.5)
-
-
-def test_wilson_by_the_book() -> None:
-    # Newcombe, "Two-sided confidence intervals for the single proportion" (1998), table I: 81 of 263.
-    rate, low, high = wilson(81, 263)
-    assert (round(rate, 4), round(low, 4), round(high, 4)) == (0.3080, 0.2553, 0.3662)

@@ -10,7 +10,7 @@ import pytest
 from valkey.asyncio import Valkey
 
 from app.cache.embedded import EmbeddedValkey, socket_path
-from app.cache.semantic.tally import HOUR_MS, REFRESH_MS, Tally, wilson
+from app.cache.semantic.tally import HOUR_MS, REFRESH_MS, Tally
 
 NOW = 500_000 * HOUR_MS
 
@@ -156,10 +156,3 @@ async def test_a_store_that_stalls_costs_its_deadline_and_no_count(tmp_path: Pat
         started = time.monotonic()
         await one.is_past_bound("acme")
         assert time.monotonic() - started < 0.03  # looked up once; later only beside
-
-
-def test_wilsons_interval_is_the_known_one() -> None:
-    low, high = wilson(1, 10, z=1.96)
-    assert (low, high) == pytest.approx((0.0179, 0.4042), abs=1e-4)
-    assert wilson(0, 0) == (0.0, 1.0)
-    assert wilson(0, 50)[0] == 0.0

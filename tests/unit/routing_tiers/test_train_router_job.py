@@ -106,7 +106,7 @@ class Job:
 
 @pytest.fixture
 def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Job]:
-    monkeypatch.setattr(train_router, "Embedder", WordEmbedder)
+    monkeypatch.setattr("app.retrieval.embedder.Embedder", WordEmbedder)
     for name, value in (("API_KEY", "sk-right"), ("ADMIN_KEY", "sk-admin"), ("SECRET", "x")):
         monkeypatch.setenv(f"SEXTANT_{name}", value)
     monkeypatch.chdir(tmp_path)  # MLflow puts the artifacts of a SQLite store into the working directory
