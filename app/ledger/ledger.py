@@ -162,15 +162,19 @@ class Ledger:
                     await ending.wait()
 
     async def _renew(self) -> None:
-        live = list(self._live.values())
-        began, steady_since, self._steady_since = time.monotonic(), self._steady_since, None
-        for start in range(0, max(1, len(live)), HEARTBEAT_BATCH):  # without any as well: is the store there?
-            batch = live[start : start + HEARTBEAT_BATCH]
-            for lost in await self._counters.renew((one.id, one.take_progress()) for one in batch):
-                if lost in self._live:
-                    self._live[lost].lose()
-        has_gap = steady_since is None or began - self._last_beat > self._config.lease_s
-        self._steady_since = began if has_gap else steady_since
+        live, began = list(self._live.values()), time.monotonic()
+        try:
+            for start in range(0, max(1, len(live)), HEARTBEAT_BATCH):  # without any as well: is the store there?
+                batch = live[start : start + HEARTBEAT_BATCH]
+                for lost in await self._counters.renew((one.id, one.take_progress()) for one in batch):
+                    if lost in self._live:
+                        self._live[lost].lose()
+        except BaseException:
+            self._steady_since = None
+            raise
+        # While a beat is under way the last one counts: the reaper, which keeps the same time, must not always meet one.
+        if self._steady_since is None or self._is_silent(began):
+            self._steady_since = began
         self._last_beat = time.monotonic()
 
     async def _tend(self) -> None:
@@ -183,7 +187,12 @@ class Ledger:
     def _may_reap(self) -> bool:
         """After the store was away, leases have run out whose owners live. Each has a lease's time to renew its own."""
         now = time.monotonic()
-        return self._steady_since is not None and now - self._steady_since >= self._config.lease_s
+        is_steady = self._steady_since is not None and now - self._steady_since >= self._config.lease_s
+        return is_steady and not self._is_silent(now)
+
+    def _is_silent(self, now: float) -> bool:
+        """Whether the last heartbeat that came through is so long ago that we may have missed an outage."""
+        return now - self._last_beat > self._config.lease_s
 
     async def _settle_orphans(self) -> None:
         expired = time.monotonic() - self._config.lease_s

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from app.errors import Unavailable
+from app.ledger.counters import Counters
 from app.ledger.ledger import Ledger
+from app.ledger.rows import RowWriter
 from tests.unit.ledger.shop import Shop, Wire, budget, caller, laptop_only, new_id, until, used
 
 LEASE: dict[str, Any] = {"lease_s": 0.6, "heartbeat_s": 0.1, "timeout_ms": 300}
@@ -52,10 +54,37 @@ async def test_only_who_has_had_a_heartbeat_for_a_whole_lease_reaps(shop: Shop) 
         await beat_for_a_lease(ledger)
         assert ledger._may_reap()
         ledger._last_beat -= 1  # silent for so long, it may have missed an outage
+        assert not ledger._may_reap()
         await ledger._renew()
         assert not ledger._may_reap()
         async with ledger.running():
             await until(lambda: shop.reservations() == 0)
+    assert [row.outcome for row in await shop.rows()] == ["crashed"]
+
+
+async def test_heartbeats_that_are_always_under_way_do_not_keep_the_reaper_off(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick: dict[str, Any] = {"lease_s": 0.5, "heartbeat_s": 0.05}
+    dead = await shop.ledger(**quick).admit(caller(budget(100)), new_id(), "small")
+    await dead.reserve("small", 0, 20)
+    renew, drain, is_beating = Counters.renew, RowWriter.drain, asyncio.Event()
+
+    async def slow_renew(self: Counters, progress: Any) -> list[str]:
+        is_beating.set()
+        lost = await renew(self, progress)
+        await asyncio.sleep(0.02)
+        is_beating.clear()
+        return lost
+
+    async def drain_during_a_beat(self: RowWriter, settle: Any) -> None:
+        await is_beating.wait()
+        await drain(self, settle)
+
+    monkeypatch.setattr(Counters, "renew", slow_renew)
+    monkeypatch.setattr(RowWriter, "drain", drain_during_a_beat)
+    async with shop.ledger(**quick).running():
+        await until(lambda: shop.reservations() == 0)
     assert [row.outcome for row in await shop.rows()] == ["crashed"]
 
 
@@ -71,7 +100,7 @@ async def test_a_process_never_reaps_its_own(shop: Shop) -> None:
     reservation = await ledger.admit(caller(budget(100)), new_id(), "small")
     await reservation.reserve("small", 0, 20)
     await until(lambda: shop.expiries()[reservation.id] < time.time() * 1000)
-    ledger._steady_since = 0.0
+    ledger._steady_since, ledger._last_beat = 0.0, time.monotonic()
     assert ledger._may_reap()
     await ledger._tend()
     assert await shop.rows() == []
