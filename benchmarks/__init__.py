@@ -1,1 +1,1 @@
-"""Measurements beside peers: each a module that is run, `python -m benchmarks.gateway`."""
+"""Measurements beside peers: each a package that is run, `python -m benchmarks.gateway`, on what lies beside them."""

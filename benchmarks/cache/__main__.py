@@ -1,21 +1,15 @@
 """`python -m benchmarks.cache`: what a cache takes, finds and gets wrong. See benchmarks/README.md."""
 
-import signal
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 
 from app.config import default_home
-from app.evals.errors import DatasetError
 from benchmarks.cache.run import Plan, run
-from benchmarks.gateway.targets import BenchmarkFailed
+from benchmarks.command import PEER_ENVIRONMENT, RESULTS, ROOT, Note, PeerEnvironment, Results, publish
 
-ROOT = Path(__file__).parents[2]
-TABLE_WIDTH = 180  # in a file no line is broken
+TABLE_WIDTH = 180
 
 
 def main(
@@ -27,17 +21,11 @@ def main(
     concurrent_requests: Annotated[int, typer.Option(min=50, help="Of each row in each round, at that many.")] = 640,
     groups: Annotated[int | None, typer.Option(min=1, help="Groups of the labelled stream; by default all.")] = None,
     pairs: Annotated[Path, typer.Option(help="Directory of labelled groups.")] = ROOT / "evals" / "cache" / "parts",
-    peer_environment: Annotated[Path, typer.Option(help="Where benchmarks/requirements.txt is installed.")] = (
-        ROOT / ".bench-venv"
-    ),
-    results: Annotated[Path, typer.Option(help="Where the report goes.")] = ROOT / "benchmarks" / "results",
-    note: Annotated[str, typer.Option(help="A remark for the report.")] = "",
+    peer_environment: PeerEnvironment = PEER_ENVIRONMENT,
+    results: Results = RESULTS,
+    note: Note = "",
 ) -> None:
     """Measure what a hit and a miss take beyond a no-op ingress, and how often hits are wrong, beside peers."""
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = TABLE_WIDTH
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     plan = Plan(
         has_sextant=sextant,
         has_peers=peers,
@@ -49,13 +37,7 @@ def main(
         streamed_groups=groups,
         note=note,
     )
-    try:
-        report = run(plan, console)
-    except (BenchmarkFailed, DatasetError) as error:
-        console.print(f"[red]No result:[/red] {escape(str(error))}")
-        raise typer.Exit(1) from None
-    report.print(console)
-    console.print(f"Written: {report.save(results)}.json and .md")
+    publish(lambda console: run(plan, console), results, TABLE_WIDTH)
 
 
 if __name__ == "__main__":

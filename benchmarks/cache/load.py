@@ -5,17 +5,15 @@ A closed loop over a list of questions, in order: each client takes the next one
 
 import asyncio
 import json
-import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
 from benchmarks.cache.client import CacheClient
 from benchmarks.gateway.client import BadAnswer
-from benchmarks.gateway.targets import BenchmarkFailed
+from benchmarks.load_generator import LoadGenerator, serve_jobs
 
 _PATIENCE_S = 120.0
 
@@ -115,45 +113,14 @@ async def _send(job: Job, requests: Sequence[bytes], tally: _Tally) -> None:
         tally.errors.append(f"not done after {_PATIENCE_S:.0f} s")
 
 
-class LoadGenerator:
-    """The other process, to which jobs are handed. A context manager: leaving it ends the process."""
-
-    def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.cache.load"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            start_new_session=True,  # Ctrl-C goes to the benchmark alone
-        )
-
-    def __enter__(self) -> "LoadGenerator":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.kill()
-        self._process.communicate()
-
-    def run(self, job: Job) -> Result:
-        """Do a job. Raises BenchmarkFailed when any request of it failed."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(asdict(job)) + "\n")
-        self._process.stdin.flush()
-        line = self._process.stdout.readline()
-        if not line:
-            raise BenchmarkFailed("the load generator has ended")
-        result = Result(**json.loads(line))
-        if result.errors:
-            raise BenchmarkFailed(f"{job.url}: {result.errors[0]}")
-        return result
+def load_generator() -> LoadGenerator[Job, Result]:
+    """The process of this module."""
+    return LoadGenerator("benchmarks.cache.load", Result, _complaint)
 
 
-def _main() -> None:
-    for line in sys.stdin:
-        fields: dict[str, Any] = json.loads(line)
-        print(json.dumps(asdict(asyncio.run(run(Job(**fields))))), flush=True)
+def _complaint(job: Job, result: Result) -> str | None:
+    return f"{job.url}: {result.errors[0]}" if result.errors else None
 
 
 if __name__ == "__main__":
-    _main()
+    serve_jobs(Job, run)

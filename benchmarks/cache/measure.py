@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from benchmarks.cache.load import Job, LoadGenerator
+from benchmarks.cache.load import Job, Result
+from benchmarks.errors import BenchmarkFailed
 from benchmarks.gateway.processes import cpu_share, machine_cpu_seconds, settle
-from benchmarks.gateway.targets import BenchmarkFailed, Target
+from benchmarks.gateway.targets import Target
+from benchmarks.load_generator import LoadGenerator
 
 _WARM_UP = 20  # requests before each measurement
 _LOOK_AT_IDLE_S = 1.0
@@ -63,7 +65,7 @@ class Sample:
 class Bench:
     """Ways of asking, and the load generator that they share."""
 
-    def __init__(self, ways: Sequence[Way], load: LoadGenerator) -> None:
+    def __init__(self, ways: Sequence[Way], load: LoadGenerator[Job, Result]) -> None:
         self._ways = tuple(ways)
         self._load = load
         self._idle = {way.target.processes: 0.0 for way in ways}

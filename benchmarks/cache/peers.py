@@ -1,18 +1,16 @@
 """Starting the peers, each in the environment of benchmarks/requirements.txt, before the benchmark's provider."""
 
 import os
-import secrets
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from benchmarks.gateway.targets import BenchmarkFailed, Target, free_port, wait_for
+from benchmarks.gateway.litellm_proxy import litellm_configuration, litellm_model, start_proxy
+from benchmarks.gateway.targets import CHAT, Target
+from benchmarks.servers import free_port, peer_program, wait_for
 from deployments.processes import Supervisor
 
-CHAT = "/v1/chat/completions"
 MODEL = "all-minilm-l6-v2"
 _COLLECTION = "cache"
 
@@ -23,8 +21,7 @@ class Home:
 
     supervisor: Supervisor
     environment: Path  # virtual environment of the peers
-    directory: Path  # theirs alone, for this run
-    memory: Path  # the same, on a file system in memory where there is one
+    memory: Path  # a directory for this run, on a file system in memory where there is one
     models: Path  # with all-minilm-l6-v2 in it
     provider_url: str
 
@@ -34,10 +31,10 @@ def start_gptcache(home: Home, name: str, threshold: float | None, *, is_tuned: 
 
     Tuned in its favour: its files in memory, so that no commit waits for a disk, and one candidate instead of five.
     """
-    directory, port = (home.memory if is_tuned else home.directory) / name, free_port()
+    directory, port = (home.memory if is_tuned else home.supervisor.logs) / name, free_port()
     directory.mkdir()
     server = Path(__file__).with_name("gptcache_server.py")
-    command = [_program(home, "python"), str(server), str(port), home.provider_url, str(directory)]
+    command = [peer_program(home.environment, "python"), str(server), str(port), home.provider_url, str(directory)]
     features = "GPTCache, exact: its map in memory"
     if threshold is not None:
         command += [str(home.models / MODEL), str(threshold)]
@@ -63,13 +60,13 @@ def start_litellm_stores(home: Home) -> str:
 
 def start_litellm(home: Home, name: str, stores_url: str | None, threshold: float | None) -> Target:
     """The LiteLLM proxy, one worker: exact in memory without a threshold, semantic with one. Raises BenchmarkFailed."""
-    directory, port, key = home.directory / name, free_port(), f"sk-{secrets.token_hex(16)}"
+    directory = home.supervisor.logs / name
     directory.mkdir()
     cache: dict[str, Any] = {"type": "local"}
     features = "LiteLLM proxy, 1 worker, master key; cache: local (exact, in memory)"
-    models = [_model("bench", home.provider_url)]
+    models = [litellm_model("bench", home.provider_url)]
     if stores_url is not None:
-        models.append(_model(MODEL, stores_url))
+        models.append(litellm_model(MODEL, stores_url))
         cache = {
             "type": "qdrant-semantic",
             "qdrant_api_base": stores_url,
@@ -82,43 +79,5 @@ def start_litellm(home: Home, name: str, stores_url: str | None, threshold: floa
             f"LiteLLM proxy, 1 worker, master key; cache: qdrant-semantic from a cosine of {threshold:g} on, over a "
             "stand-in for the Qdrant server (exact search in memory) and MiniLM by OpenAI's embeddings route"
         )
-    configuration = {
-        "model_list": models,
-        "general_settings": {"master_key": "os.environ/LITELLM_MASTER_KEY"},
-        "litellm_settings": {
-            "set_verbose": False,
-            "json_logs": True,
-            "telemetry": False,
-            "cache": True,
-            "cache_params": cache,
-        },
-    }
-    path = directory / "config.yaml"
-    path.write_text(yaml.safe_dump(configuration))
-    environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith(("DATABASE_", "OTEL_", "REDIS_"))},
-        "LITELLM_MASTER_KEY": key,
-        "LITELLM_MODE": "PRODUCTION",
-        "LITELLM_LOG": "ERROR",
-        "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # no download at start
-    }
-    command = [_program(home, "litellm"), "--config", str(path), "--host", "127.0.0.1", "--port", str(port)]
-    child = home.supervisor.start(name, [*command, "--num_workers", "1"], environment, essential=True)
-    url = f"http://127.0.0.1:{port}"
-    wait_for(f"{url}/health/liveliness", child)
-    return Target(name, url + CHAT, "bench", {"authorization": f"Bearer {key}"}, (child.process.pid,), features)
-
-
-def _model(name: str, url: str) -> dict[str, Any]:
-    provider = {"api_base": f"{url}/v1", "api_key": "none"}
-    return {"model_name": name, "litellm_params": {"model": f"openai/{name}", **provider}}
-
-
-def _program(home: Home, name: str) -> str:
-    path = home.environment / "bin" / name
-    if not path.exists():
-        raise BenchmarkFailed(
-            f"{path} is missing: python -m venv {home.environment} && "
-            f"{home.environment}/bin/pip install -r benchmarks/requirements.txt"
-        )
-    return str(path)
+    configuration = litellm_configuration(models, cache=True, cache_params=cache)
+    return start_proxy(home.supervisor, home.environment, directory, configuration, features)

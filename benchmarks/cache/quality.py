@@ -1,17 +1,17 @@
 """How often a cache answers, and how often wrongly: one labelled stream, one request after the other."""
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import httpx
 
+from app.interval import wilson
 from benchmarks.cache.questions import Ask, Kind, answer_to
-from benchmarks.gateway.targets import BenchmarkFailed, Target
+from benchmarks.errors import BenchmarkFailed
+from benchmarks.gateway.targets import Target
 
 _TIMEOUT_S = 30.0
-_Z = 1.96  # 95%
 _Count = tuple[int, int]
 
 
@@ -24,7 +24,7 @@ class Quality:
     paraphrases: _Count
     traps: _Count
     wrong: _Count
-    wrong_interval: tuple[float, float]
+    wrong_interval: tuple[float, float]  # 95%
     wrong_by_trap: dict[str, int]  # by what the traps among them change; "" for what was no trap
     unlabelled: int  # hits of a trap with the answer of another trap of its group, which nobody has labelled
 
@@ -85,16 +85,6 @@ def assess(target: str, outcomes: Sequence[Outcome]) -> Quality:
         wrong_by_trap=dict(Counter(each.ask.trap for each in wrong).most_common()),
         unlabelled=len(unlabelled),
     )
-
-
-def wilson(count: int, of: int) -> tuple[float, float]:
-    """The 95% interval of a share (Wilson, 1927)."""
-    if not of:
-        return 0.0, 1.0
-    share, spread = count / of, _Z**2 / of
-    middle = (share + spread / 2) / (1 + spread)
-    half = _Z / (1 + spread) * math.sqrt(share * (1 - share) / of + spread / (4 * of))
-    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def _is_unlabelled(outcome: Outcome) -> bool:

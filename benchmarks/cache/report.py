@@ -1,22 +1,18 @@
 """A run for people (tables, Markdown) and for programs (JSON)."""
 
-import json
-import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
 from pathlib import Path
 
-from rich.box import SIMPLE
 from rich.console import Console
-from rich.table import Table
 
+from benchmarks import reporting
 from benchmarks.cache.measure import Sample
 from benchmarks.cache.quality import Quality
 from benchmarks.cache.summary import Row
-from benchmarks.gateway.machine import Machine
 from benchmarks.gateway.summary import Spread
 from benchmarks.gateway.targets import Target
+from benchmarks.machine import Machine
 
 SPEED = ("row", "requests", "meant", "p50", "p95", "p99", "first", "over", "p50 over it", "first over it", "req/s")
 QUALITY = ("cache", "near repeats hit", "paraphrases hit", "traps hit", "hits wrong", "95% interval", "unlabelled")
@@ -60,44 +56,27 @@ class Report:
 
     def print(self, console: Console) -> None:
         """Show the tables."""
-        for title, headings, lines, legend in self._tables():
-            table = Table(title=title, title_justify="left", box=SIMPLE)
-            for number, heading in enumerate(headings):
-                table.add_column(heading, justify="right" if number else "left")
-            for line in lines:
-                table.add_row(*line)
-            console.print(table)
+        for title, headings, rows, legend in self._tables():
+            console.print(reporting.table(title, headings, rows))
             console.print(legend)
         for goal in self.goals():
             console.print(goal)
 
     def markdown(self) -> str:
         """The same, with the facts of the machine."""
-        machine = self.machine
-        lines = [f"# Caches beside each other, {machine.date[:10]}", ""]
-        if self.note:
-            lines += [f"**{self.note}**", ""]
-        lines += [
-            f"{machine.cores} cores ({machine.processor}), {machine.memory_gib} GiB, {machine.system}, "
-            f"Python {machine.python}, commit {machine.commit}. {self.rounds} rounds. "
-            f"Load average before: {machine.load_average[0]:.2f}.",
-            "",
-            f"`{shlex.join(machine.command)}`",
-            "",
-            "Versions: " + ", ".join(f"{name} {version}" for name, version in machine.versions.items()) + ".",
+        about = f"{self.rounds} rounds. {reporting.load_before(self.machine)}"
+        lines = [
+            *reporting.facts("Caches beside each other", self.machine, self.note, about),
             "",
             *(f"- **{target.name}**: {target.features}" for target in self.targets),
         ]
         for title, headings, rows, legend in self._tables():
-            lines += ["", f"## {title}", "", legend, ""]
-            lines += [_line(headings), _line(["---"] + ["---:"] * (len(headings) - 1)), *map(_line, rows)]
+            lines += ["", f"## {title}", "", legend, "", *reporting.markdown_table(headings, rows)]
         lines += ["", *self.goals()] if self.goals() else []
         return "\n".join(lines) + "\n"
 
     def save(self, directory: Path) -> Path:
         """Write `cache-<date>-<time>.json` and `.md`; returns the path without its ending."""
-        directory.mkdir(parents=True, exist_ok=True)
-        stem = directory / f"cache-{datetime.fromisoformat(self.machine.date):%Y-%m-%d-%H%M}"
         data = {
             "machine": asdict(self.machine),
             "note": self.note,
@@ -110,9 +89,7 @@ class Report:
             "quality": [asdict(quality) for quality in self.quality],
             "samples": [_sample(sample) for sample in self.samples],
         }
-        stem.with_suffix(".json").write_text(json.dumps(_rounded(data), indent=1) + "\n")
-        stem.with_suffix(".md").write_text(self.markdown())
-        return stem
+        return reporting.save(directory, "cache", self.machine, reporting.rounded(data), self.markdown())
 
     def _tables(self) -> list[tuple[str, Sequence[str], list[list[str]], str]]:
         tables: list[tuple[str, Sequence[str], list[list[str]], str]] = []
@@ -156,21 +133,8 @@ def _spread(figure: Spread | None) -> str:
     return str(figure) if figure else ""
 
 
-def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
-
-
 def _sample(sample: Sample) -> dict[str, object]:
     """Without the single times: the file would be ten times as long."""
     data = asdict(sample)
     del data["totals_ms"], data["first_words_ms"]
     return {**data, "p50_ms": sample.p50_ms, "first_word_p50_ms": sample.first_word_p50_ms}
-
-
-def _rounded(value: object) -> object:
-    """Floats to four digits after the point: more are noise, and make the file unreadable."""
-    if isinstance(value, float):
-        return round(value, 4)
-    if isinstance(value, dict):
-        return {key: _rounded(each) for key, each in value.items()}
-    return [_rounded(each) for each in value] if isinstance(value, list | tuple) else value

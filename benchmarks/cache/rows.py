@@ -10,8 +10,9 @@ from benchmarks.cache.measure import Way
 from benchmarks.cache.quality import is_hit, run_stream
 from benchmarks.cache.questions import Ask, Group, variants
 from benchmarks.cache.summary import NOOP
+from benchmarks.errors import BenchmarkFailed
 from benchmarks.gateway.prompts import Size, prompt
-from benchmarks.gateway.targets import BenchmarkFailed, Target
+from benchmarks.gateway.targets import Target
 
 _SEED = 4
 _LEAST_POOL = 20  # paraphrases; with fewer the row would be about a handful of texts

@@ -3,18 +3,17 @@
 import json
 import os
 import random
-import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from benchmarks.cache.load import LoadGenerator
+from app.evals.errors import DatasetError
+from benchmarks.cache.load import load_generator
 from benchmarks.cache.measure import Bench, Sample
 from benchmarks.cache.peers import Home, start_gptcache, start_litellm, start_litellm_stores
 from benchmarks.cache.quality import Quality, assess, run_stream
@@ -23,13 +22,15 @@ from benchmarks.cache.report import Report
 from benchmarks.cache.rows import OVER, Peer, build_ways
 from benchmarks.cache.stack import Stack, start_stack
 from benchmarks.cache.summary import summarize
-from benchmarks.gateway.machine import Machine, machine
-from benchmarks.gateway.targets import BenchmarkFailed, free_port, wait_for
-from deployments.processes import Supervisor, adopt_orphans
+from benchmarks.command import progress_bar
+from benchmarks.errors import BenchmarkFailed
+from benchmarks.machine import LITELLM_PACKAGES, Machine, machine, peer_versions
+from benchmarks.servers import fallen_named, free_port, supervised, wait_for
+from deployments.processes import Supervisor
 
 _SEED = 4
 _MEMORY = Path("/dev/shm")  # noqa: S108 (a directory of its own is made in it)
-_PEER_PACKAGES = ("gptcache", "faiss-cpu", "onnxruntime", "sqlalchemy")
+_GPTCACHE_PACKAGES = ("gptcache", "faiss-cpu", "onnxruntime", "sqlalchemy")
 
 
 @dataclass(frozen=True)
@@ -50,35 +51,33 @@ class Plan:
 def run(plan: Plan, console: Console) -> Report:
     """Measure. Raises BenchmarkFailed: a run in which any request failed has no result."""
     facts = _facts(plan.peer_environment)
-    tested, kept = read_groups(plan.pairs)
+    try:
+        tested, kept = read_groups(plan.pairs)
+    except DatasetError as error:
+        raise BenchmarkFailed(str(error)) from error
     if plan.streamed_groups is not None:
         tested = random.Random(_SEED).sample(tested, min(plan.streamed_groups, len(tested)))  # noqa: S311 (a choice)
-    adopt_orphans()
-    with ExitStack() as cleanup:
-        directory = cleanup.enter_context(tempfile.TemporaryDirectory(prefix="sextant-bench-"))
-        in_memory = _MEMORY if _MEMORY.is_dir() else None
-        memory = cleanup.enter_context(tempfile.TemporaryDirectory(prefix="sextant-bench-", dir=in_memory))
-        supervisor = Supervisor(Path(directory))
-        cleanup.callback(supervisor.stop_all)
-        try:
-            with console.status("Starting the provider, the stack and the peers"):
-                provider_url = _start_provider(supervisor, Path(directory), [*tested, *kept])
-                home = Home(supervisor, plan.peer_environment, Path(directory), Path(memory), plan.models, provider_url)
-                stack = None
-                if plan.has_sextant:
-                    stack = start_stack(supervisor, Path(directory) / "s", plan.models, provider_url)
-                    cleanup.callback(stack.stop)
-                peers = _start_peers(home) if plan.has_peers else []
-            quality = _stream(tested, provider_url, peers, stack, console)
-            timed = [peer for peer in peers if peer.is_timed]
-            for peer in peers:
-                if not peer.is_timed:
-                    supervisor.named(peer.target.name).process.terminate()
-            samples = _measure(plan, kept, provider_url, timed, stack, console)
-        except BenchmarkFailed as error:
-            if fallen := supervisor.fallen():
-                raise BenchmarkFailed(f"{error}\n{fallen.name} {fallen.last_words()}") from error
-            raise
+    in_memory = _MEMORY if _MEMORY.is_dir() else None
+    with (
+        tempfile.TemporaryDirectory(prefix="sextant-bench-", dir=in_memory) as memory,
+        supervised() as supervisor,
+        ExitStack() as cleanup,
+        fallen_named(supervisor),
+    ):
+        with console.status("Starting the provider, the stack and the peers"):
+            provider_url = _start_provider(supervisor, [*tested, *kept])
+            home = Home(supervisor, plan.peer_environment, Path(memory), plan.models, provider_url)
+            stack = None
+            if plan.has_sextant:
+                stack = start_stack(supervisor, supervisor.logs / "s", plan.models, provider_url)
+                cleanup.callback(stack.stop)
+            peers = _start_peers(home) if plan.has_peers else []
+        quality = _stream(tested, provider_url, peers, stack, console)
+        timed = [peer for peer in peers if peer.is_timed]
+        for peer in peers:
+            if not peer.is_timed:
+                supervisor.named(peer.target.name).process.terminate()
+        samples = _measure(plan, kept, provider_url, timed, stack, console)
     targets = [peer.target for peer in peers]
     if stack:
         targets = [stack.noop(), stack.shown(), *targets]
@@ -87,8 +86,8 @@ def run(plan: Plan, console: Console) -> Report:
     return Report(facts, targets, plan.rounds, many, len(tested), plan.note, rows, samples, quality)
 
 
-def _start_provider(supervisor: Supervisor, directory: Path, groups: Sequence[Group]) -> str:
-    answers, port = directory / "answers.json", free_port()
+def _start_provider(supervisor: Supervisor, groups: Sequence[Group]) -> str:
+    answers, port = supervisor.logs / "answers.json", free_port()
     known = {ask.text: answer_to(ask.intent) for group in groups for ask in group.all}
     # A cache that checks its hits asks anew: a framed question must get the answer of the plain one, or good hits are
     # judged wrong.
@@ -127,7 +126,7 @@ def _stream(
     asks, found = stream(groups, _SEED), []
     everybody = [Peer(stack.target("quality"), "x-sextant-cache", is_semantic=True)] if stack else []
     everybody += peers
-    with _progress(console) as progress:
+    with progress_bar(console) as progress:
         task = progress.add_task("questions", total=len(everybody))
         for peer in everybody:
             progress.update(task, description=f"questions: {peer.target.name}")
@@ -142,7 +141,7 @@ def _measure(
 ) -> list[Sample]:
     sextant, noop = (stack.target("speed"), stack.noop()) if stack else (None, None)
     ways = build_ways(groups, provider_url, peers, sextant, noop)
-    with LoadGenerator() as load, _progress(console) as progress:
+    with load_generator() as load, progress_bar(console) as progress:
         task = progress.add_task("rounds", total=len(ways) * len(plan.requests) * plan.rounds)
         bench = Bench(ways, load)
         bench.look_at_idle()
@@ -151,19 +150,8 @@ def _measure(
         )
 
 
-def _facts(peer_environment: Path) -> Machine:
-    facts = machine(peer_environment)
-    code = "import importlib.metadata as m, sys; print(*(m.version(name) for name in sys.argv[1:]))"
-    python = peer_environment / "bin" / "python"
-    versions = dict(facts.versions)
-    if python.exists():
-        found = subprocess.run([str(python), "-c", code, *_PEER_PACKAGES], capture_output=True, text=True, check=False)
-        names = (f"peers/{name}" for name in _PEER_PACKAGES)
-        versions |= dict(zip(names, found.stdout.split(), strict=False))
-    command = ("python", "-m", "benchmarks.cache", *facts.command[3:])
-    return replace(facts, command=command, versions=versions)
-
-
-def _progress(console: Console) -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=console, transient=True)
+def _facts(environment: Path) -> Machine:
+    # Asked for apart: the packages of one peer are known where those of the other are missing.
+    return machine(
+        "cache", peer_versions(environment, LITELLM_PACKAGES) | peer_versions(environment, _GPTCACHE_PACKAGES)
+    )

@@ -1,23 +1,18 @@
 """`python -m benchmarks.gateway`: what each gateway adds to a provider without delay. See benchmarks/README.md."""
 
-import signal
-import sys
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 
+from benchmarks.command import PEER_ENVIRONMENT, RESULTS, Note, PeerEnvironment, Results, publish
 from benchmarks.gateway.measure import Cell
 from benchmarks.gateway.prompts import Size
-from benchmarks.gateway.run import CHAT, Peer, Plan, run
-from benchmarks.gateway.targets import BenchmarkFailed, Target
+from benchmarks.gateway.run import Peer, Plan, run
+from benchmarks.gateway.targets import CHAT, Target
 
-ROOT = Path(__file__).parents[2]
 CLIENTS = [1, 16, 64]
-TABLE_WIDTH = 180  # in a file no line is broken
+TABLE_WIDTH = 180
 FEATURES = "virtual key, limits, budgets, ledger, guard, cache look-up, tracing"
 
 
@@ -45,17 +40,11 @@ def main(
     clients: Annotated[list[int], typer.Option(min=1, help="How many at a time.")] = CLIENTS,
     rounds: Annotated[int, typer.Option(min=1, help="How often each is measured.")] = 5,
     seconds: Annotated[float, typer.Option(min=0.2, help="How long each time.")] = 3.0,
-    peer_environment: Annotated[Path, typer.Option(help="Where benchmarks/requirements.txt is installed.")] = (
-        ROOT / ".bench-venv"
-    ),
-    results: Annotated[Path, typer.Option(help="Where the report goes.")] = ROOT / "benchmarks" / "results",
-    note: Annotated[str, typer.Option(help="A remark for the report.")] = "",
+    peer_environment: PeerEnvironment = PEER_ENVIRONMENT,
+    results: Results = RESULTS,
+    note: Note = "",
 ) -> None:
     """Measure latency, rate and CPU time of gateways in front of one provider without delay."""
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = TABLE_WIDTH
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     sextant = None
     if sextant_url is not None:
         url = sextant_url.rstrip("/").removesuffix("/v1") + CHAT
@@ -71,13 +60,7 @@ def main(
         measure_s=seconds,
         note=note,
     )
-    try:
-        report = run(plan, console)
-    except BenchmarkFailed as error:
-        console.print(f"[red]No result:[/red] {escape(str(error))}")
-        raise typer.Exit(1) from None
-    report.print(console)
-    console.print(f"Written: {report.save(results)}.json and .md")
+    publish(lambda console: run(plan, console), results, TABLE_WIDTH)
 
 
 if __name__ == "__main__":

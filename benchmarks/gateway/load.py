@@ -7,15 +7,15 @@ whole benchmark, so that starting it is in no measurement.
 import asyncio
 import json
 import random
-import sys
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
 from benchmarks.gateway.client import BadAnswer, Client, Timing
 from benchmarks.gateway.prompts import Size, prompt
+from benchmarks.load_generator import LoadGenerator, serve_jobs
 
 _BURSTS = 3  # answers of each client, at the least
 _LONGEST = 10  # times what was asked for
@@ -136,12 +136,21 @@ async def run(job: Job) -> Result:
     )
 
 
-def _main() -> None:
-    for line in sys.stdin:
-        fields: dict[str, Any] = json.loads(line)
-        fields["size"] = Size(fields["size"])
-        print(json.dumps(asdict(asyncio.run(run(Job(**fields))))), flush=True)
+def load_generator() -> LoadGenerator[Job, Result]:
+    """The process of this module."""
+    return LoadGenerator("benchmarks.gateway.load", Result, _complaint)
+
+
+def _complaint(job: Job, result: Result) -> str | None:
+    if not result.errors:
+        return None
+    return f"{job.url} failed {result.errors} of {result.sent} requests: {result.first_error}"
+
+
+def _job(size: str, **fields: Any) -> Job:
+    """JSON knows no Size."""
+    return Job(size=Size(size), **fields)
 
 
 if __name__ == "__main__":
-    _main()
+    serve_jobs(_job, run)

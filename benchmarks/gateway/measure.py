@@ -1,21 +1,20 @@
 """Runs the rounds: every target in every cell, one after the other, so that noise meets all alike."""
 
-import json
 import os
 import secrets
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import httpx
 
+from benchmarks.errors import BenchmarkFailed
 from benchmarks.gateway.load import Job, Result
 from benchmarks.gateway.processes import cpu_seconds, cpu_share, machine_cpu_seconds, settle
 from benchmarks.gateway.prompts import Size
-from benchmarks.gateway.targets import BenchmarkFailed, Target
+from benchmarks.gateway.targets import Target
+from benchmarks.load_generator import LoadGenerator
 
 _SETTLE_S = 20.0
 _LOOK_AT_IDLE_S = 1.0
@@ -57,44 +56,12 @@ class Sample:
     foreign_cpu_share: float  # of one core, of processes that have no part in the benchmark: the noise
 
 
-class LoadGenerator:
-    """The other process, to which jobs are handed. A context manager: leaving it ends the process."""
-
-    def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.gateway.load"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            start_new_session=True,  # Ctrl-C goes to the benchmark alone
-        )
-
-    def __enter__(self) -> "LoadGenerator":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.kill()  # a job in progress is of no use to anybody
-        self._process.communicate()
-
-    def run(self, job: Job) -> Result:
-        """Do a job. Raises BenchmarkFailed when any request of it failed."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(asdict(job)) + "\n")
-        self._process.stdin.flush()
-        line = self._process.stdout.readline()
-        if not line:
-            raise BenchmarkFailed("the load generator has ended")
-        result = Result(**json.loads(line))
-        if result.errors:
-            raise BenchmarkFailed(f"{job.url} failed {result.errors} of {result.sent} requests: {result.first_error}")
-        return result
-
-
 class Bench:
     """Targets before one provider."""
 
-    def __init__(self, targets: Sequence[Target], provider_url: str, load: LoadGenerator, measure_s: float) -> None:
+    def __init__(
+        self, targets: Sequence[Target], provider_url: str, load: LoadGenerator[Job, Result], measure_s: float
+    ) -> None:
         self._targets = tuple(targets)
         self._provider_url = provider_url
         self._load = load

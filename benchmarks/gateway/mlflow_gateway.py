@@ -11,7 +11,9 @@ from typing import Any
 
 import httpx
 
-from benchmarks.gateway.targets import BenchmarkFailed, Target, free_port, wait_for
+from benchmarks.errors import BenchmarkFailed
+from benchmarks.gateway.targets import Target
+from benchmarks.servers import free_port, wait_for
 from deployments.processes import Supervisor
 
 _API = "/api/3.0/mlflow/gateway"

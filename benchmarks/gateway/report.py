@@ -1,21 +1,17 @@
 """A run for people (a table, Markdown) and for programs (JSON)."""
 
-import json
-import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
 from itertools import groupby
 from pathlib import Path
 
-from rich.box import SIMPLE
 from rich.console import Console
-from rich.table import Table
 
-from benchmarks.gateway.machine import Machine
+from benchmarks import reporting
 from benchmarks.gateway.measure import Sample
 from benchmarks.gateway.summary import PEER, Row, Spread
 from benchmarks.gateway.targets import Target
+from benchmarks.machine import Machine
 
 HEADINGS = ("target", "req/s", "p50", "p90", "p99", "first", "added", "CPU", "rate x", "added x", "CPU x")
 LEGEND = (
@@ -40,43 +36,29 @@ class Report:
 
     def print(self, console: Console) -> None:
         """Show the table."""
-        for title, rows in self._cells():
-            table = Table(title=title, title_justify="left", box=SIMPLE)
-            for number, heading in enumerate(HEADINGS):
-                table.add_column(heading, justify="right" if number else "left")
-            for row in rows:
-                table.add_row(*_texts(row))
-            console.print(table)
+        for title, rows in self._tables():
+            console.print(reporting.table(title, HEADINGS, rows))
         console.print(LEGEND)
 
     def markdown(self) -> str:
         """The same, with the facts of the machine."""
-        lines = [f"# Gateways beside each other, {self.machine.date[:10]}", ""]
-        if self.note:
-            lines += [f"**{self.note}**", ""]
-        lines += [
-            f"{self.machine.cores} cores ({self.machine.processor}), {self.machine.memory_gib} GiB, "
-            f"{self.machine.system}, Python {self.machine.python}, commit {self.machine.commit}. "
+        about = (
             f"{self.rounds} rounds of {self.measure_s:g} s. Processes that had no part in it took "
-            f"{Spread.of(s.foreign_cpu_share for s in self.samples)} of a core meanwhile.",
-            "",
-            f"`{shlex.join(self.machine.command)}`",
-            "",
-            "Versions: " + ", ".join(f"{name} {version}" for name, version in self.machine.versions.items()) + ".",
+            f"{Spread.of(s.foreign_cpu_share for s in self.samples)} of a core meanwhile."
+        )
+        lines = [
+            *reporting.facts("Gateways beside each other", self.machine, self.note, about),
             "",
             *(f"- **{target.name}**: {target.features} (niceness {self._nice(target)})" for target in self.targets),
             "",
             LEGEND,
         ]
-        for title, rows in self._cells():
-            lines += ["", f"## {title}", "", _line(HEADINGS), _line(["---"] + ["---:"] * (len(HEADINGS) - 1))]
-            lines += [_line(_texts(row)) for row in rows]
+        for title, rows in self._tables():
+            lines += ["", f"## {title}", "", *reporting.markdown_table(HEADINGS, rows)]
         return "\n".join(lines) + "\n"
 
     def save(self, directory: Path) -> Path:
         """Write `gateway-<date>-<time>.json` and `.md`; returns the path without its ending."""
-        directory.mkdir(parents=True, exist_ok=True)
-        stem = directory / f"gateway-{datetime.fromisoformat(self.machine.date):%Y-%m-%d-%H%M}"
         data = {
             "machine": asdict(self.machine),
             "note": self.note,
@@ -86,12 +68,11 @@ class Report:
             "rows": [asdict(row) for row in self.rows],
             "samples": [asdict(sample) for sample in self.samples],
         }
-        stem.with_suffix(".json").write_text(json.dumps(_rounded(data), indent=1) + "\n")
-        stem.with_suffix(".md").write_text(self.markdown())
-        return stem
+        return reporting.save(directory, "gateway", self.machine, reporting.rounded(data), self.markdown())
 
-    def _cells(self) -> list[tuple[str, list[Row]]]:
-        return [(str(cell).capitalize(), list(rows)) for cell, rows in groupby(self.rows, key=lambda row: row.cell)]
+    def _tables(self) -> list[tuple[str, list[list[str]]]]:
+        cells = groupby(self.rows, key=lambda row: row.cell)
+        return [(str(cell).capitalize(), [_texts(row) for row in rows]) for cell, rows in cells]
 
     def _nice(self, target: Target) -> str:
         return ", ".join(map(str, self.niceness.get(target.name, ()))) or "unknown"
@@ -119,16 +100,3 @@ def _number(figure: Spread | None) -> str:
 
 def _ratio(figure: Spread | None) -> str:
     return "" if figure is None else str(figure)
-
-
-def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
-
-
-def _rounded(value: object) -> object:
-    """Floats to four digits after the point: more are noise, and make the file unreadable."""
-    if isinstance(value, float):
-        return round(value, 4)
-    if isinstance(value, dict):
-        return {key: _rounded(each) for key, each in value.items()}
-    return [_rounded(each) for each in value] if isinstance(value, list | tuple) else value

@@ -2,26 +2,25 @@
 
 import os
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from benchmarks.command import progress_bar
 from benchmarks.gateway.litellm_proxy import start_litellm
-from benchmarks.gateway.machine import machine
-from benchmarks.gateway.measure import Bench, Cell, LoadGenerator
+from benchmarks.gateway.load import load_generator
+from benchmarks.gateway.measure import Bench, Cell
 from benchmarks.gateway.mlflow_gateway import start_mlflow
 from benchmarks.gateway.processes import niceness
 from benchmarks.gateway.report import Report
 from benchmarks.gateway.summary import BASELINE, summarize
-from benchmarks.gateway.targets import BenchmarkFailed, Target, wait_for, wait_for_answer
-from deployments.processes import Supervisor, adopt_orphans
-
-CHAT = "/v1/chat/completions"
+from benchmarks.gateway.targets import CHAT, Target, wait_for_answer
+from benchmarks.machine import LITELLM_PACKAGES, machine, peer_versions
+from benchmarks.servers import fallen_named, supervised, wait_for
+from deployments.processes import Supervisor
 
 
 class Peer(StrEnum):
@@ -49,34 +48,25 @@ class Plan:
 
 def run(plan: Plan, console: Console) -> Report:
     """Measure. Raises BenchmarkFailed: a run in which any request failed has no result."""
-    facts = machine(plan.peer_environment)
-    adopt_orphans()
-    with tempfile.TemporaryDirectory(prefix="sextant-bench-") as directory:
-        supervisor = Supervisor(Path(directory))
-        try:
-            with console.status("Starting the provider and the peers"):
-                targets = _start(plan, supervisor, Path(directory))
-            with LoadGenerator() as load, _progress(console) as progress:
-                bench = Bench(targets, f"http://127.0.0.1:{plan.provider_port}", load, plan.measure_s)
-                task = progress.add_task("warm-up", total=len(targets) * (1 + len(plan.cells) * plan.rounds))
-                for target in targets:
-                    bench.warm_up(target)
-                    progress.advance(task)
-                samples = bench.measure(
-                    plan.cells, plan.rounds, lambda what: progress.update(task, advance=1, description=what)
-                )
-                priorities = {target.name: niceness(target.processes) for target in targets}
-        except BenchmarkFailed as error:
-            if fallen := supervisor.fallen():
-                raise BenchmarkFailed(f"{error}\n{fallen.name} {fallen.last_words()}") from error
-            raise
-        finally:
-            supervisor.stop_all()
+    facts = machine("gateway", peer_versions(plan.peer_environment, LITELLM_PACKAGES))
+    with supervised() as supervisor, fallen_named(supervisor):
+        with console.status("Starting the provider and the peers"):
+            targets = _start(plan, supervisor)
+        with load_generator() as load, progress_bar(console) as progress:
+            bench = Bench(targets, f"http://127.0.0.1:{plan.provider_port}", load, plan.measure_s)
+            task = progress.add_task("warm-up", total=len(targets) * (1 + len(plan.cells) * plan.rounds))
+            for target in targets:
+                bench.warm_up(target)
+                progress.advance(task)
+            samples = bench.measure(
+                plan.cells, plan.rounds, lambda what: progress.update(task, advance=1, description=what)
+            )
+            priorities = {target.name: niceness(target.processes) for target in targets}
     return Report(facts, targets, priorities, plan.rounds, plan.measure_s, plan.note, summarize(samples), samples)
 
 
-def _start(plan: Plan, supervisor: Supervisor, home: Path) -> list[Target]:
-    url = f"http://127.0.0.1:{plan.provider_port}"
+def _start(plan: Plan, supervisor: Supervisor) -> list[Target]:
+    home, url = supervisor.logs, f"http://127.0.0.1:{plan.provider_port}"
     targets = [_start_provider(supervisor, plan.provider_port, url)]
     for peer in (Peer.LITELLM, Peer.LITELLM_FEATURES):
         if peer in plan.peers:
@@ -98,8 +88,3 @@ def _start_provider(supervisor: Supervisor, port: int, url: str) -> Target:
     wait_for(f"{url}/count", child)
     features = "asked directly: a fixed answer without delay"
     return Target(BASELINE, url + CHAT, "bench", {}, (child.process.pid,), features)
-
-
-def _progress(console: Console) -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=console, transient=True)

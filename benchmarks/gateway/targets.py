@@ -1,23 +1,19 @@
 """What is measured: servers that answer OpenAI's chat completions with the provider's answer."""
 
-import socket
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import httpx
 
+from benchmarks.errors import BenchmarkFailed
 from benchmarks.gateway.provider import ANSWER
-from deployments.processes import Child
 
+CHAT = "/v1/chat/completions"
 _START_S = 180.0
 _LOOK_S = 0.25
 _REQUEST_S = 10.0
 _SHOWN_CHARACTERS = 300
-
-
-class BenchmarkFailed(Exception):
-    """There is no result; `str()` says why."""
 
 
 @dataclass(frozen=True)
@@ -30,30 +26,6 @@ class Target:
     headers: Mapping[str, str]
     processes: tuple[int, ...]  # roots of the process trees that do its work; none: its CPU time is unknown
     features: str  # what it does for each request, in words
-
-
-def free_port() -> int:
-    """A port of the loopback interface that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
-def wait_for(url: str, server: Child) -> None:
-    """Wait until a GET of the URL is a 200. Raises BenchmarkFailed, at once when the server has ended."""
-    deadline = time.monotonic() + _START_S
-    last = "no connection"
-    while time.monotonic() < deadline:
-        if server.process.poll() is not None:
-            raise BenchmarkFailed(f"{server.name} {server.last_words()}")
-        try:
-            response = httpx.get(url, timeout=_REQUEST_S)
-            if response.status_code == 200:
-                return
-            last = f"{response.status_code} {response.text[:_SHOWN_CHARACTERS]}"
-        except httpx.HTTPError as error:
-            last = str(error)
-        time.sleep(_LOOK_S)
-    raise BenchmarkFailed(f"{server.name} did not answer at {url} within {_START_S:.0f} s: {last}")
 
 
 def wait_for_answer(target: Target) -> None:

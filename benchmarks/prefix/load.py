@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from benchmarks.gateway.targets import BenchmarkFailed
+from benchmarks.errors import BenchmarkFailed
 from benchmarks.prefix.sessions import Session
 from benchmarks.prefix.stack import Stack
 

@@ -1,22 +1,19 @@
 """A run for people (tables, Markdown) and for programs (JSON)."""
 
-import json
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
 from pathlib import Path
 
 import numpy as np
-from rich.box import SIMPLE
 from rich.console import Console
-from rich.table import Table
 
-from benchmarks.gateway.machine import Machine
+from benchmarks import reporting
+from benchmarks.machine import Machine
 from benchmarks.prefix.load import Sample
 
 TITLE = "Two replicas, one prefix cache each"
 HEADINGS = ("router", "turns", "requests", "prompt tokens", "cached", "TTFT p50", "TTFT p95", "total p50")
+WORDS = 2  # columns; the others are numbers
 LEGEND = (
     "cached: prompt tokens that were found in the replica's prefix cache, of all. Times in ms, at the client. "
     "first: the turn that begins a session, for which no replica knows anything yet; later: all others."
@@ -92,34 +89,22 @@ class Report:
 
     def print(self, console: Console) -> None:
         """Show the table."""
-        table = Table(title=TITLE, title_justify="left", box=SIMPLE)
-        for number, heading in enumerate(HEADINGS):
-            table.add_column(heading, justify="left" if number < 2 else "right")
-        for row in self.rows():
-            table.add_row(*row.cells())
-        console.print(table)
+        console.print(reporting.table(TITLE, HEADINGS, [row.cells() for row in self.rows()], WORDS))
         console.print(LEGEND)
         console.print(self._overhead_line())
 
     def markdown(self) -> str:
         """The same, with the facts of the machine."""
-        machine = self.machine
-        lines = [f"# {TITLE}, {machine.date[:10]}", ""]
-        lines += [f"**{self.note}**", ""] if self.note else []
-        lines += [
-            f"{machine.cores} cores ({machine.processor}), {machine.memory_gib} GiB, {machine.system}, "
-            f"Python {machine.python}, commit {machine.commit}. {self.sessions} sessions of {self.turns} turns, "
-            f"{self.clients} clients. Load average before: {machine.load_average[0]:.2f}.",
-            "",
-            f"`{shlex.join(machine.command)}`",
-            "",
-            "Versions: " + ", ".join(f"{name} {version}" for name, version in machine.versions.items()) + ".",
+        about = (
+            f"{self.sessions} sessions of {self.turns} turns, {self.clients} clients. "
+            f"{reporting.load_before(self.machine)}"
+        )
+        lines = [
+            *reporting.facts(TITLE, self.machine, self.note, about),
             "",
             LEGEND,
             "",
-            _line(HEADINGS),
-            _line(["---"] * 2 + ["---:"] * (len(HEADINGS) - 2)),
-            *(_line(row.cells()) for row in self.rows()),
+            *reporting.markdown_table(HEADINGS, [row.cells() for row in self.rows()], WORDS),
             "",
             self._overhead_line(),
         ]
@@ -127,8 +112,6 @@ class Report:
 
     def save(self, directory: Path) -> Path:
         """Write `prefix-<date>-<time>.json` and `.md`; returns the path without its ending."""
-        directory.mkdir(parents=True, exist_ok=True)
-        stem = directory / f"prefix-{datetime.fromisoformat(self.machine.date):%Y-%m-%d-%H%M}"
         data = {
             "machine": asdict(self.machine),
             "note": self.note,
@@ -139,9 +122,7 @@ class Report:
             "overhead": dict(self.overhead),
             "samples": {router: [asdict(sample) for sample in each] for router, each in self.samples.items()},
         }
-        stem.with_suffix(".json").write_text(json.dumps(data, indent=1) + "\n")
-        stem.with_suffix(".md").write_text(self.markdown())
-        return stem
+        return reporting.save(directory, "prefix", self.machine, data, self.markdown())
 
     def _overhead_line(self) -> str:
         if not self.overhead:
@@ -152,7 +133,3 @@ class Report:
             f"{cost['best_p50_ms']:.2f} ms waiting for the tree, the event loop free; {cost['note_p50_ms']:.2f} ms to "
             f"tell it. Ray's own router on the same prompts: {cost['ray_blocking_p50_ms']:.2f} ms, the loop stopped."
         )
-
-
-def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cells) + " |"

@@ -4,24 +4,22 @@ import asyncio
 import json
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from benchmarks.gateway.machine import machine
-from benchmarks.gateway.targets import BenchmarkFailed
+from benchmarks.command import ROOT, progress_bar
+from benchmarks.errors import BenchmarkFailed
+from benchmarks.machine import machine
 from benchmarks.prefix.load import Sample, play, warm_up
 from benchmarks.prefix.report import Report
 from benchmarks.prefix.sessions import Session
 from benchmarks.prefix.stack import Stack, running_stack
-from deployments.processes import Supervisor, adopt_orphans
+from benchmarks.servers import supervised
 
 _WARM_UP_REQUESTS = 8
-_ROOT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)
@@ -40,28 +38,21 @@ class Plan:
 
 def run(plan: Plan, console: Console) -> Report:
     """Measure. Raises BenchmarkFailed: a run in which any request failed has no result."""
-    facts = machine(Path("none"))
-    facts = replace(facts, command=("python", "-m", "benchmarks.prefix", *facts.command[3:]))
-    adopt_orphans()
+    facts = machine("prefix", peers={})
     samples: dict[str, list[Sample]] = {}
     overhead: dict[str, float] = {}
-    with tempfile.TemporaryDirectory(prefix="sextant-bench-") as directory:
-        supervisor = Supervisor(Path(directory))
-        try:
-            for number, router in enumerate(plan.routers):
-                with running_stack(supervisor, Path(directory) / str(number), plan.models, router) as stack:
-                    samples[router] = _play(plan, router, stack, console)
-                    if router == "prefix":
-                        overhead = _overhead(stack)
-        finally:
-            supervisor.stop_all()
+    with supervised() as supervisor:
+        for number, router in enumerate(plan.routers):
+            with running_stack(supervisor, supervisor.logs / str(number), plan.models, router) as stack:
+                samples[router] = _play(plan, router, stack, console)
+                if router == "prefix":
+                    overhead = _overhead(stack)
     return Report(facts, plan.sessions, plan.turns, plan.clients, plan.note, samples, overhead)
 
 
 def _play(plan: Plan, router: str, stack: Stack, console: Console) -> list[Sample]:
     sessions = [Session.begin(number, plan.rules) for number in range(plan.sessions)]
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
+    with progress_bar(console) as progress:
         task = progress.add_task(router, total=plan.sessions * plan.turns)
 
         async def whole() -> list[Sample]:
@@ -73,7 +64,7 @@ def _play(plan: Plan, router: str, stack: Stack, console: Console) -> list[Sampl
 
 def _overhead(stack: Stack) -> dict[str, float]:
     command = [sys.executable, "-m", "benchmarks.prefix.overhead"]
-    done = subprocess.run(command, env=stack.environment, capture_output=True, text=True, check=False, cwd=_ROOT)
+    done = subprocess.run(command, env=stack.environment, capture_output=True, text=True, check=False, cwd=ROOT)
     if done.returncode:
         raise BenchmarkFailed(f"no overhead measured: {done.stderr[-500:]}")
     measured: dict[str, float] = json.loads(done.stdout.splitlines()[-1])

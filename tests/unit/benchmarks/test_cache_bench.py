@@ -12,19 +12,23 @@ from pathlib import Path
 import httpx
 import openai
 import pytest
+from rich.console import Console
 
 from app.evals.cache_judge.groups import load_groups
 from app.evals.errors import DatasetError
 from benchmarks.cache import load
-from benchmarks.cache.load import Job, LoadGenerator
+from benchmarks.cache.load import Job, load_generator
 from benchmarks.cache.measure import Bench, Sample, Way
 from benchmarks.cache.provider import FIXED
-from benchmarks.cache.quality import Outcome, assess, is_hit, run_stream, wilson
+from benchmarks.cache.quality import Outcome, assess, is_hit, run_stream
 from benchmarks.cache.questions import Ask, answer_to, read_groups, stream, variants
 from benchmarks.cache.report import Report
+from benchmarks.cache.run import Plan, run
 from benchmarks.cache.summary import NOOP, summarize
-from benchmarks.gateway.machine import Machine
-from benchmarks.gateway.targets import BenchmarkFailed, Target, free_port, wait_for
+from benchmarks.errors import BenchmarkFailed
+from benchmarks.gateway.targets import Target
+from benchmarks.machine import Machine
+from benchmarks.servers import free_port, wait_for
 from deployments.processes import Child
 
 MACHINE = Machine(
@@ -84,7 +88,7 @@ def test_provider_gives_each_question_its_own_answer_and_an_unknown_one_the_next
 
 
 def test_every_text_is_sent_once_and_the_warm_up_is_not_measured(tmp_path: Path) -> None:
-    with the_provider(tmp_path, {}) as target, LoadGenerator() as generator:
+    with the_provider(tmp_path, {}) as target, load_generator() as generator:
         result = generator.run(job(target, [f"text {i}" for i in range(21)], clients=4))
         assert httpx.get(f"{base(target)}/count").json()["chat_requests"] == 21
         assert len(result.totals_ms) == len(result.first_words_ms) == 20
@@ -96,14 +100,14 @@ def test_every_text_is_sent_once_and_the_warm_up_is_not_measured(tmp_path: Path)
 
 @pytest.mark.parametrize("warm_up", [0, 3])
 def test_a_failed_request_leaves_no_result_even_in_the_warm_up(tmp_path: Path, warm_up: int) -> None:
-    with the_provider(tmp_path, {}) as target, LoadGenerator() as generator:
+    with the_provider(tmp_path, {}) as target, load_generator() as generator:
         lost = replace(target, url=target.url.replace("/v1/", "/v2/"))
         with pytest.raises(BenchmarkFailed, match="404"):
             generator.run(job(lost, ["x"] * 4, warm_up=warm_up))
 
 
 def test_a_row_is_about_the_answers_that_are_meant_and_none_without_enough_of_them(tmp_path: Path) -> None:
-    with the_provider(tmp_path, {}) as target, LoadGenerator() as generator:
+    with the_provider(tmp_path, {}) as target, load_generator() as generator:
         texts = [f"text {i}" for i in range(200)]
 
         def measure(meant: str) -> list[Sample]:
@@ -129,6 +133,12 @@ def test_groups_are_read_with_their_right_answers(tmp_path: Path) -> None:
     assert sorted(asks, key=lambda ask: ask.text) == sorted(group.all, key=lambda ask: ask.text)
     with pytest.raises(DatasetError):
         read_groups(tmp_path / "none")
+
+
+def test_a_run_without_labelled_groups_has_no_result(tmp_path: Path) -> None:
+    plan = Plan(False, False, tmp_path, tmp_path, tmp_path / "none", 1, {1: 50}, None, "")
+    with pytest.raises(BenchmarkFailed, match=r"no \.jsonl files"):
+        run(plan, Console())
 
 
 def test_no_group_that_taught_the_judge_is_among_those_it_is_measured_on(tmp_path: Path) -> None:
@@ -176,9 +186,13 @@ def test_a_hit_is_wrong_when_the_answer_is_anothers() -> None:
 
 
 def test_the_interval_of_a_share_is_wilsons() -> None:
-    assert wilson(0, 0) == (0.0, 1.0)
-    assert wilson(1, 100) == pytest.approx((0.00177, 0.05446), abs=1e-4)
-    assert wilson(100, 100)[1] == pytest.approx(1.0)
+    def interval(wrong: int, hits: int) -> tuple[float, float]:
+        served = ["h"] * wrong + ["g"] * (hits - wrong)
+        return assess("cache", [Outcome(REPEAT, "semantic", intent) for intent in served]).wrong_interval
+
+    assert interval(0, 0) == (0.0, 1.0)
+    assert interval(1, 100) == pytest.approx((0.00177, 0.05446), abs=1e-4)
+    assert interval(100, 100)[1] == pytest.approx(1.0)
 
 
 def test_a_cache_that_answers_all_alike_is_seen_as_wrong(tmp_path: Path) -> None:

@@ -13,13 +13,16 @@ from typing import Any
 
 import pytest
 
-from benchmarks.gateway.machine import Machine, machine
-from benchmarks.gateway.measure import Bench, Cell, LoadGenerator, Sample
+from benchmarks.errors import BenchmarkFailed
+from benchmarks.gateway.load import load_generator
+from benchmarks.gateway.measure import Bench, Cell, Sample
 from benchmarks.gateway.processes import cpu_seconds, niceness, settle
 from benchmarks.gateway.prompts import Size
 from benchmarks.gateway.report import Report
 from benchmarks.gateway.summary import Row, Spread, summarize
-from benchmarks.gateway.targets import BenchmarkFailed, Target, free_port, wait_for, wait_for_answer
+from benchmarks.gateway.targets import Target, wait_for_answer
+from benchmarks.machine import LITELLM_PACKAGES, Machine, machine, peer_versions
+from benchmarks.servers import free_port, wait_for
 from deployments.processes import Child
 
 WHOLE, STREAM = Cell(False, Size.SHORT, 1), Cell(True, Size.LONG, 16)
@@ -53,7 +56,7 @@ def address(target: Target) -> str:
 
 
 def test_targets_take_turns_in_every_cell_and_round() -> None:
-    with providers(1) as (target,), LoadGenerator() as load:
+    with providers(1) as (target,), load_generator() as load:
         targets = [target, replace(target, name="again")]
         done: list[str] = []
         bench = Bench(targets, address(target), load, 0.2)
@@ -71,7 +74,7 @@ def test_targets_take_turns_in_every_cell_and_round() -> None:
 
 
 def test_a_gateway_that_answers_by_itself_has_no_result() -> None:
-    with providers(2) as (provider, other), LoadGenerator() as load:
+    with providers(2) as (provider, other), load_generator() as load:
         bench = Bench([other], address(provider), load, 0.2)
         with pytest.raises(BenchmarkFailed, match="with 0 of the provider's answers"):
             bench.measure([WHOLE], 1, lambda _: None)
@@ -80,7 +83,7 @@ def test_a_gateway_that_answers_by_itself_has_no_result() -> None:
 
 
 def test_one_failed_request_leaves_no_result() -> None:
-    with providers(1) as (target,), LoadGenerator() as load:
+    with providers(1) as (target,), load_generator() as load:
         lost = replace(target, url=target.url.replace("/v1/", "/v2/"))
         with pytest.raises(BenchmarkFailed, match=r"failed 1 of 1 requests: .*404 not found"):
             Bench([lost], address(target), load, 0.2).measure([WHOLE], 1, lambda _: None)
@@ -90,7 +93,7 @@ def test_one_failed_request_leaves_no_result() -> None:
 
 
 def test_leaving_the_load_generator_ends_its_process() -> None:
-    with LoadGenerator() as load:
+    with load_generator() as load:
         pass
     with pytest.raises((BenchmarkFailed, ValueError, BrokenPipeError)), providers(1) as (target,):
         Bench([target], address(target), load, 0.2).warm_up(target)
@@ -113,7 +116,7 @@ def test_cpu_time_is_that_of_the_whole_tree_and_of_ended_children() -> None:
 
 
 def test_work_of_processes_outside_the_benchmark_is_seen() -> None:
-    with providers(1) as (target,), LoadGenerator() as load:
+    with providers(1) as (target,), load_generator() as load:
         bench = Bench([target], address(target), load, 1.0)
         # A child of init, as a stranger's process is.
         code = f"import os\nif os.fork() == 0:\n    os.setsid()\n    exec({BUSY.replace('0.3', '1.5')!r})"
@@ -204,7 +207,7 @@ def test_report_holds_the_facts_and_every_row_and_no_key(tmp_path: Path) -> None
 def test_command_line_is_published_without_key_and_directories(monkeypatch: pytest.MonkeyPatch) -> None:
     arguments = ["--sextant-key", "sk-a", "--sextant-key=sk-b", "--results", "/home/me", "--rounds", "5"]
     monkeypatch.setattr(sys, "argv", ["bench", *arguments])
-    shown = machine(Path("no such environment")).command
+    shown = machine("gateway", peer_versions(Path("no such environment"), LITELLM_PACKAGES)).command
     assert shown[3:] == ("--sextant-key", "...", "...", "--results", "...", "--rounds", "5")
 
 

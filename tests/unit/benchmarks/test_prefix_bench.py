@@ -2,7 +2,7 @@
 
 from rich.console import Console
 
-from benchmarks.gateway.machine import Machine
+from benchmarks.machine import Machine
 from benchmarks.prefix.load import Sample
 from benchmarks.prefix.report import Report
 from benchmarks.prefix.sessions import Session

