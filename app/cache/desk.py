@@ -1,5 +1,6 @@
 """The cache as one request uses it: its keys, its permission to read and write."""
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,19 +13,20 @@ from app.cache.use import CacheUse
 from app.retrieval.types import Passage
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class CacheDesk:
     """Looks up and keeps under the keys of one request.
 
-    `cache` is None where there is none for this request. `is_known` is false as long as nobody can tell what the
-    answer would be drawn from: nothing can be found then, and what is kept is kept once the passages are known.
-    `before` is the key that the request had before its passages were known; it leads to the same entry.
+    `body` is the request, as the keys see it; `cache` is None where there is none for it. `is_known` is false as long
+    as nobody can tell what the answer would be drawn from: nothing can be found then, and what is kept is kept once
+    the passages are known. `before` is the key that the request had until then; it leads to the same entry.
     """
 
     cache: ExactCache | None
     provenance: Provenance
     hash_key: bytes
     use: CacheUse
+    body: Mapping[str, Any]
     is_known: bool = True
     before: str | None = None
 
@@ -43,20 +45,25 @@ class CacheDesk:
         """Whether a generation may serve others who ask the same at the same time."""
         return self.cache is not None and self.is_known and self.use.write
 
-    def masked(self, *, is_comparable: bool) -> "CacheDesk":
-        """The desk for texts that the guard has rewritten. Keys of the two never meet, so that an
+    @functools.cached_property
+    def key(self) -> str:
+        """The key of the entry for this body."""
+        return cache_key(self.body, self.provenance, self.hash_key)
+
+    def masked(self, body: Mapping[str, Any], *, is_comparable: bool) -> "CacheDesk":
+        """The desk for a body that the guard has rewritten. Keys of the two never meet, so that an
         unmasked look-up cannot find what holds another person's placeholders. `is_comparable`: by meaning."""
         use = self.use if is_comparable else replace(self.use, semantic=False)
-        return replace(self, provenance=replace(self.provenance, masked=True), use=use)
+        return replace(self, provenance=replace(self.provenance, masked=True), use=use, body=body)
 
-    def upon(self, passages: Sequence[Passage], body: Mapping[str, Any]) -> "CacheDesk":
+    def upon(self, passages: Sequence[Passage]) -> "CacheDesk":
         """The desk once the passages are known: a change to other documents changes nothing for it."""
         seen = replace(self.provenance, knowledge_base=None, evidence=evidence_of(passages))
-        return replace(self, provenance=seen, is_known=True, before=self.key(body) if self.is_known else None)
+        return replace(self, provenance=seen, is_known=True, before=self.key if self.is_known else None)
 
-    async def look_up(self, body: Mapping[str, Any]) -> Found | None:
+    async def look_up(self) -> Found | None:
         """What is kept for this body, if reading is allowed."""
-        return await self.fetch(self.key(body)) if self.is_readable else None
+        return await self.fetch(self.key) if self.is_readable else None
 
     async def fetch(self, key: str) -> Found | None:
         """What is kept under a key of this tenant, unless the client wants it younger, or not of its kind."""
@@ -68,30 +75,26 @@ class CacheDesk:
         is_too_old = self.use.max_age_s is not None and found.age_s > self.use.max_age_s
         return None if is_too_old else found
 
-    def keep(self, body: Mapping[str, Any], entry: Entry) -> bool:
+    def keep(self, entry: Entry) -> bool:
         """Keep the entry for this body, if it may be kept."""
         if self.cache is None or not self.use.write or not self.is_known or not self.would_keep(entry):
             return False
-        self.cache.keep(self.provenance.tenant, self.key(body), entry, ttl_s=self.use.ttl_s, alias=self.before)
+        self.cache.keep(self.provenance.tenant, self.key, entry, ttl_s=self.use.ttl_s, alias=self.before)
         return True
 
     def would_keep(self, entry: Entry) -> bool:
         """Whether it is an answer that may be given again."""
         return may_keep(entry.answer, self.use)
 
-    def key(self, body: Mapping[str, Any]) -> str:
-        """The key of the entry for this body."""
-        return cache_key(body, self.provenance, self.hash_key)
-
-    def place(self, body: Mapping[str, Any], max_characters: int) -> "Place | None":
+    def place(self, max_characters: int) -> "Place | None":
         """Where this body's question stands in the semantic tier; None for what is not compared by meaning."""
         if self.cache is None or not self.use.semantic or not (self.use.read or self.use.write) or not self.is_known:
             return None
-        question = question_of(body)
+        question = question_of(self.body)
         if question is None or len(question) > max_characters:
             return None
-        scope = scope_key(body, self.provenance, self.hash_key)
-        return Place(self.provenance.tenant, scope, question, self.key(body))
+        scope = scope_key(self.body, self.provenance, self.hash_key)
+        return Place(self.provenance.tenant, scope, question, self.key)
 
 
 @dataclass(frozen=True, slots=True)

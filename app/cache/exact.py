@@ -14,8 +14,6 @@ from app.cache.store import SharedStore
 from app.config import CacheConfig
 from app.errors import Unavailable
 
-__all__ = ["Counters", "Entry", "ExactCache", "Found"]
-
 logger = logging.getLogger(__name__)
 
 PREFIX = "sextant:exact:entry:"

@@ -77,7 +77,7 @@ class Shared:
             raise self._failure(given)
 
     async def entry(self) -> Entry:
-        """The whole answer, once it is there. Raises Lost, or what is wrong with the request."""
+        """A copy of the whole answer, once it is there. Raises Lost, or what is wrong with the request."""
         async with aclosing(self._read()) as parts:
             async for _ in parts:
                 pass
@@ -86,7 +86,7 @@ class Shared:
         entry = self._entry()
         if entry is None:
             raise Lost
-        return entry
+        return copy.deepcopy(entry)
 
     def _failure(self, given: bool) -> Exception:
         """What befell the one who began it is no business of those who followed, unless they had part of it."""

@@ -172,7 +172,7 @@ class Ledger:
         except BaseException:
             self._steady_since = None
             raise
-        # While a beat is under way the last one counts: the reaper, which keeps the same time, must not always meet one.
+        # Until here the beat before counts: the reaper keeps the same time, and would meet one under way each time.
         if self._steady_since is None or self._is_silent(began):
             self._steady_since = began
         self._last_beat = time.monotonic()

@@ -14,7 +14,6 @@ from app.cache.semantic.types import Proposal, Source
 from app.cache.single_flight import Chunk, SingleFlight
 from app.config import CacheConfig
 from app.errors import SextantError
-from app.pipeline.draft import Draft
 from app.pipeline.flight import Flight, Reuse
 from app.pipeline.output import content_of
 from app.pipeline.ports import SemanticPort
@@ -42,27 +41,27 @@ class Caching:
         self.flights = SingleFlight()
         self.background = Background(MAX_IN_BACKGROUND)
         self._config = config
-        self._semantic = semantic if exact is not None and config.semantic.enabled else None
+        self._semantic = semantic if exact is not None else None
         self._leases = leases
         self._revalidating: set[str] = set()
 
-    async def look_up(self, desk: CacheDesk, draft: Draft, flight: Flight) -> Found | None:
+    async def look_up(self, desk: CacheDesk, flight: Flight) -> Found | None:
         """The exact tier's answer."""
         flight.cache = desk.state
         if not desk.is_readable:
             return None
         with flight.timeline.stage("cache") as attributes:
-            found = await desk.look_up(draft.body)
+            found = await desk.look_up()
             if found:
                 flight.cache, flight.reuse = "exact", Reuse(found.age_s, tier=found.tier)
             attributes["sextant.cache"] = flight.cache
             return found
 
-    def place(self, desk: CacheDesk, draft: Draft) -> Place | None:
+    def place(self, desk: CacheDesk) -> Place | None:
         """Where the question stands in the semantic tier; None where it is not to be compared by meaning."""
         if self._semantic is None:
             return None
-        return desk.place(draft.body, self._config.semantic.max_question_characters)
+        return desk.place(self._config.semantic.max_question_characters)
 
     async def find(self, place: Place, vector: Vector | None, *, read: bool, flight: Flight) -> Near:
         """The question's vector, made here unless there is one, and the nearest entry's proposal."""
@@ -92,30 +91,33 @@ class Caching:
             flight.reuse = Reuse(found.age_s, tier=found.tier, similarity=proposal.similarity)
         return found
 
-    def learn(self, desk: CacheDesk, draft: Draft, near: Near, entry: Entry) -> None:
+    def learn(self, desk: CacheDesk, near: Near, entry: Entry) -> None:
         """An answer was kept: put its question into the index, and compare it with the one that was not served."""
-        place = self.place(desk, draft)
+        place = self.place(desk)
         if place is not None:
-            self.background.start(self._learn(place, near, entry, desk.use.ttl_s or self._config.ttl_s))
+            # Read now: delivery puts personal data back into an answer that only its own client gets.
+            new = text_of(entry)
+            self.background.start(self._learn(place, near, new, desk.use.ttl_s or self._config.ttl_s))
 
     def audit(self, place: Place, proposal: Proposal, served: Entry, ask: Callable[[], Awaitable[str | None]]) -> None:
         """Answer a served hit anew and compare. `ask` gives the new answer; None where there is none to compare."""
+        old = text_of(served)
 
         async def work() -> None:
             new = await ask()
             if new is not None:
-                await self._compare(place, proposal, served, new, "audit")
+                await self._compare(place, proposal, old, new, "audit")
 
         self.background.start(work())
 
-    async def elsewhere(self, key: str, desk: CacheDesk, draft: Draft, flight: Flight) -> Found | None:
+    async def elsewhere(self, key: str, desk: CacheDesk, flight: Flight) -> Found | None:
         """Wait, once, while another replica makes this very answer; then look whether it, or anybody else's that was
         finished since the first look, is there. None: it is to be made here, under a lease if one was to be had."""
         if self._leases is not None and not await self._leases.take(key):
             await self._leases.changed(key)
         is_to_be_made = False
         try:
-            found = await desk.look_up(draft.body)
+            found = await desk.look_up()
             is_to_be_made = found is None
         finally:
             if not is_to_be_made:
@@ -158,7 +160,7 @@ class Caching:
         if not self.background.start(work()):
             self._revalidating.discard(key)
 
-    async def _learn(self, place: Place, near: Near, entry: Entry, ttl_s: float) -> None:
+    async def _learn(self, place: Place, near: Near, new: str, ttl_s: float) -> None:
         assert self._semantic is not None
         same: bool | None = None
         # (A question's own entry that was too old, or gone, would be compared with itself.)
@@ -167,14 +169,14 @@ class Caching:
             if old is None:
                 await self._semantic.forget(near.proposal.entry_id)
             else:
-                same = await self._compare(place, near.proposal, old.entry, text_of(entry), "explore")
+                same = await self._compare(place, near.proposal, text_of(old.entry), new, "explore")
         if not same:
             # Where the older question's answer says the same, the older question stands for both.
             await self._semantic.remember(place, near.vector, ttl_s)
 
-    async def _compare(self, place: Place, proposal: Proposal, old: Entry, new: str, source: Source) -> bool | None:
+    async def _compare(self, place: Place, proposal: Proposal, old: str, new: str, source: Source) -> bool | None:
         assert self._semantic is not None
-        return await self._semantic.compare(place, proposal, text_of(old), new, source)
+        return await self._semantic.compare(place, proposal, old, new, source)
 
 
 def text_of(entry: Entry) -> str:

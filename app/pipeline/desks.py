@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from app.accounts.types import Caller
 from app.cache.desk import CacheDesk
@@ -57,7 +58,13 @@ class Desks:
         self._planner = planner
 
     async def open(
-        self, request: ChatRequest | CompletionRequest, route: Route, prompts: Prompts, caller: Caller, use: CacheUse
+        self,
+        request: ChatRequest | CompletionRequest,
+        body: Mapping[str, Any],
+        route: Route,
+        prompts: Prompts,
+        caller: Caller,
+        use: CacheUse,
     ) -> CacheDesk:
         """The desk of a request; without a cache where its answer may be neither found nor kept."""
         cache = self._cache if may_use(request, use) else None
@@ -77,7 +84,7 @@ class Desks:
         )
         # While documents change nobody knows what an answer would be drawn from, until its passages are found.
         is_known = route.retrieval is None or version is not None
-        return CacheDesk(cache, provenance, self._identity.hash_key, use, is_known)
+        return CacheDesk(cache, provenance, self._identity.hash_key, use, body, is_known)
 
     async def is_still_known(self, desk: CacheDesk) -> bool:
         """Whether the documents are still those that the desk was opened for."""

@@ -123,7 +123,7 @@ class Pipeline:
         draft = Draft.of(request)
         self._check(request, route, draft)
         prompts = self._prompts(route)
-        desk = await self._desks.open(request, route, prompts, flight.caller, use)
+        desk = await self._desks.open(request, draft.body, route, prompts, flight.caller, use)
         return Journey(request, route, flight, prompts, draft, desk)
 
     def _check(self, request: Request, route: Route, draft: Draft) -> None:
@@ -148,7 +148,7 @@ class Pipeline:
             raise reservation.exhausted
 
     async def _from_exact(self, journey: Journey) -> Reply | None:
-        found = await self.caching.look_up(journey.desk, journey.draft, journey.flight)
+        found = await self.caching.look_up(journey.desk, journey.flight)
         if found is None:
             return None
         if found.is_stale:
@@ -174,7 +174,7 @@ class Pipeline:
         if screened.changed:
             journey.draft = journey.draft.with_texts(screened.texts)
             # Placeholders are numbered: with several of them, two questions that look alike may have them crossed.
-            journey.desk = journey.desk.masked(is_comparable=len(screened.vault) == 1)
+            journey.desk = journey.desk.masked(journey.draft.body, is_comparable=len(screened.vault) == 1)
             if reply := await self._from_exact(journey):
                 return reply
             journey.near = await self._near(journey)
@@ -184,7 +184,7 @@ class Pipeline:
     async def _near(self, journey: Journey) -> Near:
         """The question's vector, where anybody needs it, and what the semantic tier has beside it."""
         route, flight, desk = journey.route, journey.flight, journey.desk
-        place = None if route.retrieval else self.caching.place(desk, journey.draft)
+        place = None if route.retrieval else self.caching.place(desk)
         if place is not None:
             return await self.caching.find(place, None, read=desk.use.read, flight=flight)
         routing = journey.request.sextant.routing
@@ -216,10 +216,10 @@ class Pipeline:
         journey.passages = packed
         if not await self._desks.is_still_known(journey.desk):
             journey.desk = replace(journey.desk, is_known=False)  # documents have changed since it was opened
-        journey.desk = journey.desk.upon(packed, journey.draft.body)
+        journey.desk = journey.desk.upon(packed)
         if reply := await self._from_exact(journey):
             return reply
-        if place := self.caching.place(journey.desk, journey.draft):
+        if place := self.caching.place(journey.desk):
             journey.near = await self.caching.find(place, vector, read=journey.desk.use.read, flight=flight)
         return None
 
@@ -242,7 +242,7 @@ class Pipeline:
                     return await self._follow(shared, journey)
                 except Lost:
                     continue
-            if found := await self.caching.elsewhere(key, desk, journey.draft, journey.flight):
+            if found := await self.caching.elsewhere(key, desk, journey.flight):
                 return self._replay(journey, found.entry)
             if not self.caching.flights.under_way(key):
                 break  # and from here to the beginning of the generation nobody else comes in
@@ -309,11 +309,11 @@ class Pipeline:
         flight, routing = journey.flight, journey.request.sextant.routing
         exhausted = bool(flight.reservation and flight.reservation.exhausted)
         how = (routing.fallbacks, flight.caller.batch is not None, exhausted)
-        return journey.desk.key(journey.draft.body) + "".join(":01"[1 + yes] for yes in how)
+        return journey.desk.key + "".join(":01"[1 + yes] for yes in how)
 
     def _keep(self, journey: Journey, entry: Entry | None) -> None:
-        if entry is not None and journey.desk.keep(journey.draft.body, entry):
-            self.caching.learn(journey.desk, journey.draft, journey.near, entry)
+        if entry is not None and journey.desk.keep(entry):
+            self.caching.learn(journey.desk, journey.near, entry)
 
     def _replay(self, journey: Journey, entry: Entry) -> Reply:
         self._capture(journey)
@@ -326,7 +326,7 @@ class Pipeline:
 
     def _audit(self, journey: Journey, served: Found) -> None:
         """Answer a share of the hits anew, in the background, and compare."""
-        proposal, place = journey.near.proposal, self.caching.place(journey.desk, journey.draft)
+        proposal, place = journey.near.proposal, self.caching.place(journey.desk)
         if proposal is None or place is None or not proposal.is_audited:
             return
 
@@ -352,7 +352,7 @@ class Pipeline:
             deadline = asyncio.get_running_loop().time() + self._config.gateway.request_timeout_s
             await self.answer(whole, flight.again(deadline), use)
 
-        self.caching.revalidate(journey.desk.key(journey.draft.body), flight, make)
+        self.caching.revalidate(journey.desk.key, flight, make)
 
     def _capture(self, journey: Journey) -> None:
         """Let the trace have the masked texts, where that is wanted; what no guard has seen never."""

@@ -1,6 +1,5 @@
 """Giving a kept answer again: whole, or as the stream it once was."""
 
-import copy
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -9,8 +8,8 @@ from app.cache.entry import Entry
 
 
 def replay_answer(entry: Entry) -> dict[str, Any]:
-    """The kept answer, made now; the caller may change it. Usage is what it took to make it."""
-    return {**copy.deepcopy(entry.answer), "created": int(time.time())}
+    """The kept answer, made now. Usage is what it took to make it; what is in it is the entry's own."""
+    return {**entry.answer, "created": int(time.time())}
 
 
 async def replay_stream(entry: Entry) -> AsyncIterator[dict[str, Any]]:

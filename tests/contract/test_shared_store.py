@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from app.cache.embedded import EmbeddedValkey, socket_path
-from app.cache.exact import Entry, ExactCache
+from app.cache.entry import Entry
+from app.cache.exact import ExactCache
 from app.cache.store import SharedStore
 from app.config import CacheConfig
 from app.retrieval.embedded_store import EmbeddedStore

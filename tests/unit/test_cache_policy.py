@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.cache.desk import CacheDesk
-from app.cache.exact import Entry, ExactCache
+from app.cache.entry import Entry
+from app.cache.exact import ExactCache
 from app.cache.key import Provenance
 from app.cache.policy import may_keep, may_use
 from app.cache.use import CacheUse
@@ -183,11 +184,11 @@ def test_what_the_client_does_not_say_is_as_configured() -> None:
 
 
 def desk(cache: ExactCache | None, **use: Any) -> CacheDesk:
-    return CacheDesk(cache, PROVENANCE, b"key", CacheUse(**use))
+    return CacheDesk(cache, PROVENANCE, b"key", CacheUse(**use), BODY)
 
 
 async def entry_at(desk: CacheDesk) -> Entry | None:
-    found = await desk.look_up(BODY)
+    found = await desk.look_up()
     return found.entry if found else None
 
 
@@ -195,7 +196,7 @@ async def test_a_desk_that_may_not_read_does_not_find_and_may_still_keep() -> No
     cache = ExactCache(CacheConfig(), DictStore(), b"key")
     entry = Entry(whole_answer("chat", {"model": "m"}, "Hello."))
 
-    desk(cache, read=False).keep(BODY, entry)
+    desk(cache, read=False).keep(entry)
 
     assert await entry_at(desk(cache, read=False)) is None
     assert await entry_at(desk(cache)) == entry
@@ -207,9 +208,9 @@ async def test_a_desk_that_may_not_write_keeps_nothing() -> None:
     entry = Entry(whole_answer("chat", {"model": "m"}, "Hello."))
 
     cache = ExactCache(CacheConfig(), store, b"key")
-    assert not desk(cache, write=False).keep(BODY, entry)
-    assert not desk(None).keep(BODY, entry)
-    assert not desk(cache).keep(BODY, Entry({"choices": [{"finish_reason": "length"}]}))
+    assert not desk(cache, write=False).keep(entry)
+    assert not desk(None).keep(entry)
+    assert not desk(cache).keep(Entry({"choices": [{"finish_reason": "length"}]}))
     await cache.kept()
 
     assert store.values == {}
@@ -218,7 +219,7 @@ async def test_a_desk_that_may_not_write_keeps_nothing() -> None:
 async def test_a_desk_gives_nothing_older_than_the_client_wants() -> None:
     cache = ExactCache(CacheConfig(), DictStore(), b"key")
     entry = Entry(whole_answer("chat", {"model": "m"}, "Hello."))
-    desk(cache).keep(BODY, entry)
+    desk(cache).keep(entry)
 
     assert await entry_at(desk(cache, max_age_s=60.0)) == entry
     assert await entry_at(desk(cache, max_age_s=0.0)) is None
@@ -227,9 +228,9 @@ async def test_a_desk_gives_nothing_older_than_the_client_wants() -> None:
 async def test_an_unmasked_look_up_never_finds_what_was_kept_for_masked_texts() -> None:
     cache = ExactCache(CacheConfig(), DictStore(), b"key")
     entry = Entry(whole_answer("chat", {"model": "m"}, "Hello <PERSON_1>."))
-    masked = desk(cache).masked(is_comparable=True)
+    masked = desk(cache).masked(BODY, is_comparable=True)
 
-    masked.keep(BODY, entry)
+    masked.keep(entry)
 
     assert await entry_at(desk(cache)) is None
     assert await entry_at(masked) == entry

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.cache import exact, memory
-from app.cache.exact import Entry, ExactCache, Found
+from app.cache.entry import Entry
+from app.cache.exact import ExactCache, Found
 from app.cache.memory import OVERHEAD_BYTES, MemoryTier
 from app.config import CacheConfig
 from tests.unit.cache.dict_store import DictStore

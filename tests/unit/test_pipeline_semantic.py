@@ -220,6 +220,21 @@ async def test_masked_questions_are_compared_with_masked_ones(semantic: Semantic
     assert masked.scope != plain.scope
 
 
+@pytest.mark.parametrize("shares", [False, True])
+async def test_answers_are_compared_as_the_guard_masked_them(make_bench: MakeBench, shares: bool) -> None:
+    semantic = Semantic(make_bench(cache={"single_flight": shares, "semantic": {"enabled": True}}))
+    assert semantic.bench.guard
+    semantic.bench.guard.names = ["Anna"]
+    semantic.bench.model = FakeModel(pieces=("It is ", "<PERSON_1>."))
+    semantic.pipeline = semantic.bench.pipeline
+    await semantic.ask("Who is Anna?")
+    semantic.tier.propose("Whom do they call <PERSON_1>?", "explore")
+    answer = await semantic.ask("Whom do they call Anna?")
+
+    assert text_of(answer) == "It is Anna."
+    assert semantic.tier.compared == [("It is <PERSON_1>.", "It is <PERSON_1>.", "explore")]
+
+
 async def test_answers_from_documents_are_compared_where_the_same_passages_were_found(semantic: Semantic) -> None:
     semantic.bench.search.passages["default"] = [passage("The port is 8000."), passage("Bye.", ordinal=1)]
     await semantic.ask(ASKED, model="docs")

@@ -14,7 +14,8 @@ from typer.testing import CliRunner, Result
 from app.accounts.book import Book
 from app.accounts.directory import Directory
 from app.cache.admin import CacheAdmin
-from app.cache.exact import Entry, ExactCache
+from app.cache.entry import Entry
+from app.cache.exact import ExactCache
 from app.cli.main import app
 from app.config import AccountsConfig, CacheConfig, GatewayConfig, Secrets
 from app.errors import Unavailable

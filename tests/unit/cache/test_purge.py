@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.cache import exact
-from app.cache.exact import Entry, ExactCache
+from app.cache.entry import Entry
+from app.cache.exact import ExactCache
 from app.cache.purges import Purges, token_name
 from app.config import CacheConfig
 from app.errors import Unavailable

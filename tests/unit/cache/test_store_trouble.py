@@ -11,7 +11,8 @@ import pytest
 
 from app.cache import store as store_module
 from app.cache.embedded import EmbeddedValkey, socket_path
-from app.cache.exact import Entry, ExactCache
+from app.cache.entry import Entry
+from app.cache.exact import ExactCache
 from app.cache.store import FAILURES_IN_A_ROW, MAX_CONNECTIONS, SharedStore
 from app.config import CacheConfig
 from tests.unit.fakes import whole_answer
