@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 from valkey.asyncio import Valkey
 from valkey.exceptions import ResponseError, ValkeyError
 
+from app.failures import Failures
+
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
@@ -45,12 +47,17 @@ class SharedStore:
         self._room = asyncio.Semaphore(MAX_CONNECTIONS)
         self._in_a_row = 0
         self._paused_until = 0.0  # monotonic, seconds
-        self.failures = 0
+        self._failures = Failures(logger, "cache store")
 
     @classmethod
     def connect(cls, url: str | None, socket: Path, timeout_ms: float) -> "SharedStore":
         """By URL, or to the embedded server's Unix socket. Connects at first use."""
         return cls(open_client(url, socket), timeout_ms)
+
+    @property
+    def failures(self) -> int:
+        """Calls that came to nothing, so far."""
+        return self._failures.count
 
     async def get(self, key: str) -> bytes | None:
         """The value, or None: absent, or the store did not answer in time."""
@@ -126,21 +133,15 @@ class SharedStore:
                 answer = await call()
         except ResponseError as error:  # out of memory, no permission: it answers, and at once
             self._in_a_row = 0
-            self._failed(error)
+            self._failures.note(error)
             return None
         except (ValkeyError, OSError, TimeoutError) as error:
             self._in_a_row += 1
             self._paused_until = time.monotonic() + PAUSE_S
-            self._failed(error)
+            self._failures.note(error)
             return None
         self._in_a_row = 0
         return answer
-
-    def _failed(self, error: Exception) -> None:
-        self.failures += 1
-        # Once per power of two: a store that stays down must not flood the log.
-        if self.failures & (self.failures - 1) == 0:
-            logger.warning("cache store: %s (%d failures so far)", type(error).__name__, self.failures)
 
 
 def open_client(url: str | None, socket: Path) -> Valkey:

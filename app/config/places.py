@@ -1,9 +1,11 @@
 """Directories that nobody else may read, and one with a short path for sockets."""
 
+import fcntl
 import hashlib
 import os
 import tempfile
 from pathlib import Path
+from typing import TextIO
 
 
 def make_private(directory: Path) -> Path:
@@ -16,6 +18,21 @@ def make_private(directory: Path) -> Path:
         raise PermissionError(f"{directory} belongs to another user; set another SEXTANT_HOME")
     directory.chmod(0o700)
     return directory
+
+
+def hold(directory: Path, what: str) -> TextIO:
+    """Keep a directory, made where it is not there, for this process alone, as long as the returned file is open.
+
+    Raises RuntimeError when another process has it.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    file = (directory / "lock").open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise RuntimeError(f"another process has {what} in {directory} open; stop it, or set another home") from None
+    return file
 
 
 def short_directory(home: Path) -> Path:

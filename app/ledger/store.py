@@ -12,6 +12,7 @@ from valkey.asyncio import BlockingConnectionPool, UnixDomainSocketConnection, V
 from valkey.exceptions import NoScriptError, ValkeyError
 
 from app.errors import Unavailable
+from app.failures import Failures
 from app.ledger.meters import PREFIX
 
 logger = logging.getLogger(__name__)
@@ -51,7 +52,7 @@ class MeterStore:
         self._client: Any = client  # its scripting calls are typed for another kind of client
         self._timeout_s = timeout_ms / 1000
         self._clock = clock
-        self._failures = 0
+        self._failures = Failures(logger, "counter store")
 
     @classmethod
     def connect(
@@ -76,10 +77,7 @@ class MeterStore:
                 except NoScriptError:
                     return await self._client.eval(script.source, 1, LEASES, now, *arguments)
         except (ValkeyError, OSError, TimeoutError) as error:
-            self._failures += 1
-            # Once per power of two: a store that stays down must not flood the log.
-            if self._failures & (self._failures - 1) == 0:
-                logger.warning("counter store: %s (%d failures so far)", type(error).__name__, self._failures)
+            self._failures.note(error)
             raise StoreFailed("The counters cannot be reached right now.", retry_after_s=RETRY_AFTER_S) from error
 
     async def ping(self) -> bool:

@@ -1,7 +1,6 @@
 """The knowledge base in Qdrant's engine, inside this process."""
 
 import asyncio
-import fcntl
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from qdrant_edge import (
     UpdateOperation,
 )
 
+from app.config.places import hold
 from app.retrieval.points import DOCUMENT, TENANT, describe, from_payload, point_id, to_payload
 from app.retrieval.types import Chunk, KnowledgeBase, Passage, Vector
 
@@ -37,15 +37,7 @@ class EmbeddedStore:
 
     def __init__(self, directory: Path, dimensions: int) -> None:
         """Open, or make, the store. Raises RuntimeError when another process has it open."""
-        directory.mkdir(parents=True, exist_ok=True)
-        self._guard_file = (directory / "lock").open("w")
-        try:
-            fcntl.flock(self._guard_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            self._guard_file.close()
-            raise RuntimeError(
-                f"another process has the knowledge base in {directory} open; stop it, or set another home"
-            ) from None
+        self._guard_file = hold(directory, "the knowledge base")
         shard = directory / "shard"
         config = EdgeConfig(vectors=EdgeVectorParams(size=dimensions, distance=Distance.Cosine))
         exists = shard.is_dir() and any(shard.iterdir())

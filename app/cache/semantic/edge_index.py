@@ -1,6 +1,5 @@
 """The index in Qdrant's engine, inside this process."""
 
-import fcntl
 import logging
 import shutil
 import time
@@ -44,6 +43,7 @@ from app.cache.semantic.points import (
 )
 from app.cache.semantic.types import Indexed, Observation
 from app.clock import now_ms as clock_ms
+from app.config.places import hold
 from app.retrieval.types import Vector
 
 logger = logging.getLogger(__name__)
@@ -68,15 +68,7 @@ class EdgeIndex:
 
     def __init__(self, directory: Path, dimensions: int, max_entries: int) -> None:
         """Open, or make, the index. Raises RuntimeError when another process has it open."""
-        directory.mkdir(parents=True, exist_ok=True)
-        self._guard_file = (directory / "lock").open("w")
-        try:
-            fcntl.flock(self._guard_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            self._guard_file.close()
-            raise RuntimeError(
-                f"another process has the semantic cache in {directory} open; stop it, or set another home"
-            ) from None
+        self._guard_file = hold(directory, "the semantic cache")
         self._max_entries = max_entries
         self.dropped = 0
         self._shard = _open(directory / "shard", dimensions)

@@ -72,5 +72,10 @@ def _label(row: bytes) -> Label | None:
     return None
 
 
+def tenant_digest(tenant: str) -> str:
+    """What stands for a tenant in the names of keys: its own name may hold anything."""
+    return hashlib.blake2b(tenant.encode(), digest_size=12).hexdigest()
+
+
 def _name(tenant: str) -> str:
-    return f"{PREFIX}:{hashlib.blake2b(tenant.encode(), digest_size=12).hexdigest()}"
+    return f"{PREFIX}:{tenant_digest(tenant)}"

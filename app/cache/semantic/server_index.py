@@ -16,6 +16,7 @@ from app.cache.semantic.points import EXPIRES, MADE, OBSERVATIONS, SCOPE, TENANT
 from app.cache.semantic.types import Indexed, Observation
 from app.clock import now_ms as clock_ms
 from app.errors import Unavailable
+from app.failures import Failures
 from app.retrieval.types import Vector
 
 logger = logging.getLogger(__name__)
@@ -44,7 +45,7 @@ class ServerIndex:
         self._prepared = False
         self._preparing = asyncio.Lock()
         self._writes = 0
-        self._failed = 0
+        self._failures = Failures(logger, "semantic cache: Qdrant")  # in a row
         self._resting_until_s = 0.0
         self.dropped = 0
 
@@ -189,13 +190,11 @@ class ServerIndex:
                     await self._prepare()
                 answer = await call()
         except (ApiException, RpcError, httpx.HTTPError, OSError, TimeoutError) as error:
-            self._failed += 1
-            if self._failed >= FAILURES_IN_A_ROW:
+            self._failures.note(error)
+            if self._failures.count >= FAILURES_IN_A_ROW:
                 self._resting_until_s = time.monotonic() + REST_S
-            if self._failed & (self._failed - 1) == 0:  # once per power of two
-                logger.warning("semantic cache: Qdrant: %s (%d in a row)", type(error).__name__, self._failed)
             return None
-        self._failed = 0
+        self._failures.count = 0
         return answer
 
 

@@ -4,7 +4,6 @@ Judged are hits that an audit answered anew, and candidates that would have been
 """
 
 import asyncio
-import hashlib
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,8 +11,9 @@ from dataclasses import dataclass, field
 from valkey.asyncio import Valkey
 from valkey.exceptions import ValkeyError
 
-from app.cache.semantic.labels import LabelLog
+from app.cache.semantic.labels import LabelLog, tenant_digest
 from app.clock import now_ms
+from app.failures import Failures
 from app.interval import wilson
 
 logger = logging.getLogger(__name__)
@@ -72,7 +72,7 @@ class Tally:
         self._clock = clock
         self._tenants: dict[str, _Counts] = {}
         self._reading: set[asyncio.Task[None]] = set()
-        self._failures = 0
+        self._failures = Failures(logger, "semantic tally")
 
     async def is_past_bound(self, tenant: str) -> bool:
         """Whether the tenant's error is significantly past the bound, as last known.
@@ -126,9 +126,7 @@ class Tally:
             except (ValkeyError, OSError, TimeoutError, ValueError) as error:
                 for hour, more in sending.items():
                     counts.unsent[hour] = _plus(counts.unsent.get(hour), more)
-                self._failures += 1
-                if self._failures & (self._failures - 1) == 0:  # once per power of two
-                    logger.warning("semantic tally: %s (%d failures so far)", type(error).__name__, self._failures)
+                self._failures.note(error)
 
     async def _exchange(self, tenant: str, sending: Mapping[int, tuple[int, int]]) -> dict[int, tuple[int, int]]:
         assert self._client is not None
@@ -156,5 +154,4 @@ def _plus(a: tuple[int, int] | None, b: tuple[int, int]) -> tuple[int, int]:
 
 
 def _name(tenant: str, hour: int) -> str:
-    digest = hashlib.blake2b(tenant.encode(), digest_size=12).hexdigest()  # tenants' names hold anything
-    return f"{PREFIX}:{digest}:{hour}"
+    return f"{PREFIX}:{tenant_digest(tenant)}:{hour}"
