@@ -12,7 +12,7 @@ from ray.serve.handle import DeploymentHandle
 
 from app.cache.desk import Place
 from app.cache.embedded import EmbeddedValkey
-from app.cache.semantic.types import Proposal, Source
+from app.cache.semantic.types import Proposal
 from app.config import StackConfig
 from app.errors import Unavailable
 from app.retrieval.types import Vector
@@ -50,8 +50,8 @@ class Cache:
     async def remember(self, place: Place, vector: Vector | None, ttl_s: float) -> None:
         await self._tier.remember(place, vector, ttl_s)
 
-    async def compare(self, place: Place, proposal: Proposal, old: str, new: str, source: Source) -> bool | None:
-        return await self._tier.compare(place, proposal, old, new, source)
+    async def compare(self, place: Place, proposal: Proposal, old: str, new: str) -> bool | None:
+        return await self._tier.compare(place, proposal, old, new)
 
     async def forget(self, entry_id: str) -> None:
         await self._tier.forget(entry_id)

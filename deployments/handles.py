@@ -11,7 +11,7 @@ from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError, 
 from ray.serve.handle import DeploymentHandle, DeploymentResponse
 
 from app.cache.desk import Place
-from app.cache.semantic.types import Proposal, Source
+from app.cache.semantic.types import Proposal
 from app.errors import (
     ClientClosedRequest,
     ContextTooLong,
@@ -91,8 +91,8 @@ class SemanticHandle:
     async def remember(self, place: Place, vector: Vector | None, ttl_s: float) -> None:
         await called(self._handle.remember.remote(place, vector, ttl_s), "semantic cache", PATIENCE_S)
 
-    async def compare(self, place: Place, proposal: Proposal, old: str, new: str, source: Source) -> bool | None:
-        call = self._handle.compare.remote(place, proposal, old, new, source)
+    async def compare(self, place: Place, proposal: Proposal, old: str, new: str) -> bool | None:
+        call = self._handle.compare.remote(place, proposal, old, new)
         same: bool | None = await called(call, "semantic cache", PATIENCE_S)
         return same
 

@@ -21,7 +21,7 @@ from app.cache.semantic.edge_index import EdgeIndex
 from app.cache.semantic.server_index import ServerIndex
 from app.cache.semantic.tally import ErrorRate, Tally
 from app.cache.semantic.tier import SemanticTier
-from app.cache.semantic.types import Proposal, SemanticIndex, Source
+from app.cache.semantic.types import Proposal, SemanticIndex
 from app.cache.store import open_client
 from app.config import SemanticConfig, StackConfig
 from app.pipeline.output import content_of
@@ -69,10 +69,10 @@ class Semantics:
             vector = await asyncio.to_thread(self._embedder.embed_one, place.question)
         await self._tier.remember(place.tenant, place.scope, place.question, vector, place.key, ttl_s)
 
-    async def compare(self, place: Place, proposal: Proposal, old: str, new: str, source: Source) -> bool | None:
+    async def compare(self, place: Place, proposal: Proposal, old: str, new: str) -> bool | None:
         same = await self._agreement.same(place.question, old, new)
         if same is not None:
-            await self._tier.observe(place.tenant, proposal.entry_id, proposal.score, same, source)
+            await self._tier.observe(place.tenant, proposal, same)
             self._export(self._tier.error_rate(place.tenant))
         return same
 

@@ -10,7 +10,7 @@ from app.cache.desk import CacheDesk, Place
 from app.cache.entry import Entry
 from app.cache.exact import ExactCache, Found
 from app.cache.lease import Leases
-from app.cache.semantic.types import Proposal, Source
+from app.cache.semantic.types import Proposal
 from app.cache.single_flight import Chunk, SingleFlight
 from app.config import CacheConfig
 from app.errors import SextantError
@@ -106,7 +106,7 @@ class Caching:
         async def work() -> None:
             new = await ask()
             if new is not None:
-                await self._compare(place, proposal, old, new, "audit")
+                await self._compare(place, proposal, old, new)
 
         self.background.start(work())
 
@@ -169,14 +169,14 @@ class Caching:
             if old is None:
                 await self._semantic.forget(near.proposal.entry_id)
             else:
-                same = await self._compare(place, near.proposal, text_of(old.entry), new, "explore")
+                same = await self._compare(place, near.proposal, text_of(old.entry), new)
         if not same:
             # Where the older question's answer says the same, the older question stands for both.
             await self._semantic.remember(place, near.vector, ttl_s)
 
-    async def _compare(self, place: Place, proposal: Proposal, old: str, new: str, source: Source) -> bool | None:
+    async def _compare(self, place: Place, proposal: Proposal, old: str, new: str) -> bool | None:
         assert self._semantic is not None
-        return await self._semantic.compare(place, proposal, old, new, source)
+        return await self._semantic.compare(place, proposal, old, new)
 
 
 def text_of(entry: Entry) -> str:

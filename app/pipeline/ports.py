@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any, Literal, Protocol
 
 from app.cache.desk import Place
-from app.cache.semantic.types import Proposal, Source
+from app.cache.semantic.types import Proposal
 from app.guard.types import Screened
 from app.retrieval.types import Passage, Vector
 
@@ -44,7 +44,7 @@ class SemanticPort(Protocol):
         """The question has an answer in the exact tier now."""
         ...
 
-    async def compare(self, place: Place, proposal: Proposal, old: str, new: str, source: Source) -> bool | None:
+    async def compare(self, place: Place, proposal: Proposal, old: str, new: str) -> bool | None:
         """Whether a new answer says what the proposed one said; the entry learns from it. None: cannot be told."""
         ...
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from app.accounts.types import Caller
 from app.cache.desk import Place
-from app.cache.semantic.types import Decision, Proposal, Source
+from app.cache.semantic.types import Decision, Proposal
 from app.errors import BudgetExceeded, SextantError
 from app.guard.types import Finding, Screened
 from app.ledger.types import UsageRow
@@ -110,7 +110,7 @@ class FakeSemantic:
     error: Exception | None = None
     asked: list[Place] = field(default_factory=list)
     remembered: list[Place] = field(default_factory=list)
-    compared: list[tuple[str, str, str]] = field(default_factory=list)  # old answer, new answer, source
+    compared: list[tuple[str, str]] = field(default_factory=list)  # old answer, new answer
     forgotten: list[str] = field(default_factory=list)
 
     async def find(self, place: Place, vector: Vector | None) -> tuple[Vector, Proposal | None]:
@@ -123,8 +123,8 @@ class FakeSemantic:
     async def remember(self, place: Place, vector: Vector | None, ttl_s: float) -> None:
         self.remembered.append(place)
 
-    async def compare(self, place: Place, proposal: Proposal, old: str, new: str, source: Source) -> bool | None:
-        self.compared.append((old, new, source))
+    async def compare(self, place: Place, proposal: Proposal, old: str, new: str) -> bool | None:
+        self.compared.append((old, new))
         return self.says
 
     async def forget(self, entry_id: str) -> None:
@@ -133,7 +133,7 @@ class FakeSemantic:
     def propose(self, question: str, decision: Decision = "serve", *, of: int = 0, is_audited: bool = False) -> None:
         """From now on, propose for `question` the entry that was remembered as number `of`."""
         self.near[question] = lambda: Proposal(
-            "entry-1", self.remembered[of].key, 0.97, 0.99, decision, "", is_audited=is_audited
+            "entry-1", self.remembered[of].key, 0.97, 0.99, decision, "", risk=0.01, is_audited=is_audited
         )
 
 

@@ -86,7 +86,7 @@ async def test_exploring_answers_anew_and_compares(semantic: Semantic, says: boo
 
     assert text_of(answer) == "Goodbye."
     assert semantic.states == ["miss", "miss"]
-    assert semantic.tier.compared == [("Hello world.", "Goodbye.", "explore")]
+    assert semantic.tier.compared == [("Hello world.", "Goodbye.")]
     # Where both say the same, the older question stands for the new one.
     assert len(semantic.tier.remembered) == remembered
 
@@ -98,7 +98,7 @@ async def test_an_audited_hit_is_served_at_once_and_compared_later(semantic: Sem
 
     assert text_of(answer) == "Hello world."
     assert semantic.states == ["miss", "semantic"]
-    assert semantic.tier.compared == [("Hello world.", "Hello world.", "audit")]
+    assert semantic.tier.compared == [("Hello world.", "Hello world.")]
     assert len(semantic.bench.model.bodies) == 2
     assert "stream" not in semantic.bench.model.bodies[-1]
     assert [row.cost_nano for row in semantic.bench.ledger.rows][1:] == [0]  # nobody is billed for an audit
@@ -232,7 +232,7 @@ async def test_answers_are_compared_as_the_guard_masked_them(make_bench: MakeBen
     answer = await semantic.ask("Whom do they call Anna?")
 
     assert text_of(answer) == "It is Anna."
-    assert semantic.tier.compared == [("It is <PERSON_1>.", "It is <PERSON_1>.", "explore")]
+    assert semantic.tier.compared == [("It is <PERSON_1>.", "It is <PERSON_1>.")]
 
 
 async def test_answers_from_documents_are_compared_where_the_same_passages_were_found(semantic: Semantic) -> None:

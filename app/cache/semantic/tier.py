@@ -1,11 +1,11 @@
 """The semantic tier: which entry answers a question that means the same, and what is learned when it does not."""
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from random import Random
+from weakref import WeakValueDictionary
 
 from app.cache.semantic.decision import Decider, Fixed, Rating, Verified, is_drawn
 from app.cache.semantic.labels import Label
@@ -19,14 +19,12 @@ from app.cache.semantic.types import (
     Observation,
     Proposal,
     SemanticIndex,
-    Source,
     Verdict,
 )
 from app.clock import now_ms
 from app.config.cache import SemanticConfig
 from app.retrieval.types import Vector
 
-PENDING = 4096  # proposals whose label may still come
 FALLEN_BACK = "the tenant's error rate is past its bound"
 EXPLORED = "explored by chance"
 UNSURE = "not sure enough"
@@ -87,8 +85,7 @@ class SemanticTier:
         self._random = random or Random()  # noqa: S311  (chance, not a secret)
         self._clock = clock
         self._decider = _decider(config, self._judge)
-        self._pending: OrderedDict[tuple[str, float], Rating] = OrderedDict()
-        self._learning = asyncio.Lock()
+        self._learning: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()  # by tenant
         # One thread: the judge holds the interpreter's lock most of the time, and need not be safe for several.
         self._thread = ThreadPoolExecutor(1, "semantic-judge")
         self._served = self._explored = self._alone = self._judged = 0
@@ -104,9 +101,6 @@ class SemanticTier:
         ratings = await self._rate(question, near)
         best = min(ratings, key=lambda rating: (not rating.would_serve, rating.risk))
         self._decider.note(best)
-        self._pending[best.entry.id, best.score] = best
-        if len(self._pending) > PENDING:
-            self._pending.popitem(last=False)
         reason = await self._refusal(tenant, best) if is_recalled else NOT_RECALLED
         if reason:
             self._explored += 1
@@ -122,27 +116,21 @@ class SemanticTier:
         id = point_id(tenant, scope, question)
         await self._index.put(Indexed(id, tenant, scope, question, key, now, now + int(ttl_s * 1000)), vector)
 
-    async def observe(self, tenant: str, entry_id: str, score: float, same: bool, source: Source) -> None:
+    async def observe(self, tenant: str, proposal: Proposal, same: bool) -> None:
         """A label of a proposal: whether the entry's answer was the right one. An entry that is gone still teaches."""
-        observation = Observation(score, same)
-        rating = self._pending.pop((entry_id, score), None)
-        if rating is not None and rating.entry.tenant != tenant:
-            return
         await self._recall(tenant)
-        async with self._learning:  # read, change, write
-            entry = await self._index.get(entry_id)
-            if entry is not None and entry.tenant != tenant:
-                return
+        async with self._lock(tenant):  # read, change, write
+            entry = await self._index.get(proposal.entry_id)
             if entry is not None:
-                seen = (*entry.observations, observation)[-MAX_OBSERVATIONS:]
-                await self._index.set_observations(entry_id, seen)
-            would_serve = source == "audit" or (rating is not None and rating.would_serve)
-            risk = rating.risk if rating is not None and would_serve else None
-            label = Label(entry_id, score, same, risk)
+                if entry.tenant != tenant:
+                    return
+                seen = (*entry.observations, Observation(proposal.score, same))[-MAX_OBSERVATIONS:]
+                await self._index.set_observations(entry.id, seen)
+            label = Label(proposal.entry_id, proposal.score, same, proposal.risk)
             self._decider.learn(tenant, label)
             await self._tally.labels.add(tenant, label)
         self._judged += 1
-        if would_serve:
+        if proposal.risk is not None:
             await self._tally.add(tenant, wrong=not same)
 
     async def forget(self, entry_id: str) -> None:
@@ -189,13 +177,16 @@ class SemanticTier:
     async def _recall(self, tenant: str) -> bool:
         """At a tenant's first request, what was learned of it before. False when that cannot be read now."""
         if not self._decider.knows(tenant):
-            async with self._learning:
+            async with self._lock(tenant):
                 if not self._decider.knows(tenant):
                     labels = await self._tally.labels.read(tenant)
                     if labels is None:
                         return False
                     self._decider.recall(tenant, labels)
         return True
+
+    def _lock(self, tenant: str) -> asyncio.Lock:
+        return self._learning.setdefault(tenant, asyncio.Lock())
 
     async def _refusal(self, tenant: str, best: Rating) -> str:
         if not best.would_serve:
@@ -219,5 +210,6 @@ def _proposal(best: Rating, decision: str, reason: str, is_audited: bool = False
         best.score,
         "serve" if decision == "serve" else "explore",
         reason,
+        best.risk if best.would_serve else None,
         is_audited,
     )

@@ -7,7 +7,6 @@ from typing import Literal, Protocol
 from app.retrieval.types import Vector
 
 Decision = Literal["serve", "explore"]
-Source = Literal["explore", "audit"]
 
 MAX_OBSERVATIONS = 64
 """Labels that an entry keeps, the newest: what a question's neighbours are does not change with age."""
@@ -48,6 +47,7 @@ class Proposal:
     score: float  # the judge's
     decision: Decision
     reason: str  # why it is not served, or ""
+    risk: float | None  # how probably it is wrong, of a candidate good enough to be served; None of others
     is_audited: bool  # a served hit that is to be answered anew in the background
 
 

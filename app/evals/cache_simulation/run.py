@@ -7,7 +7,7 @@ from typing import Protocol
 
 from app.cache.semantic.tally import Tally
 from app.cache.semantic.tier import SemanticTier
-from app.cache.semantic.types import Judge
+from app.cache.semantic.types import Judge, Proposal
 from app.config.cache import SemanticConfig
 from app.evals.cache_simulation.stream import Request
 from app.evals.cache_simulation.world import SCOPE, TENANT, World, WorldIndex
@@ -88,20 +88,20 @@ class TierCache:
         if proposal is not None and proposal.decision == "serve":
             served = self._intents[proposal.key]
             if proposal.is_audited:
-                await self._observe(proposal.entry_id, proposal.score, served == request.intent, audit=True)
+                await self._observe(proposal, served == request.intent)
             return served
         if proposal is not None:
             same = self._intents[proposal.key] == request.intent
-            await self._observe(proposal.entry_id, proposal.score, same, audit=False)
+            await self._observe(proposal, same)
         self._intents[request.text] = request.intent
         ttl_s = TTL_STEPS * STEP_MS / 1000
         await self.tier.remember(TENANT, SCOPE, request.text, vector, request.text, ttl_s)
         return None
 
-    async def _observe(self, entry: str, score: float, same: bool, *, audit: bool) -> None:
+    async def _observe(self, proposal: Proposal, same: bool) -> None:
         if self._noise and self._random.random() < self._noise:
             same = not same
-        await self.tier.observe(TENANT, entry, score, same, "audit" if audit else "explore")
+        await self.tier.observe(TENANT, proposal, same)
 
 
 async def run(cache: Cache, stream: Iterable[Request], world: World, count: int, name: str) -> Outcome:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -176,7 +176,7 @@ async def test_verified_serves_once_labels_speak_for_it(index: EdgeIndex) -> Non
         assert proposal is not None
         served += proposal.decision == "serve"
         if proposal.decision == "explore":
-            await tier.observe("acme", proposal.entry_id, proposal.score, True, "explore")
+            await tier.observe("acme", proposal, True)
     assert served > 20
 
 
@@ -186,7 +186,7 @@ async def test_verified_stops_serving_an_entry_that_was_wrong(index: EdgeIndex) 
     for n in range(60):
         proposal = await ask(tier, f"is it working {n}")
         assert proposal is not None
-        await tier.observe("acme", proposal.entry_id, proposal.score, False, "audit")
+        await tier.observe("acme", proposal, False)
     last = await ask(tier, "is it working")
     assert last is not None
     assert last.decision == "explore"
@@ -197,7 +197,7 @@ async def test_nobody_labels_anothers_entry(index: EdgeIndex) -> None:
     await remember(tier)
     proposal = await ask(tier, "is it working")
     assert proposal is not None
-    await tier.observe("rival", proposal.entry_id, proposal.score, False, "audit")
+    await tier.observe("rival", proposal, False)
     entry = await index.get(proposal.entry_id)
     assert entry is not None
     assert entry.observations == ()
@@ -209,7 +209,7 @@ async def test_labels_at_the_same_time_are_all_kept_up_to_the_bound(index: EdgeI
     await remember(tier)
     proposal = await ask(tier, "is it working")
     assert proposal is not None
-    await asyncio.gather(*(tier.observe("acme", proposal.entry_id, n / 100, n % 2 == 0, "explore") for n in range(70)))
+    await asyncio.gather(*(tier.observe("acme", replace(proposal, score=n / 100), n % 2 == 0) for n in range(70)))
     entry = await index.get(proposal.entry_id)
     assert entry is not None
     assert [o.score for o in entry.observations] == [n / 100 for n in range(6, 70)]
@@ -223,7 +223,7 @@ async def test_a_tenant_past_its_bound_falls_back_and_comes_back(index: EdgeInde
     proposal = await ask(tier, "is it working")
     assert proposal is not None
     for _ in range(20):
-        await tier.observe("acme", proposal.entry_id, proposal.score, False, "audit")
+        await tier.observe("acme", proposal, False)
     fallen = await ask(tier, "is it working")
     assert fallen is not None
     assert (fallen.decision, fallen.reason) == ("explore", FALLEN_BACK)
@@ -236,7 +236,7 @@ async def test_a_tenant_past_its_bound_falls_back_and_comes_back(index: EdgeInde
         assert again is not None
         if again.decision == "serve":
             break
-        await tier.observe("acme", again.entry_id, again.score, True, "explore")
+        await tier.observe("acme", again, True)
     else:
         pytest.fail("it never came back")
 
@@ -251,7 +251,7 @@ async def test_a_restart_keeps_what_was_learned(index: EdgeIndex, tmp_path: Path
             await remember(tier, f"does it work {n}")
             proposal = await ask(tier, f"is it working {n}", cosine=0.99)
             assert proposal is not None
-            await tier.observe("acme", proposal.entry_id, proposal.score, True, "audit")
+            await tier.observe("acme", proposal, True)
         restarted = build(index, client=client, decision="verified", max_error_rate=0.05)
         await restarted.remember("acme", "new", "does it work", near(1), "k", 3600)
         served = [await ask(restarted, f"is it working {n}", scope="new") for n in range(20)]
