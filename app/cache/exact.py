@@ -154,13 +154,19 @@ class ExactCache:
         record, tier = fetched
         if isinstance(record.content, str):
             return None  # one step, no chains
-        age_s = _age_s(record)
-        return Found(record.content, tier, age_s, age_s >= record.ttl_s, key)
+        return Found(record.content, tier, _age_s(record), _is_stale(record), key)
 
     async def _fetch(self, owner: str, key: str) -> tuple[Record, Tier] | None:
         name = _name(owner, key)
-        if raw := self._memory.get(name):
-            return Record.from_json(raw), "memory"
+        raw = self._memory.get(name)
+        if raw is None:
+            return await self._fetch_shared(owner, name)
+        record = Record.from_json(raw)
+        if _is_stale(record) and (shared := await self._fetch_shared(owner, name)):
+            return shared  # another process may have made it anew
+        return record, "memory"
+
+    async def _fetch_shared(self, owner: str, name: str) -> tuple[Record, Tier] | None:
         sealed = await self._read((name,), [token_name(None), token_name(owner)])
         if sealed is None or sealed[0] is None:
             return None
@@ -216,6 +222,10 @@ class ExactCache:
 
 def _name(owner: str, key: str) -> str:
     return f"{PREFIX}{owner}:{key}"
+
+
+def _is_stale(record: Record) -> bool:
+    return _age_s(record) >= record.ttl_s
 
 
 def _age_s(record: Record) -> float:

@@ -145,17 +145,21 @@ class Caching:
             self._leases.give_back(key)
 
     def revalidate(self, key: str, stale: Flight, make: Callable[[], Coroutine[Any, Any, Any]]) -> None:
-        """Make a stale answer anew in the background, once at a time, when the one who got it has left its place."""
+        """Make a stale answer anew in the background, when the one who got it has left its place; once at a time, in
+        one of all replicas."""
         if key in self._revalidating or len(self._revalidating) >= MAX_REVALIDATING:
             return
         self._revalidating.add(key)
+        lease = f"stale:{key}"
 
         async def work() -> None:
             try:
                 await stale.settled.wait()
-                await make()
+                if self._leases is None or await self._leases.take(lease):
+                    await make()
             finally:
                 self._revalidating.discard(key)
+                self.give_back(lease)
 
         if not self.background.start(work()):
             self._revalidating.discard(key)

@@ -15,6 +15,7 @@ from app.batches.files import FileStore
 from app.batches.service import BatchService
 from app.cache.admin import CacheAdmin
 from app.cache.exact import ExactCache
+from app.cache.lease import Leases
 from app.cache.use import CacheUse
 from app.config import Secrets, StackConfig
 from app.gateway.gateway import Gateway, Pipelines
@@ -88,6 +89,7 @@ class Bench:
         self.recorder = Recorder()
         self.ledger = FakeLedger()
         self.semantic: FakeSemantic | None = None
+        self.leases: Leases | None = None
         self.identity = Identity(b"hash key", "policy-1", dict.fromkeys(config.model_ids, "rev-1"))
         self.dependencies: Mapping[str, Dependency] = {}
         self.forget()
@@ -114,6 +116,7 @@ class Bench:
             ),
             prompts=PromptBook(self.config.prompts, names, None),
             semantic=self.semantic,
+            leases=self.leases,
         )
         return Pipelines(
             chat=Pipeline(self.config, stages, self.identity),

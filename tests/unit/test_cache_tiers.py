@@ -182,6 +182,22 @@ async def test_two_tenants_never_find_each_others_entries() -> None:
     assert "acme" not in store.text
 
 
+async def test_who_holds_a_stale_answer_finds_the_new_one_that_another_process_made(clock: Clock) -> None:
+    store = DictStore()
+    mine, theirs = (exact_cache(store, ttl_s=60, stale_s=30) for _ in range(2))
+    mine.keep("acme", "k", Entry(ANSWER, made_s=clock.time()))
+    clock.passed_s = 61
+    theirs.keep("acme", "k", Entry({**ANSWER, "id": "new"}, made_s=clock.time()))
+    await theirs.kept()
+
+    found = await mine.look_up("acme", "k")
+    assert found is not None
+    assert (found.entry.answer["id"], found.is_stale, found.tier) == ("new", False, "store")
+    again = await mine.look_up("acme", "k")
+    assert again is not None
+    assert again.tier == "memory"
+
+
 async def test_an_entry_is_fresh_then_stale_then_gone(clock: Clock) -> None:
     store = DictStore()
     cache = exact_cache(store, ttl_s=60, stale_s=30)

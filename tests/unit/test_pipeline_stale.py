@@ -1,9 +1,11 @@
 """Stale-while-revalidate: an old answer at once, a new one for the next."""
 
+import asyncio
 from typing import Any
 
 import pytest
 
+from app.cache.lease import Leases
 from app.cache.use import CacheUse
 from app.pipeline.pipeline import Pipeline
 from tests.unit.bench import Bench, text_of
@@ -37,6 +39,31 @@ async def test_a_stale_answer_is_given_and_a_new_one_made(bench: Bench, streams:
     assert "stream" not in bench.model.bodies[0] or bench.model.bodies[0]["stream"] is False
     assert sorted(event.cache for event in bench.recorder.events) == ["bypass", "exact", "exact", "miss"]
     assert len({row.id for row in bench.ledger.rows}) == 4  # the new one is somebody's, and paid for
+
+
+async def test_of_several_replicas_one_makes_it_anew(bench: Bench) -> None:
+    await ask(bench, bench.pipeline, use=CacheUse(ttl_s=1e-6))
+    bench.model = FakeModel(hangs_at=0)
+    mine, theirs = (replica(bench) for _ in range(2))
+    await ask(bench, mine)
+    await asyncio.to_thread(bench.model.hanging.wait)
+    await ask(bench, theirs)
+    await theirs.caching.background.done()
+    assert len(bench.model.bodies) == 1
+    await mine.caching.background.aclose()
+
+    bench.model = FakeModel(pieces=("New",))
+    after = replica(bench)
+    await ask(bench, after)
+    await after.caching.background.done()
+    assert text_of(await ask(bench, after)) == "New"
+
+
+def replica(bench: Bench) -> Pipeline:
+    """Another process, with memory of its own."""
+    bench.leases = Leases(bench.store)
+    bench.forget()
+    return bench.pipeline
 
 
 async def test_without_a_stale_time_an_old_answer_is_a_miss(make_bench: MakeBench) -> None:
