@@ -45,7 +45,7 @@ class Semantics:
         self._tier = SemanticTier(
             settings,
             open_index(config, embedder.dimensions),
-            load_judge(self._embedder),
+            load_judge(self._embedder, config.cache_judge),
             Tally(
                 open_client(config.cache.url, socket_path(config.home)),
                 max_error_rate=settings.max_error_rate,

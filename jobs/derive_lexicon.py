@@ -4,7 +4,7 @@
     python -m jobs.derive_lexicon package/dict ~/.sextant/models/all-minilm-l6-v2/vocab.txt
 
 Run once; the table ships with the package. Words are those that the embedding model knows whole, with their
-first senses: what is rarer seldom means what a question means.
+first senses: what is rarer seldom means what a question means. Of all other words only that they are words is kept.
 """
 
 import itertools
@@ -15,7 +15,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from app.cache.judge.lexicon import LEXICON_FILE
+from app.cache.judge.lexicon import LEXICON_FILE, spelling
 
 PARTS = {"noun": "n", "verb": "v", "adj": "a", "adv": "r"}
 SENSES = 4
@@ -47,6 +47,7 @@ def derive_lexicon(
                 if pair[0] in number and pair[1] in number and pair[0] != pair[1]:
                     first, second = sorted(number[word] for word in pair)
                     (antonyms if symbol == ANTONYM else related).add((first, second))
+    others = sorted({spelling(word) for word in _words(dictionary) if word not in senses})
     ranked = [[used[key] for key in senses[word]] for word in words]
     np.savez_compressed(
         out,
@@ -56,8 +57,18 @@ def derive_lexicon(
         parents=parents[:, 0],
         antonyms=np.array(sorted(antonyms), dtype=np.int32),
         related=np.array(sorted(related), dtype=np.int32),
+        others=np.array(others, dtype=np.uint32),
     )
-    typer.echo(f"{out}: {len(words)} words, {len(used)} senses, {len(antonyms)} antonyms, {len(related)} derivations")
+    typer.echo(
+        f"{out}: {len(words)} words, {len(used)} senses, {len(antonyms)} antonyms, {len(related)} derivations, "
+        f"{len(others)} other words"
+    )
+
+
+def _words(dictionary: Path) -> set[str]:
+    """All there are, those within phrases too."""
+    keys = (line.partition("%")[0] for line in (dictionary / "index.sense").read_text().splitlines())
+    return {word for key in keys for word in key.split("_") if len(word) > 3 and word.isalpha() and word.isascii()}
 
 
 def _senses(dictionary: Path, known: set[str]) -> dict[str, list[tuple[str, int]]]:

@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from app.cache.judge import PairJudge
-from app.cache.judge.model import MODEL_FILE, JudgeModel
+from app.cache.judge.model import JudgeModel
 from app.config import StackConfig
 from app.config.files import PROJECT, load_stack
 from app.evals import StackError
@@ -50,6 +50,7 @@ from jobs.command import (
 from jobs.console import job_console
 
 DEFAULT_GROUPS = Path("evals/cache/parts")
+HALF_MODEL = PROJECT / "evals" / "cache" / "half.npz"
 # Requests drawn for each that the exact tier has no answer to; about one in two is a repeat.
 DRAWN = 2.5
 BATCH = 64
@@ -62,6 +63,9 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 def simulate_cache(
     groups: Annotated[Path, typer.Option(help="Folder of JSONL files of question groups.")] = DEFAULT_GROUPS,
     all_groups: Annotated[bool, typer.Option(help="Also those that trained the judge: not a fair test.")] = False,
+    judge: Annotated[
+        Path, typer.Option(help="The judge's file; by default the one that the training half alone trained.")
+    ] = HALF_MODEL,
     requests: Annotated[int, typer.Option(min=100, help="Requests that the exact tier does not answer.")] = 20_000,
     seeds: Annotated[int, typer.Option(min=1, max=100, help="Streams.")] = 3,
     first_seed: Annotated[int, typer.Option(help="Seed of the first stream; the others follow.")] = 1,
@@ -84,7 +88,7 @@ def simulate_cache(
             check_tracking(url)
         every = load_groups(in_project(groups))
         used = [group for group in every if all_groups or not group.is_for_training]
-        model = _load_judge()
+        model = _load_judge(judge)
         if not all_groups:
             _check_unseen(model, len(every) - len(used))
         trials = _simulate(stack, model, used, requests, range(first_seed, first_seed + seeds), label_noise, console)
@@ -114,9 +118,9 @@ def simulate_cache(
             console.print(f"recorded: {recorded}", markup=False, soft_wrap=True)
 
 
-def _load_judge() -> JudgeModel:
+def _load_judge(path: Path) -> JudgeModel:
     try:
-        return JudgeModel.load(MODEL_FILE)
+        return JudgeModel.load(path)
     except (OSError, ValueError) as error:
         raise StackError(f"no judge that this code can read: {error}") from None
 

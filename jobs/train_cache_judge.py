@@ -3,9 +3,11 @@
     python -m jobs.train_cache_judge
     ray job submit -- python -m jobs.train_cache_judge
 
-No stack need run. The groups' training half trains; the report is on the other half.
+No stack need run. A judge that the groups' training half trained is reported on the other half. What ships is trained
+again in the same way, on all groups.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -40,6 +42,7 @@ from jobs.console import job_console
 from jobs.judge.fit import REFUSED, Fitted, apply_contrasts, fit, raw_scores
 
 DEFAULT_GROUPS = Path("evals/cache/parts")
+HALF_MODEL = PROJECT / "evals" / "cache" / "half.npz"
 SEED = 20240
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -50,10 +53,15 @@ def train_cache_judge(
     groups: Annotated[Path, typer.Option(help="Folder of JSONL files of question groups.")] = DEFAULT_GROUPS,
     wrong_hits: Annotated[
         float, typer.Option(min=0.001, max=0.2, help="Share of hits that may be wrong in cross-validation.")
-    ] = 0.01,
+    ] = 0.02,
     rounds: Annotated[int, typer.Option(min=0, help="Rounds of made pairs for each group.")] = 2,
     config: Config = None,
-    out: Annotated[Path, typer.Option(help="The model's file.", rich_help_panel=KEEP)] = MODEL_FILE,
+    out: Annotated[
+        Path, typer.Option(help="File of the model that all groups trained.", rich_help_panel=KEEP)
+    ] = MODEL_FILE,
+    half_out: Annotated[
+        Path, typer.Option(help="File of the model that one half trained, for measurements.", rich_help_panel=KEEP)
+    ] = HALF_MODEL,
     experiment: Experiment = "sextant-cache-judge",
     mlflow_url: MlflowUrl = None,
     recording: Recording = True,
@@ -73,22 +81,26 @@ def train_cache_judge(
         taught = [group for group in every if group.is_for_training]
         held_back = [group for group in every if not group.is_for_training]
         training = _tabulate(_training_pairs(taught, rounds), embedder, console, "reading the training half")
-        tested = _tabulate(list(written_pairs(held_back)), embedder, console, "reading the test half")
+        other = _tabulate(_training_pairs(held_back, rounds), embedder, console, "reading the test half")
+        tested = other.where(np.array([pair.source == "written" for pair in other.pairs]))
         card = {
-            "groups": len(taught),
-            "pairs": len(training.pairs),
             "wrong_hits": wrong_hits,
             "rounds": rounds,
             "embedder": stack.embedder.id,
             "git_commit": git_commit(PROJECT),
         }
-        with console.status("training and cross-validating"):
-            fitted = fit(training, wrong_hits, card)
-            report, probabilities = _measure(fitted, tested, held_back)
-        fitted.model.save(out)
+        with console.status("training on one half, measuring on the other"):
+            half = fit(training, wrong_hits)
+            report, probabilities = _measure(half, tested, held_back)
+        replace(half.model, card={**card, "groups": len(taught), "pairs": len(training.pairs)}).save(half_out)
         console.print(report.table())
         console.print(report.kinds())
         console.print(report.verdict, markup=False, soft_wrap=True)
+        with console.status("training on all groups"):
+            whole = training.joined(other)
+            fitted = fit(whole, wrong_hits)
+        card |= {"groups": len(every), "pairs": len(whole.pairs)}
+        replace(fitted.model, card=card).save(out)
         console.print(f"model: {out} ({out.stat().st_size / 1024:.0f} KiB)", markup=False, soft_wrap=True)
         if url is not None:
             params = {**card, "features": len(training.names), "min_score": fitted.model.min_score}

@@ -143,7 +143,8 @@ def _load(threshold: float | None) -> Check:
 
     try:
         config = load_stack()
-        judge = load_judge(Embedder(config.path(config.embedder.directory), config.embedder.threads))
+        embedder = Embedder(config.path(config.embedder.directory), config.embedder.threads)
+        judge = load_judge(embedder, config.cache_judge)
         return Check(judge, config.cache.semantic.min_similarity, judge.min_score if threshold is None else threshold)
     except (ConfigError, OSError, ValueError) as error:
         raise CommandFailed(str(error)) from None

@@ -24,20 +24,31 @@ class SemanticConfig(Settings):
     enabled: bool = Field(False, description="On, a question may be answered with another one's answer.")
     decision: Literal["verified", "fixed"] = Field(
         "verified",
-        description="verified: each entry learns from which score on it may be served, so that the error stays under "
-        "max_error_rate (after vCache, arXiv 2502.03771). fixed: from `threshold` on.",
+        description="verified: each tenant learns which risk may be served, and an entry's own labels shift it, so "
+        "that the share of wrong hits stays under max_error_rate (after vCache, arXiv 2502.03771). fixed: from cosine "
+        "`threshold` on, unless the second check refuses; nothing is learned.",
     )
-    max_error_rate: float = Field(0.02, gt=0, le=0.5, description="verified: share of hits that may be wrong.")
+    max_error_rate: float = Field(
+        0.02,
+        gt=0,
+        le=0.5,
+        description="Share of hits that may be wrong. A tenant that is measured past it gets exact hits alone.",
+    )
     threshold: Share = Field(0.9, description="fixed: cosine similarity from which an entry is served.")
     second_check: bool = Field(
         True,
         description="Refuse negations, other entities, numbers, dates, units and scopes, however similar. Without it, "
         "verified mode does not keep its bound.",
     )
+    judge: str | None = Field(
+        None, description="File of the second check's model, as `make cache-judge` writes it; absent, the shipped one."
+    )
     min_similarity: Share = Field(0.6, description="Cosine similarity under which an entry is no candidate.")
     candidates: int = Field(4, ge=1, le=32, description="Nearest entries that are looked at.")
     max_question_characters: Count = Field(2000, description="Longer questions are answered by the exact tier alone.")
-    max_entries: Count = Field(100_000, description="Questions in the index; the least recently used go first.")
+    max_entries: Count = Field(
+        100_000, description="Questions in the index, about 7 KB of memory each; the least recently used go first."
+    )
     audit_share: Share = Field(0.02, description="Share of hits that are answered anew in the background and judged.")
     agreement: AgreementConfig = Field(default_factory=AgreementConfig, description="How two answers are compared.")
     min_judged: Count = Field(50, description="Judged hits of a tenant before its error rate means anything.")

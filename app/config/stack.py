@@ -116,6 +116,11 @@ class StackConfig(Settings):
         """A path of the configuration; relative ones lie in `home`."""
         return self.home / relative
 
+    @property
+    def cache_judge(self) -> Path | None:
+        """The file of the semantic cache's judge; None for the shipped one."""
+        return None if self.cache.semantic.judge is None else self.path(self.cache.semantic.judge)
+
     def checkpoint(self, model: ModelConfig) -> Path | None:
         """The directory of a model's weights; None for a hub id."""
         directory = self.path(model.source)

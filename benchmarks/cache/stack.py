@@ -14,6 +14,7 @@ from benchmarks.gateway.targets import CHAT, Target
 from deployments.processes import Supervisor
 
 CONFIG = Path(__file__).with_name("stack.yaml")
+HALF_MODEL = Path(__file__).parents[2] / "evals" / "cache" / "half.npz"
 _FEATURES = "virtual key, limits, budgets, ledger, guard, exact and semantic cache, tracing"
 # Counted for each request, never reached.
 _LIMITS = ("--rpm", "10000000", "--tpm", "1000000000", "--concurrent", "1000", "--budget", "100000/month")
@@ -57,5 +58,7 @@ def start_stack(supervisor: Supervisor, home: Path, models: Path, provider_url: 
     """Start it and wait until it is ready. Raises BenchmarkFailed."""
     configuration = yaml.safe_load(CONFIG.read_text())
     configuration["applications"][0]["args"]["providers"]["bench"]["base_url"] = f"{provider_url}/v1"
+    # The shipped judge has seen the questions that it would be measured on.
+    configuration["applications"][0]["args"]["cache"]["semantic"]["judge"] = str(HALF_MODEL)
     process = servers.start_stack(supervisor, "sextant", home, models, configuration)
     return Stack(process, str(process.wait()["base_url"]).removesuffix("/v1"))

@@ -1,6 +1,5 @@
 """From labelled pairs to the judge's model: a network and boosted trees, calibrated on held-out groups."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,7 +42,7 @@ class Fitted:
     curve: Curve
 
 
-def fit(table: Table, target: float, card: Mapping[str, Any] | None = None) -> Fitted:
+def fit(table: Table, target: float) -> Fitted:
     """Train on all rows. `target`: share of hits that may be wrong, half of the pairs being traps."""
     weights = np.array([WEIGHTS[pair.source] for pair in table.pairs])
     nets, loose = fit_loose(table, weights, FOLDS)
@@ -67,7 +66,6 @@ def fit(table: Table, target: float, card: Mapping[str, Any] | None = None) -> F
         slope,
         offset,
         min_score=float(1 / (1 + np.exp(-(slope * curve.threshold_for(target) + offset)))),
-        card=dict(card or {}),
     )
     return Fitted(model, held_out, curve)
 

@@ -137,7 +137,7 @@ def _is_typo(first: Item, second: Item) -> bool:
         )
         return any(_misspelt(one, other) for one, other in pairs)
     if first.is_capital and second.is_capital and min(len(first.text), len(second.text)) < 8:
-        return False
+        return sorted(first.text) == sorted(second.text) and _misspelt(first.text, second.text)
     return _misspelt(first.text, second.text)
 
 
@@ -178,7 +178,7 @@ def _misspelt(one: str, other: str) -> bool:
     if _have_opposite_prefixes(one, other):
         return False
     lexicon = load_lexicon()
-    known = [lexicon.lemma(word) in lexicon.senses for word in (one, other)]
+    known = [lexicon.knows(word) for word in (one, other)]
     if all(known) or not (one.isascii() and other.isascii()):
         return False
     if not any(known):  # two names, two drugs: only letters that changed places

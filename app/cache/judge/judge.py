@@ -34,8 +34,8 @@ class TokenEmbedder(Protocol):
 class PairJudge:
     """Decides on pairs. Calls may come from several threads; none blocks but for its own work.
 
-    `min_score` is the shipped threshold: from it on, about 1% of hits were wrong in group-wise cross-validation
-    on pairs half of which were traps.
+    `min_score` is the model's threshold: from it on, a chosen share of hits (the shipped one's: 2%) was wrong in
+    group-wise cross-validation on pairs half of which were traps.
     """
 
     def __init__(self, embedder: TokenEmbedder, model: JudgeModel, recent_questions: int = RECENT_QUESTIONS) -> None:
@@ -86,6 +86,13 @@ class PairJudge:
         return seen
 
 
-def load_judge(embedder: TokenEmbedder, path: Path = MODEL_FILE) -> PairJudge:
-    """The judge with the shipped model. Raises OSError or ValueError when that is missing or broken."""
-    return PairJudge(embedder, JudgeModel.load(path))
+def load_judge(embedder: TokenEmbedder, path: Path | None = None) -> PairJudge:
+    """The judge with the model in that file, or the shipped one. Raises OSError or ValueError when it is missing, or
+    does not fit this code."""
+    path = path or MODEL_FILE
+    judge = PairJudge(embedder, JudgeModel.load(path))
+    try:
+        judge.judge("What is this?", "What was that?")
+    except KeyError as error:
+        raise ValueError(f"{path} was trained by another version of this code; train it again") from error
+    return judge

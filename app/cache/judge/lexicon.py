@@ -4,11 +4,13 @@ WordNet 3.1, copyright 2011 by Princeton University; its licence is in `lexicon.
 """
 
 import functools
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 LEXICON_FILE = Path(__file__).with_name("lexicon.npz")
 
@@ -46,12 +48,16 @@ SUFFIXES = (
 
 @dataclass(frozen=True, slots=True)
 class Lexicon:
-    """Words to senses (rarer ones behind), senses to their kind, and pairs of opposites and derivations."""
+    """Words to senses (rarer ones behind), senses to their kind, and pairs of opposites and derivations.
+
+    `others`: the `spelling` of words that nothing else is known of, rising.
+    """
 
     senses: dict[str, tuple[int, ...]]
     parents: tuple[int, ...]
     opposites: frozenset[tuple[str, str]]
     derived: frozenset[tuple[str, str]]
+    others: NDArray[np.uint32]
 
     @classmethod
     def load(cls, path: Path = LEXICON_FILE) -> Self:
@@ -68,7 +74,17 @@ class Lexicon:
                 tuple(table["parents"].tolist()),
                 pairs["antonyms"],
                 pairs["related"],
+                table["others"],
             )
+
+    def knows(self, word: str) -> bool:
+        """Whether this, lower case, is a word or a form of one. One in 50,000 that are none passes for one."""
+        if self.lemma(word) in self.senses:
+            return True
+        stems = [word, *(word[: -len(suffix)] + ending for suffix, ending in SUFFIXES if word.endswith(suffix))]
+        keys = np.array([spelling(stem) for stem in stems], dtype=np.uint32)
+        places = np.minimum(np.searchsorted(self.others, keys), len(self.others) - 1)
+        return bool((self.others[places] == keys).any())
 
     def lemma(self, word: str) -> str:
         """The base form of a lower-case word, as the table has it; else the word."""
@@ -101,6 +117,11 @@ class Lexicon:
         """Their usual senses are different things of one kind, or one is a kind of the other."""
         kinds = [{self.parents[sense] for sense in self.senses.get(word, ())[:3]} - {-1} for word in (first, second)]
         return not kinds[0].isdisjoint(kinds[1])
+
+
+def spelling(word: str) -> int:
+    """What stands for a word among those that nothing else is known of."""
+    return zlib.crc32(word.encode())
 
 
 @functools.cache

@@ -18,6 +18,14 @@ PLACES = tuple(
 
 DIRECTIONS = frozenset("from to into before after than".split())
 
+PERSONS = {
+    form: person
+    for person, forms in enumerate(
+        ("i me my mine", "you your yours", "he him his", "she her hers", "we us our ours", "they them their theirs")
+    )
+    for form in forms.split()
+}
+
 PASSED_OVER = frozenset(
     "a an the my your our their his her its this that these those i you we they it do does is are".split()
 )
@@ -50,6 +58,7 @@ def order(a: Seen, b: Seen, lexical: Floats) -> dict[str, float]:
         "places_same": float(place_same),
         "direction_conflict": float(only[0] != only[1]),
         "swap_of_names": float(_names_swapped(a, b)),
+        "persons_exchanged": float(_persons_exchanged(a, b)),
     }
 
 
@@ -68,6 +77,12 @@ def _names_swapped(a: Seen, b: Seen) -> bool:
     hard = ("name", "number", "unit", "code", "month")
     orders = [[item.lemma for item in side.items if item.kind in hard or item.is_capital] for side in (a, b)]
     return orders[0] != orders[1] and sorted(orders[0]) == sorted(orders[1]) and len(orders[0]) > 1
+
+
+def _persons_exchanged(a: Seen, b: Seen) -> bool:
+    """ "I miss you" and "you miss me"."""
+    orders = [[PERSONS[word.text] for word in side.question.words if word.text in PERSONS] for side in (a, b)]
+    return orders[0] != orders[1] and sorted(orders[0]) == sorted(orders[1])
 
 
 def roles_swapped(a: Seen, b: Seen, lexical: Floats, places: frozenset[str]) -> int:

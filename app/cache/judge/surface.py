@@ -7,6 +7,7 @@ import numpy as np
 
 from app.cache.judge.seen import Seen
 
+EITHER_WAY, ARTICLES = frozenset(("and", "or", "versus")), frozenset(("a", "an", "the"))
 SYMBOL = re.compile(r"[\\^$(){}\[\]|*+=<>/@#~&_]")
 
 
@@ -28,7 +29,8 @@ def surface(a: Seen, b: Seen) -> dict[str, float]:
     symbols_off = sum((symbols[0] - symbols[1]).values()) + sum((symbols[1] - symbols[0]).values())
     digits = [re.findall(r"\d+", side.question.text) for side in (a, b)]
     return {
-        "same_key": float(a.question.key == b.question.key and symbols_off == 0),
+        "same_key": float(_in_any_order(a.question.key) == _in_any_order(b.question.key) and symbols_off == 0),
+        "exchanged": float(_are_exchanged(a.question.key, b.question.key)),
         "same_bag": float(bags[0] == bags[1]),
         "word_overlap": len(bags[0] & bags[1]) / max(len(bags[0] | bags[1]), 1),
         "trigram_overlap": len(a.trigrams & b.trigrams) / max(len(a.trigrams | b.trigrams), 1),
@@ -49,6 +51,27 @@ def surface(a: Seen, b: Seen) -> dict[str, float]:
         "symbols": float(min(sum(counts.values()) for counts in symbols)),
         "digits_differ": float(sorted(digits[0]) != sorted(digits[1])),
     }
+
+
+def _in_any_order(key: tuple[str, ...]) -> list[str]:
+    """The words with those around an "and" sorted: what A and B have in common, B and A have."""
+    words = list(key)
+    for at in range(1, len(words) - 1):
+        after = at + 1 + (words[at + 1] in ARTICLES)
+        if words[at] in EITHER_WAY and after < len(words):
+            words[at - 1], words[after] = sorted((words[at - 1], words[after]))
+    return words
+
+
+def _are_exchanged(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
+    """Whether two words alone have changed places, over others: "can only pay" is "can pay only"."""
+    if len(one) != len(other):
+        return False
+    off = [at for at, (left, right) in enumerate(zip(one, other, strict=True)) if left != right]
+    if len(off) != 2 or off[1] - off[0] == 1:
+        return False
+    first, second = off
+    return one[first] == other[second] and one[second] == other[first]
 
 
 def _bag_left(side: Seen, other: Seen) -> int:

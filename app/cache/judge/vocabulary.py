@@ -27,7 +27,7 @@ ABBREVIATIONS = {
     "tmrw": "tomorrow", "govt": "government", "uni": "university", "fridge": "refrigerator", "tv": "television",
     "pw": "password", "pwd": "password", "js": "javascript", "k8s": "kubernetes", "postgresql": "postgres",
     "env": "environment", "docs": "documentation", "admin": "administrator", "admins": "administrators",
-    "usa": "us", "america": "us", "american": "us", "britain": "uk", "british": "uk", "dob": "birthdate", "co2": "co2", "etc": "etc", "ppl": "people",
+    "usa": "unitedstates", "america": "unitedstates", "american": "unitedstates", "britain": "uk", "british": "uk", "dob": "birthdate", "co2": "co2", "etc": "etc", "ppl": "people",
 }  # fmt: skip
 
 _BRITISH = """
@@ -52,7 +52,9 @@ plough plow, pyjamas pajamas, sceptical skeptical, storey story, towards toward,
 learnt learned, burnt burned, spelt spelled, dreamt dreamed, adaptor adapter, ageing aging, anaemia anemia,
 oestrogen estrogen, foetus fetus, diarrhoea diarrhea, haemoglobin hemoglobin, paediatric pediatric, kilogramme kilogram,
 kilogrammes kilograms, maths math, mum mom, doughnut donut, yoghurt yogurt, whisky whiskey, tonne ton, tonnes tons,
-judgement judgment, acknowledgement acknowledgment, per-cent percent, adress address, recieve receive, seperate separate
+judgement judgment, acknowledgement acknowledgment, per-cent percent, adress address, recieve receive, seperate separate, celcius celsius, farenheit fahrenheit, shoud should, wich which,
+teh the, waht what, hwo how, thru through, tho though, becuase because, definately definitely, calender calendar,
+tommorow tomorrow, untill until, wierd weird
 """
 SPELLINGS = dict(pair.split() for pair in _BRITISH.replace("\n", " ").split(",") if pair.strip())
 
@@ -94,15 +96,11 @@ UNITS = {
     for name, forms in (line.split(":") for line in _UNITS.replace("\n", " ").split(";") if line.strip())
     for form in forms.split()
 }
+# Beside a number or another unit.
 SHORT_UNITS = {
-    "h": "hour",
-    "s": "s",
-    "l": "l",
-    "min": "minute",
-    "d": "day",
-    "w": "watt",
-    "v": "volt",
-}  # beside a number or another unit
+    "h": "hour", "s": "s", "l": "l", "min": "minute", "d": "day", "w": "watt", "v": "volt", "c": "celsius", "f": "fahrenheit",
+    "ma": "milliampere", "mah": "milliampere-hour", "mw": "megawatt",
+}  # fmt: skip
 CURRENCIES = frozenset("usd eur pound yen rupee franc".split())
 SYMBOLS = {"%": "percent", "°": "degree", "$": "usd", "€": "eur", "£": "pound", "¥": "yen", "+": "plus", "&": "and",
            "<": "less", ">": "more", "=": "equal"}  # fmt: skip

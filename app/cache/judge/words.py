@@ -44,6 +44,10 @@ TIME = re.compile(r"(\d{1,2})(?:[:.](\d{2}))?\s?([ap])\.?m\.?")
 CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
 QUANTITY = re.compile(r"(\d+(?:[.,]\d+)*)(st|nd|rd|th|[a-z%°]+)?$")
 SPEEDS = {"kph": "km/h", "kmh": "km/h", "kmph": "km/h", "mph": "mile/h"}
+STATES = {("united", "states"): "unitedstates", ("united", "kingdom"): "uk", ("great", "uk"): "uk"}
+AMERICAN = frozenset(
+    "usd gallon cup pint citizen passport president visa tourist tax army government senate resident".split()
+)
 POWERS = {"square": "2", "sq": "2", "cubic": "3", "cu": "3"}
 LONGEST_CHARACTERS = 4000
 
@@ -103,10 +107,11 @@ def _canonical(token: str, start: int, end: int, is_first: bool) -> list[Word]:
         return [Word(lower, lower, "number", start, end)]
     lower = SPEEDS.get(lower, lower)
     if lower.count("/") == 1:
-        units = [SHORT_UNITS.get(part) or UNITS.get(part) for part in lower.split("/")]
-        if units[0] and units[1]:
-            first, second = (Word(unit, unit, "unit", start, end) for unit in units if unit)
-            return [first, _word("per", start, end, False), second]
+        what, _, each = lower.partition("/")
+        unit, each_unit = (SHORT_UNITS.get(part) or UNITS.get(part) for part in (what, each))
+        if each_unit and (unit or (what.isalpha() and len(what) > 3)):  # km/h, tokens/s
+            first = Word(unit, unit, "unit", start, end) if unit else _word(what, start, end, False)
+            return [first, _word("per", start, end, False), Word(each_unit, each_unit, "unit", start, end)]
     time = TIME.fullmatch(lower)
     if time:
         hour = int(time[1]) % 12 + (12 if time[3] == "p" else 0)
@@ -119,6 +124,8 @@ def _canonical(token: str, start: int, end: int, is_first: bool) -> list[Word]:
         return [Word(unit, unit, "unit", start, end)]
     if lower.count(".") > 1 and all(len(part) < 2 for part in lower.split(".")):
         lower, token = lower.replace(".", ""), token.replace(".", "")
+    if token == "US":  # noqa: S105 - a word
+        lower = "unitedstates"
     if lower in CONTRACTIONS:
         return [_word(part, start, end, False) for part in CONTRACTIONS[lower].split()]
     if lower in SYMBOLS:
@@ -221,6 +228,18 @@ def _quantities(words: list[Word]) -> list[Word]:
             and (last.text in ("per", "available") or last.kind == "number")
         ):
             word = Word("minute", "minute", "unit", word.start, word.end)
+        elif last and last.kind == "number" and word.text in SHORT_UNITS and word.kind != "unit":
+            word = Word(word.text, SHORT_UNITS[word.text], "unit", word.start, word.end)
+        elif last and last.kind == "number" and word.text == "in" and len(kept) > 1 and kept[-2].lemma == "foot":
+            word = Word(word.text, "inch", "unit", word.start, word.end)  # 5 ft 9 in
+        elif word.text == "may" and last and following and last.kind == following.kind == "number":
+            word = Word(word.text, "may", "month", word.start, word.end)
+        elif word.text == "us" and ((last and last.text == "the") or (following and following.lemma in AMERICAN)):
+            word = Word("unitedstates", "unitedstates", "name", word.start, word.end)
+        elif last and (last.text, word.text) in STATES:
+            name = STATES[last.text, word.text]
+            kept[-1] = Word(name, name, "name", last.start, word.end)
+            continue
         elif word.text == "k" and last and last.lemma.isdigit():
             kept[-1] = Word(last.text, _value(str(float(last.lemma) * 1e3)), "number", last.start, word.end)
             continue
@@ -280,4 +299,6 @@ def _without_fillers(words: list[Word]) -> list[Word]:
         else:
             kept.append(words[at])
             at += 1
+    if len(kept) > 2 and [word.text for word in kept[-2:]] == ["or", "not"]:
+        del kept[-2:]
     return kept or words

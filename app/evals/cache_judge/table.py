@@ -38,6 +38,11 @@ class Table:
             tuple(self.pairs[row] for row in kept), self.names, self.rows[kept], tuple(self.loose[row] for row in kept)
         )
 
+    def joined(self, other: "Table") -> "Table":
+        """These pairs and the other's."""
+        rows = np.concatenate([self.rows, other.rows])
+        return Table(self.pairs + other.pairs, self.names, rows, self.loose + other.loose)
+
     def with_column(self, name: str, values: NDArray[np.floating[Any]]) -> "Table":
         """A feature more."""
         rows = np.concatenate([self.rows, values.astype(np.float32)[:, None]], axis=1)

@@ -19,7 +19,10 @@ def judge() -> PairJudge:
         ("How do I reset my password?", "How do I reset my password?"),
         ("How do I reset my password?", "hi, how do i reset my password please"),
         ("What's the colour of jade?", "What is the color of jade?"),
+        ("How do I lower my cholesterol?", "how do i lower my cholestrol"),
+        ("How do I reverse a list in Python?", "How do I reverse a list in Pyhton?"),
         ("Is 20kg allowed on 3 June?", "is 20 kg allowed on June 3rd?"),
+        ("What's the difference between an RFQ and an RFP?", "what is the difference between an RFP and an RFQ"),
     ],
 )
 def test_the_same_words_are_a_hit(judge: PairJudge, a: str, b: str) -> None:
@@ -39,6 +42,8 @@ def test_the_same_words_are_a_hit(judge: PairJudge, a: str, b: str) -> None:
         ("Who wrote the book Dune?", "When was the book Dune written?", "question"),
         ("Who do I call if my pay is wrong?", "Write a mail that my pay is wrong.", "task"),
         ("How long is the bridge in metres?", "How long is the bridge in feet?", "unit"),
+        ("Can I replace baking soda by baking powder?", "Can I replace baking powder by baking soda?", "direction"),
+        ("In Rome, what time is noon in Oslo?", "In Oslo, what time is noon in Rome?", "direction"),
     ],
 )
 def test_a_contrast_refuses_and_is_named(judge: PairJudge, a: str, b: str, reason: str) -> None:

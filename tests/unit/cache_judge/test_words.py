@@ -14,6 +14,7 @@ from app.cache.judge.words import read
         ("a 20kg bag", "a 20 kilograms bag"),
         ("at 3:30 pm", "at 15:30"),
         ("3 June", "June 3rd"),
+        ("on 3 May 2026", "on 3 may 2026"),
         ("What is in the U.S. budget?", "What is in the US budget?"),
         ("Does it cost 3,000 euros?", "does it cost €3000"),
         ("twenty-five people", "25 people"),
@@ -24,6 +25,15 @@ from app.cache.judge.words import read
         ("São Paulo", "sao paulo"),
         ("20 °C", "20 degrees Celsius"),
         ("in km/h", "in kilometres per hour"),
+        ("640 tokens/s", "640 tokens per second"),
+        ("from a 5 V supply at 20 mA", "from a 5V supply at 20mA"),
+        ("5 feet 9 inches", "5 ft 9 in"),
+        ("bake at 180 °C", "bake at 180C"),
+        ("farmers in the US", "farmers in the United States"),
+        ("a visa for the USA", "a visa for the us"),
+        ("How many euros for 100 US dollars?", "how many euros for 100 us dollars"),
+        ("Do vegans eat honey?", "Do vegans eat honey, or not"),
+        ("25 degrees celcius", "25 degrees Celsius"),
     ],
 )
 def test_surface_changes_leave_the_key(one: str, other: str) -> None:
@@ -40,6 +50,8 @@ def test_surface_changes_leave_the_key(one: str, other: str) -> None:
         ("What is 3/8?", "What is -3/8?"),
         ("5 mg", "5 g"),
         ("the first", "the second"),
+        ("Tell us about it", "Tell the US about it"),
+        ("in 9 in total", "9 inches in total"),
     ],
 )
 def test_what_changes_the_meaning_changes_the_key(one: str, other: str) -> None:
