@@ -12,6 +12,7 @@ from app.cli.connection import CommandFailed
 from app.cli.output import Json, console
 from app.config import ConfigError
 from app.config.files import load_stack
+from app.interval import wilson
 
 if TYPE_CHECKING:  # they bring the embedder along, which takes seconds: not for `sextant keys`
     from app.cache.judge import PairJudge, Verdict
@@ -45,7 +46,8 @@ def judge(
 
     With --json, pairs {"a": ..., "b": ...} come as JSON lines on standard input, and for each a line
     {"hit": ..., "score": ..., "reason": ...} goes out, in order. A line that is no pair gets
-    {"error": ...} in its place, and the exit status is 1 at the end.
+    {"error": ...} in its place, and the exit status is 1 at the end. Where pairs say {"same": true} or false as well,
+    how many hits were wrong, and how many were found, goes to standard error.
 
     [bold]Examples[/]
 
@@ -61,10 +63,12 @@ def judge(
     if as_json:
         # Bytes that are no UTF-8 spoil their line, not the others.
         lines = sys.stdin.buffer
-        failed = False
-        for answer in answer_lines(check, (line.decode(errors="replace") for line in lines)):
+        failed, labelled = False, Labelled()
+        for answer in answer_lines(check, (line.decode(errors="replace") for line in lines), labelled):
             failed = failed or "error" in answer
             write_line(sys.stdout, answer)
+        if labelled.pairs:
+            print(labelled.summary(), file=sys.stderr)
         if failed:
             raise typer.Exit(1)
         return
@@ -93,23 +97,49 @@ class Check:
         return verdict.score >= self.min_score
 
 
-def answer_lines(check: Check, lines: Iterable[str]) -> Iterator[dict[str, Any]]:
-    """One answer for each line that is not blank."""
+@dataclass(slots=True)
+class Labelled:
+    """Pairs of which it is known whether they ask the same."""
+
+    pairs: int = 0
+    same: int = 0
+    right: int = 0  # hits
+    wrong: int = 0
+
+    def note(self, is_same: bool, hit: bool) -> None:
+        self.pairs += 1
+        self.same += is_same
+        self.right += hit and is_same
+        self.wrong += hit and not is_same
+
+    def summary(self) -> str:
+        """A sentence, with the 95% interval."""
+        hits = self.right + self.wrong
+        low, high = wilson(self.wrong, hits)
+        wrong = f"{self.wrong / hits:.1%} of them wrong ({low:.1%} to {high:.1%})" if hits else "none of them wrong"
+        found = f"{self.right:,} of {self.same:,} that ask the same found"
+        return f"{self.pairs:,} labelled pairs: {hits:,} hits, {wrong}; {found}."
+
+
+def answer_lines(check: Check, lines: Iterable[str], labelled: Labelled | None = None) -> Iterator[dict[str, Any]]:
+    """One answer for each line that is not blank; pairs with a label are counted in `labelled`."""
     for line in lines:
         if not line.strip():
             continue
         try:
-            a, b = pair_of(line)
+            a, b, is_same = pair_of(line)
         except ValueError as error:
             yield {"error": str(error)}
             continue
         verdict = check.verdict(a, b)
         hit = check.is_hit(verdict)
+        if labelled is not None and is_same is not None:
+            labelled.note(is_same, hit)
         yield {"hit": hit, "score": round(verdict.score, 4), "reason": "" if hit else verdict.reason or "wording"}
 
 
-def pair_of(line: str) -> tuple[str, str]:
-    """The pair in a line. Raises ValueError with what is wrong."""
+def pair_of(line: str) -> tuple[str, str, bool | None]:
+    """The pair in a line, and its label, if it has one. Raises ValueError with what is wrong."""
     if len(line) > LONGEST_LINE:
         raise ValueError("the line is too long")
     try:
@@ -118,7 +148,9 @@ def pair_of(line: str) -> tuple[str, str]:
         raise ValueError("the line is no JSON") from None
     if not isinstance(pair, dict) or not isinstance(pair.get("a"), str) or not isinstance(pair.get("b"), str):
         raise ValueError('the line must be an object with the texts "a" and "b"')
-    return pair["a"], pair["b"]
+    if not isinstance(pair.get("same"), bool | None):
+        raise ValueError('"same" must be true or false')
+    return pair["a"], pair["b"], pair.get("same")
 
 
 def write_line(out: TextIO, answer: dict[str, Any]) -> None:
