@@ -51,6 +51,7 @@ class Semantics:
                 max_error_rate=settings.max_error_rate,
                 min_judged=settings.min_judged,
                 window_h=settings.window_h,
+                timeout_s=config.cache.timeout_ms / 1000,
             ),
         )
         self._agreement = Agreement(settings.agreement, self._embed, asker(config, judging_model))

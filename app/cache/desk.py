@@ -69,7 +69,7 @@ class CacheDesk:
         """What is kept under a key of this tenant, unless the client wants it younger, or not of its kind."""
         if self.cache is None:
             return None
-        found = await self.cache.look_up(self.provenance.tenant, key)
+        found = await self.cache.look_up(self.provenance.tenant, key, self.use.max_age_s)
         if found is None or not self.would_keep(found.entry):
             return None
         is_too_old = self.use.max_age_s is not None and found.age_s > self.use.max_age_s

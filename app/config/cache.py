@@ -15,7 +15,7 @@ class AgreementConfig(Settings):
         description="Normalised equality; or the cosine similarity of their embeddings; or a model that is asked.",
     )
     threshold: Share = Field(0.85, description="embedding: similarity from which two answers agree.")
-    model: str | None = Field(None, description="model: the model or alias that judges.")
+    model: str | None = Field(None, description="model: the model that judges.")
 
 
 class SemanticConfig(Settings):

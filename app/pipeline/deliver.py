@@ -83,6 +83,8 @@ class Delivery:
         usage: dict[str, Any] | None = part.get("usage")
         if usage and "prompt_tokens" in usage:
             details = {**(usage.get("prompt_tokens_details") or {}), "cached_tokens": usage["prompt_tokens"]}
+            for written in ("cache_write_tokens", "cache_write_1h_tokens"):
+                details.pop(written, None)  # into a provider's cache, for the one who had it made
             part["usage"] = {**usage, "prompt_tokens_details": details}
         return part
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from app.accounts.types import Caller
@@ -61,14 +61,15 @@ class Dispatching:
     async def ask_unbilled(
         self, route: Route, wish: RoutingRequest, draft: Draft, vector: Vector | None, caller: Caller
     ) -> dict[str, Any]:
-        """A whole answer for comparing, which no client gets: after everybody else, and at the operator's cost."""
+        """A whole answer for comparing, which no client gets: after everybody else, and at the operator's cost. No
+        fallback gives it: another model's would say nothing of the one that was kept."""
         body = {name: value for name, value in draft.body.items() if name not in ("stream", "stream_options")}
 
         async def free(_: Target) -> None:
             return None
 
         unbilled = Trip(
-            plan=self.planner.plan(route.requested, caller, wish, vector),
+            plan=replace(self.planner.plan(route.requested, caller, wish, vector), fallbacks={}, shadow=None),
             draft=Draft(draft.task, body),
             answer_id=uuid.uuid4().hex,
             deadline=asyncio.get_running_loop().time() + self.timeout_s,

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from app.cache.entry import Entry
+from app.pipeline.transcript import SPOKEN
 
 
 def replay_answer(entry: Entry) -> dict[str, Any]:
@@ -34,6 +35,9 @@ async def replay_stream(entry: Entry) -> AsyncIterator[dict[str, Any]]:
     if is_chat:
         yield {**chunk({"role": "assistant", "content": ""}), "sextant": extension}
         extension = {}
+    for name in SPOKEN:
+        if is_chat and (said := choice["message"].get(name)):
+            yield chunk({name: said})
     for piece in pieces:
         yield {**chunk({"content": piece}), **({"sextant": extension} if extension else {})}
         extension = {}

@@ -24,7 +24,8 @@ class Transcript:
         self.replica_seconds = 0.0  # of a replica's time, as the model deployment splits it
         self.finish_reasons: list[str] = []
         self.first_token_ns: int | None = None
-        self._special = False  # tool calls or refusals passed by
+        self._spoken: dict[str, list[str]] = {}  # by field, beside the text
+        self._calls: dict[int, dict[str, Any]] = {}  # of tools, by index
         self._head: dict[str, Any] = {}
         self._usage: dict[str, Any] | None = None
         self._running: dict[int, Usage] = {}  # by choice, told along with its chunks
@@ -37,8 +38,7 @@ class Transcript:
             delta = choice.get("delta") or {}
             if text:
                 self.deltas.append(text)
-            if delta.get("tool_calls") or any(delta.get(name) for name in SPOKEN):
-                self._special = True  # no replay would give it again
+            self._note_beside(delta)
             said = [text] if text else []
             said += _beside(delta)
             self.generated += said
@@ -63,14 +63,18 @@ class Transcript:
 
     def entry(self, extension: dict[str, Any]) -> Entry | None:
         """The streamed answer as a cache entry; None for what an entry cannot hold."""
-        if self._special or len(self.finish_reasons) != 1 or not self._head:
+        if len(self.finish_reasons) != 1 or not self._head:
             return None
         streamed = self._head.get("object", "")
         choice: dict[str, Any] = {"index": 0, "logprobs": None, "finish_reason": self.finish_reasons[0]}
         if streamed == "text_completion":
             choice["text"] = self.text
         else:
-            choice["message"] = {"role": "assistant", "content": self.text}
+            message: dict[str, Any] = {"role": "assistant", "content": self.text or (None if self._calls else "")}
+            message |= {name: "".join(said) for name, said in self._spoken.items()}
+            if self._calls:
+                message["tool_calls"] = [call for _, call in sorted(self._calls.items())]
+            choice["message"] = message
         answer = {
             "id": self._head.get("id"),
             "object": streamed.removesuffix(".chunk"),
@@ -81,6 +85,19 @@ class Transcript:
             "sextant": extension,
         }
         return Entry(answer, tuple(self.deltas))
+
+    def _note_beside(self, delta: dict[str, Any]) -> None:
+        """Put reasoning, refusals and calls together, as a whole answer would have them."""
+        for name in SPOKEN:
+            if isinstance(said := delta.get(name), str) and said:
+                self._spoken.setdefault(name, []).append(said)
+        for part in delta.get("tool_calls") or ():
+            empty = {"id": "", "type": "function", "function": {"name": "", "arguments": ""}}
+            call = self._calls.setdefault(part.get("index") or 0, empty)
+            call["id"] = part.get("id") or call["id"]
+            function, more = call["function"], part.get("function") or {}
+            for name in ("name", "arguments"):
+                function[name] += more.get(name) or ""
 
     def _count(self, body: dict[str, Any]) -> None:
         self.replica_seconds = body.pop("replica_seconds", self.replica_seconds)

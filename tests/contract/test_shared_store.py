@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from app.cache.embedded import EmbeddedValkey, socket_path
@@ -153,6 +154,31 @@ async def test_an_embedded_server_keeps_its_data_over_a_restart_and_is_taken_ove
     assert await store.get("k") == b"v"
     await store.close()
     third.stop()
+
+
+@pytest.mark.parametrize("patience_s", [5.0, 0.05])
+async def test_a_valkey_that_stalls_gets_no_second_one_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, patience_s: float
+) -> None:
+    monkeypatch.setattr("app.cache.embedded.PATIENCE_S", patience_s)
+    server, other = (EmbeddedValkey(tmp_path, 16) for _ in range(2))
+    server.start()
+    first = psutil.Process(int((tmp_path / "valkey" / "valkey.pid").read_text()))
+    first.suspend()
+    starting = asyncio.create_task(asyncio.to_thread(other.start))
+    if patience_s > 1:
+        await asyncio.sleep(1.2)  # past the first look
+        first.resume()
+    await starting
+
+    now = int((tmp_path / "valkey" / "valkey.pid").read_text())
+    if patience_s > 1:
+        assert now == first.pid
+    else:  # it has been given up
+        assert now != first.pid
+        assert not first.is_running() or first.status() == psutil.STATUS_ZOMBIE
+    server.stop()
+    other.stop()
 
 
 async def test_a_path_too_long_for_a_socket_is_replaced(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Stand-ins for everything around the pipeline. They keep what they were given, for the tests to look at."""
 
 import asyncio
+import copy
 import hashlib
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
@@ -166,6 +167,8 @@ class FakeModel:
     hangs_at: int | None = None
     error: Exception = field(default_factory=lambda: RuntimeError("engine says: secret text"))
     finish_reason: str = "stop"
+    reasoning: str = ""
+    usage: dict[str, Any] = field(default_factory=lambda: dict(USAGE))
     bodies: list[dict[str, Any]] = field(default_factory=list)
     request_ids: list[str] = field(default_factory=list)
     hanging: threading.Event = field(default_factory=threading.Event)  # it waits at `hangs_at`
@@ -194,7 +197,11 @@ class FakeModel:
             self.closed.set()
             raise
         self.finished += 1
-        return whole_answer(task, body, "".join(self.pieces), self.finish_reason)
+        answer = whole_answer(task, body, "".join(self.pieces), self.finish_reason)
+        answer["usage"] = copy.deepcopy(self.usage)
+        if self.reasoning:
+            answer["choices"][0]["message"]["reasoning_content"] = self.reasoning
+        return answer
 
     async def tokenize(self, body: dict[str, Any]) -> dict[str, Any]:
         self._note(body, "")
@@ -229,9 +236,11 @@ class FakeModel:
             return {**head, "choices": [{"index": 0, **part, "logprobs": None, "finish_reason": finish}]}
 
         yield chunk("", role="assistant")
+        if self.reasoning:
+            yield {**head, "choices": [{"index": 0, "delta": {"reasoning_content": self.reasoning}}]}
         yield from (chunk(piece) for piece in self.pieces)
         yield chunk(None, self.finish_reason)
-        yield {**head, "choices": [], "usage": dict(USAGE)}
+        yield {**head, "choices": [], "usage": copy.deepcopy(self.usage)}
 
 
 def whole_answer(task: Task, body: Mapping[str, Any], text: str, finish_reason: str = "stop") -> dict[str, Any]:

@@ -198,6 +198,20 @@ async def test_who_holds_a_stale_answer_finds_the_new_one_that_another_process_m
     assert again.tier == "memory"
 
 
+async def test_who_wants_it_younger_finds_the_newer_one_of_another_process(clock: Clock) -> None:
+    store = DictStore()
+    mine, theirs = (exact_cache(store, ttl_s=60) for _ in range(2))
+    mine.keep("acme", "k", Entry(ANSWER, made_s=clock.time()))
+    clock.passed_s = 30
+    theirs.keep("acme", "k", Entry({**ANSWER, "id": "new"}, made_s=clock.time()))
+    await theirs.kept()
+
+    for max_age_s, id_ in ((40, ANSWER["id"]), (20, "new"), (None, "new")):
+        found = await mine.look_up("acme", "k", max_age_s)
+        assert found is not None
+        assert found.entry.answer["id"] == id_
+
+
 async def test_an_entry_is_fresh_then_stale_then_gone(clock: Clock) -> None:
     store = DictStore()
     cache = exact_cache(store, ttl_s=60, stale_s=30)

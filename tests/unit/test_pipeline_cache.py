@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from app.cache.use import CacheUse
+from app.dialects.answer import read_answer
+from app.dialects.messages_answer import usage_of
 from tests.unit.bench import Bench, text_of
 from tests.unit.conftest import MakeBench
 from tests.unit.fakes import passage
@@ -78,6 +80,39 @@ async def test_text_completions_replay_too(bench: Bench) -> None:
     assert "".join(c["text"] for chunk in chunks for c in chunk["choices"]) == whole.body["choices"][0]["text"]
     assert states(bench) == ["miss", "exact"]
     assert chunks[0]["id"].startswith("cmpl-")
+
+
+async def test_what_was_written_into_a_providers_cache_is_not_written_again_by_a_hit(bench: Bench) -> None:
+    written = {"cached_tokens": 0, "cache_write_tokens": 9, "cache_write_1h_tokens": 4}
+    bench.model.usage = {
+        "prompt_tokens": 11,
+        "completion_tokens": 3,
+        "total_tokens": 14,
+        "prompt_tokens_details": written,
+    }
+    first = await bench.answer()
+    then = await bench.answer()
+
+    assert first["usage"]["prompt_tokens_details"] == written
+    assert then["usage"]["prompt_tokens_details"] == {"cached_tokens": 11}
+    counted = usage_of(read_answer(then).tokens)
+    assert (counted["input_tokens"], counted["cache_read_input_tokens"]) == (0, 11)
+    assert counted["cache_creation_input_tokens"] == 0
+
+
+@pytest.mark.parametrize("first_streams", [False, True])
+@pytest.mark.parametrize("then_streams", [False, True])
+async def test_reasoning_is_replayed_with_the_answer(bench: Bench, first_streams: bool, then_streams: bool) -> None:
+    bench.model.reasoning = "Let me see."
+    await (bench.chunks if first_streams else bench.answer)()
+    then: Any = await (bench.chunks if then_streams else bench.answer)()
+
+    assert states(bench) == ["miss", "exact"]
+    if then_streams:
+        deltas = [choice["delta"] for chunk in then for choice in chunk["choices"]]
+        assert "".join(delta.get("reasoning_content", "") for delta in deltas) == "Let me see."
+    else:
+        assert then["choices"][0]["message"]["reasoning_content"] == "Let me see."
 
 
 async def test_usage_is_streamed_only_where_it_was_asked_for(bench: Bench) -> None:

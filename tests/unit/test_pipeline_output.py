@@ -108,10 +108,33 @@ def test_streamed_and_whole_answers_are_the_same_text(parts: list[str], size: in
     assert streamed == whole["choices"][0]["message"]["content"]
 
 
-def test_a_transcript_with_tool_calls_refusals_or_several_choices_is_no_entry() -> None:
+def test_what_a_stream_says_beside_its_text_is_put_together() -> None:
+    transcript = Transcript()
+    for chunk in (
+        delta(reasoning_content="Let me "),
+        delta(reasoning_content="see."),
+        delta(tool_calls=[{"index": 1, "id": "b", "function": {"name": "g", "arguments": ""}}]),
+        delta(tool_calls=[{"index": 0, "id": "a", "function": {"name": "f", "arguments": '{"x"'}}]),
+        delta(tool_calls=[{"index": 0, "function": {"arguments": ": 1}"}}]),
+        delta(finish="tool_calls"),
+    ):
+        transcript.chunk(chunk)
+    entry = transcript.entry({})
+
+    assert entry is not None
+    assert entry.answer["choices"][0]["message"] == {
+        "role": "assistant",
+        "content": None,
+        "reasoning_content": "Let me see.",
+        "tool_calls": [
+            {"id": "a", "type": "function", "function": {"name": "f", "arguments": '{"x": 1}'}},
+            {"id": "b", "type": "function", "function": {"name": "g", "arguments": ""}},
+        ],
+    }
+
+
+def test_a_transcript_with_several_choices_or_without_an_end_is_no_entry() -> None:
     for chunks in (
-        [delta(tool_calls=[call(0, "{}")]), delta(finish="stop")],
-        [delta(refusal="No."), delta(finish="stop")],
         [delta(0, content="a", finish="stop"), delta(1, content="b", finish="stop")],
         [delta(content="unfinished")],
         [],

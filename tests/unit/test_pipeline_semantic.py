@@ -1,6 +1,7 @@
 """The semantic tier on the way through: what is served, what is learned, what is never compared."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,7 +9,8 @@ import pytest
 from app.cache.use import CacheUse
 from app.errors import Unavailable
 from app.pipeline.pipeline import Pipeline
-from tests.unit.bench import Bench, text_of
+from app.pipeline.ports import ModelPort
+from tests.unit.bench import Bench, stack_config, text_of
 from tests.unit.conftest import MakeBench
 from tests.unit.fakes import FakeModel, FakeSemantic, passage
 
@@ -102,6 +104,29 @@ async def test_an_audited_hit_is_served_at_once_and_compared_later(semantic: Sem
     assert len(semantic.bench.model.bodies) == 2
     assert "stream" not in semantic.bench.model.bodies[-1]
     assert [row.cost_nano for row in semantic.bench.ledger.rows][1:] == [0]  # nobody is billed for an audit
+
+
+async def test_an_audit_is_not_answered_by_another_model(tmp_path: Path) -> None:
+    class TwoModels(Bench):
+        other = FakeModel(pieces=("Something", " else"))
+
+        @property
+        def models(self) -> dict[str, ModelPort]:
+            return {"m": self.model, "n": self.other}
+
+    models = [{"id": "m", "source": "org/m"}, {"id": "n", "source": "org/n"}]
+    alias = {"model": "m", "fallbacks": {"any": ["n"]}}
+    cache = {"semantic": {"enabled": True}}
+    bench = TwoModels(stack_config(tmp_path, models=models, aliases={"chat": alias, "docs": alias}, cache=cache))
+    semantic = Semantic(bench)
+    await semantic.ask(ASKED, model="chat")
+    semantic.tier.propose(MEANT, is_audited=True)
+    bench.model.fails_at, bench.model.error = 0, Unavailable("down")
+    await semantic.ask(MEANT, model="chat")
+
+    assert semantic.states == ["miss", "semantic"]
+    assert semantic.tier.compared == []
+    assert bench.other.bodies == []
 
 
 async def test_an_entry_whose_answer_is_gone_is_a_miss_and_forgotten(semantic: Semantic) -> None:

@@ -145,6 +145,7 @@ class _Tenant:
     correction: Correction = field(default_factory=Correction)
     risks: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT))
     since_limit: int = 0
+    is_recalled: bool = False
 
 
 class Verified:
@@ -180,10 +181,11 @@ class Verified:
             self._relimit(known)
 
     def knows(self, tenant: str) -> bool:
-        return tenant in self._tenants
+        return tenant in self._tenants and self._tenants[tenant].is_recalled
 
     def recall(self, tenant: str, labels: Sequence[Label]) -> None:
         known = self._tenant(tenant)
+        known.is_recalled = True
         for label in labels:
             known.model.take(label.entry_id, Observation(label.score, label.same))
             if label.risk is not None:

@@ -25,6 +25,7 @@ from app.clock import now_ms
 from app.config.cache import SemanticConfig
 from app.retrieval.types import Vector
 
+SILENT_MS = 1000  # how long a store that could not be read is left alone
 FALLEN_BACK = "the tenant's error rate is past its bound"
 EXPLORED = "explored by chance"
 UNSURE = "not sure enough"
@@ -88,6 +89,7 @@ class SemanticTier:
         self._learning: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()  # by tenant
         # One thread: the judge holds the interpreter's lock most of the time, and need not be safe for several.
         self._thread = ThreadPoolExecutor(1, "semantic-judge")
+        self._silent_until_ms = 0
         self._served = self._explored = self._alone = self._judged = 0
 
     async def find(self, tenant: str, scope: str, question: str, vector: Vector) -> Proposal | None:
@@ -118,7 +120,7 @@ class SemanticTier:
 
     async def observe(self, tenant: str, proposal: Proposal, same: bool) -> None:
         """A label of a proposal: whether the entry's answer was the right one. An entry that is gone still teaches."""
-        await self._recall(tenant)
+        is_recalled = await self._recall(tenant)
         async with self._lock(tenant):  # read, change, write
             entry = await self._index.get(proposal.entry_id)
             if entry is not None:
@@ -127,7 +129,8 @@ class SemanticTier:
                 seen = (*entry.observations, Observation(proposal.score, same))[-MAX_OBSERVATIONS:]
                 await self._index.set_observations(entry.id, seen)
             label = Label(proposal.entry_id, proposal.score, same, proposal.risk)
-            self._decider.learn(tenant, label)
+            if is_recalled:  # else it comes with the others, once they can be read
+                self._decider.learn(tenant, label)
             await self._tally.labels.add(tenant, label)
         self._judged += 1
         if proposal.risk is not None:
@@ -176,14 +179,19 @@ class SemanticTier:
 
     async def _recall(self, tenant: str) -> bool:
         """At a tenant's first request, what was learned of it before. False when that cannot be read now."""
-        if not self._decider.knows(tenant):
-            async with self._lock(tenant):
-                if not self._decider.knows(tenant):
-                    labels = await self._tally.labels.read(tenant)
-                    if labels is None:
-                        return False
-                    self._decider.recall(tenant, labels)
-        return True
+        if self._decider.knows(tenant):
+            return True
+        async with self._lock(tenant):
+            if self._decider.knows(tenant):
+                return True
+            if self._clock() < self._silent_until_ms:
+                return False
+            labels = await self._tally.labels.read(tenant)
+            if labels is None:
+                self._silent_until_ms = self._clock() + SILENT_MS  # or all who wait would ask it, one after the other
+                return False
+            self._decider.recall(tenant, labels)
+            return True
 
     def _lock(self, tenant: str) -> asyncio.Lock:
         return self._learning.setdefault(tenant, asyncio.Lock())

@@ -13,8 +13,9 @@ from valkey.asyncio import Valkey
 
 from app.cache.embedded import EmbeddedValkey, socket_path
 from app.cache.semantic.edge_index import EdgeIndex
+from app.cache.semantic.labels import Label, LabelLog
 from app.cache.semantic.tally import Tally
-from app.cache.semantic.tier import FALLEN_BACK, UNSURE, SemanticTier
+from app.cache.semantic.tier import FALLEN_BACK, NOT_RECALLED, SILENT_MS, UNSURE, SemanticTier
 from app.cache.semantic.types import Proposal
 from app.clock import now_ms
 from app.config.cache import SemanticConfig
@@ -269,3 +270,36 @@ async def test_counts_what_it_did(index: EdgeIndex) -> None:
     await ask(tier, "far away", cosine=0.1)
     stats = await tier.stats()
     assert (stats.entries, stats.served, stats.explored, stats.without_candidate) == (1, 1, 1, 1)
+
+
+async def test_as_long_as_labels_cannot_be_read_nothing_is_served(
+    index: EdgeIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = 0
+    answer: list[Label] | None = None
+
+    async def read(self: LabelLog, tenant: str) -> list[Label] | None:
+        nonlocal asked
+        asked += 1
+        return answer
+
+    monkeypatch.setattr(LabelLog, "read", read)
+    clock = Clock()
+    tier = build(index, clock, decision="verified", max_error_rate=0.05)
+    await remember(tier)
+
+    async def reason() -> str:
+        proposal = await ask(tier, "is it working", cosine=0.99)
+        assert proposal is not None
+        await tier.observe("acme", proposal, True)  # teaches nothing yet
+        return proposal.reason
+
+    assert [await reason() for _ in range(3)] == [NOT_RECALLED] * 3
+    assert asked == 1  # the store is left alone for a while
+    clock.ms += SILENT_MS
+    assert await reason() == NOT_RECALLED
+    assert asked == 2
+    answer = [Label(f"e{n}", 0.999, False, 0.01) for n in range(200)]
+    clock.ms += SILENT_MS
+    assert [await reason() for _ in range(3)] == [UNSURE] * 3  # what is known now speaks against it
+    assert asked == 3
