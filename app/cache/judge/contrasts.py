@@ -55,7 +55,7 @@ CERTAIN: tuple[tuple[str, Check], ...] = (
     ("unit", lambda f: f["left_unit.low"] > 0 and f["units_conflict"] > 0 and _alike(f)),
     ("antonym", lambda f: f["opposites"] > 0 and _alike(f, 0.4)),
     ("negation", lambda f: f["left_negation.high"] > 0 and f["negations_differ"] > 0 and _alike(f, 0.55)),
-    ("direction", lambda f: f["directions_swapped"] > 0 and _alike(f)),
+    ("direction", lambda f: f["directions_swapped"] + f["directions_turned"] > 0 and _alike(f)),
     ("direction", lambda f: f["exchanged"] > 0 and not f["same_key"]),
     ("direction", lambda f: f["same_bag"] > 0 and f["roles_swapped"] + f["swap_of_names"] > 0 and not f["same_key"]),
     ("question", lambda f: f["heads_differ"] > 0 and _alike(f, 0.25)),

@@ -10,7 +10,7 @@ from app.cache.judge.alignment import TYPO, is_left, relations
 from app.cache.judge.asked import TASKS, asked, marks
 from app.cache.judge.contrast import contrast
 from app.cache.judge.payload import shared_payload
-from app.cache.judge.roles import DIRECTIONS, PLACES, order, roles_swapped, wording
+from app.cache.judge.roles import DIRECTIONS, PLACES, TOWARDS, order, roles_swapped, wording
 from app.cache.judge.seen import Seen
 from app.cache.judge.surface import surface
 
@@ -55,6 +55,7 @@ def compare(a: Seen, b: Seen, cosine: float) -> Compared:
     found |= _around_payload(a, b, lexical, near)
     found["roles_swapped"] = float(roles_swapped(a, b, lexical, frozenset(PLACES) - {"between", "with", "of"}))
     found["directions_swapped"] = float(roles_swapped(a, b, lexical, DIRECTIONS))
+    found["directions_turned"] = float(roles_swapped(a, b, lexical, DIRECTIONS, TOWARDS))
     overlap = found["word_overlap"]
     return Compared(
         found, np.concatenate([_loose(a, b, lexical, near, overlap), _loose(b, a, lexical.T, near.T, overlap)])

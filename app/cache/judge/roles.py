@@ -1,6 +1,8 @@
 """Features of order: the same words in other roles, as A to B and B to A."""
 
 from collections import Counter
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +19,7 @@ PLACES = tuple(
 )
 
 DIRECTIONS = frozenset("from to into before after than".split())
+TOWARDS = {"into": "to", "onto": "to"}
 
 PERSONS = {
     form: person
@@ -85,11 +88,14 @@ def _persons_exchanged(a: Seen, b: Seen) -> bool:
     return orders[0] != orders[1] and sorted(orders[0]) == sorted(orders[1])
 
 
-def roles_swapped(a: Seen, b: Seen, lexical: Floats, places: frozenset[str]) -> int:
-    """From A to B against from B to A: a preposition whose objects changed places with another item."""
+def roles_swapped(
+    a: Seen, b: Seen, lexical: Floats, places: frozenset[str], same_place: Mapping[str, str] = MappingProxyType({})
+) -> int:
+    """From A to B against from B to A: a preposition whose objects changed places with another item. Prepositions
+    that `same_place` maps to one count as that one."""
     swaps = 0
     counts = [Counter(item.lemma for item in side.items) for side in (a, b)]
-    objects = [_objects(side) for side in (a, b)]
+    objects = [_objects(side, same_place) for side in (a, b)]
     for name in objects[0].keys() & objects[1].keys() & places:
         for i in objects[0][name]:
             j = int(lexical[i].argmax()) if lexical.shape[1] else 0
@@ -106,12 +112,12 @@ def roles_swapped(a: Seen, b: Seen, lexical: Floats, places: frozenset[str]) -> 
     return swaps
 
 
-def _objects(side: Seen) -> dict[str, set[int]]:
+def _objects(side: Seen, same_place: Mapping[str, str]) -> dict[str, set[int]]:
     found: dict[str, set[int]] = {}
     for row, item in enumerate(side.items):
         place = place_of(side.question.words, item.first)
         if place and item.must_match:
-            found.setdefault(place, set()).add(row)
+            found.setdefault(same_place.get(place, place), set()).add(row)
     return found
 
 

@@ -43,6 +43,7 @@ def test_the_same_words_are_a_hit(judge: PairJudge, a: str, b: str) -> None:
         ("Who do I call if my pay is wrong?", "Write a mail that my pay is wrong.", "task"),
         ("How long is the bridge in metres?", "How long is the bridge in feet?", "unit"),
         ("Can I replace baking soda by baking powder?", "Can I replace baking powder by baking soda?", "direction"),
+        ("How do I convert a string to an int in Go?", "In Go, how do I turn an int into a string?", "direction"),
         ("In Rome, what time is noon in Oslo?", "In Oslo, what time is noon in Rome?", "direction"),
     ],
 )
@@ -93,6 +94,7 @@ def test_strange_texts_are_judged_in_bounded_time(judge: PairJudge, text: str) -
 def test_a_question_is_embedded_once() -> None:
     embedder = WordEmbedder()
     judge = load_judge(embedder)
+    embedder.runs = 0
     for other in ("How high is Everest?", "Everest: height?", "How old is Everest?"):
         judge.judge("How tall is Everest?", other)
     assert embedder.runs == 4
@@ -102,6 +104,7 @@ def test_questions_are_forgotten_in_turn() -> None:
     embedder = WordEmbedder()
     shipped = load_judge(embedder)
     judge = PairJudge(embedder, shipped._model, recent_questions=2)
+    embedder.runs = 0
     judge.judge("one river", "two rivers")
     judge.judge("three rivers", "four rivers")
     judge.judge("one river", "four rivers")
