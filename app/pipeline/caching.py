@@ -25,10 +25,11 @@ MAX_REVALIDATING = 8
 
 @dataclass(frozen=True, slots=True)
 class Near:
-    """A question's vector, and what the semantic tier has beside it."""
+    """A question's vector, and what the semantic tier has beside it; `has_failed`: it did not say, or not in time."""
 
     vector: Vector | None = None
     proposal: Proposal | None = None
+    has_failed: bool = False
 
 
 class Caching:
@@ -71,7 +72,7 @@ class Caching:
                 vector, proposal = await self._semantic.find(place, vector)
             except SextantError as error:
                 attributes["sextant.cache.failure"] = error.code
-                return Near(vector)
+                return Near(vector, has_failed=True)
             if proposal is None or not read:
                 return Near(vector)
             attributes["sextant.cache.similarity"] = round(proposal.similarity, 4)
@@ -92,8 +93,11 @@ class Caching:
         return found
 
     def learn(self, desk: CacheDesk, near: Near, entry: Entry) -> None:
-        """An answer was kept: put its question into the index, and compare it with the one that was not served."""
-        place = self.place(desk)
+        """An answer was kept: put its question into the index, and compare it with the one that was not served.
+
+        Not where the look-up failed: a tier that is overloaded would get the more to do, the less it answers.
+        """
+        place = None if near.has_failed else self.place(desk)
         if place is not None:
             # Read now: delivery puts personal data back into an answer that only its own client gets.
             new = text_of(entry)

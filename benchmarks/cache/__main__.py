@@ -19,7 +19,7 @@ def main(
     requests: Annotated[int, typer.Option(min=50, help="Of each row in each round, at one client.")] = 250,
     clients: Annotated[int, typer.Option(min=2, help="How many at a time, for the rate.")] = 16,
     concurrent_requests: Annotated[int, typer.Option(min=50, help="Of each row in each round, at that many.")] = 640,
-    groups: Annotated[int | None, typer.Option(min=1, help="Groups of the labelled stream; by default all.")] = None,
+    groups: Annotated[int, typer.Option(min=1, help="Groups of the labelled stream, a dozen requests each.")] = 100,
     pairs: Annotated[Path, typer.Option(help="Directory of labelled groups.")] = ROOT / "evals" / "cache" / "parts",
     peer_environment: PeerEnvironment = PEER_ENVIRONMENT,
     results: Results = RESULTS,

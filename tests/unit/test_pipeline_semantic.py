@@ -146,6 +146,7 @@ async def test_a_semantic_tier_that_is_down_is_a_miss(semantic: Semantic) -> Non
 
     assert text_of(await semantic.ask(ASKED)) == "Hello world."
     assert semantic.states == ["miss"]
+    assert semantic.tier.remembered == []  # and is not given more to do
 
 
 @pytest.mark.parametrize(
