@@ -136,7 +136,7 @@ def test_groups_are_read_with_their_right_answers(tmp_path: Path) -> None:
 
 
 def test_a_run_without_labelled_groups_has_no_result(tmp_path: Path) -> None:
-    plan = Plan(False, False, tmp_path, tmp_path, tmp_path / "none", 1, {1: 50}, None, "")
+    plan = Plan(False, False, tmp_path, tmp_path, tmp_path / "none", 1, {1: 50}, 1, "")
     with pytest.raises(BenchmarkFailed, match=r"no \.jsonl files"):
         run(plan, Console())
 
