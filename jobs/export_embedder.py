@@ -61,10 +61,11 @@ def export_onnx(checkpoint: Path, target: Path) -> None:
         )
     # Seven bits: processors without VNNI add two products in 16 bits, which eight would overflow.
     logging.disable(logging.WARNING)  # it recommends a step that does nothing for this model
-    quantize_dynamic(
-        target / "float32.onnx", target / "model.onnx", weight_type=QuantType.QInt8, per_channel=True, reduce_range=True
-    )
-    logging.disable(logging.NOTSET)
-    (target / "float32.onnx").unlink()
+    precise, small = target / "float32.onnx", target / "model.onnx"
+    try:
+        quantize_dynamic(precise, small, weight_type=QuantType.QInt8, per_channel=True, reduce_range=True)
+    finally:
+        logging.disable(logging.NOTSET)
+    precise.unlink()
     for name in TOKENIZER_FILES:
         shutil.copy(checkpoint / name, target / name)

@@ -25,7 +25,7 @@ from app.cache.judge.model import JudgeModel
 from app.config import StackConfig
 from app.config.files import PROJECT, load_stack
 from app.evals import StackError
-from app.evals.cache_judge.groups import Group, load_groups
+from app.evals.cache_judge.groups import DEFAULT_GROUPS, HALF_MODEL, Group, load_groups
 from app.evals.cache_simulation.compare import Simulation, Trial
 from app.evals.cache_simulation.plots import stream_figure
 from app.evals.cache_simulation.record import record_simulation
@@ -49,8 +49,6 @@ from jobs.command import (
 )
 from jobs.console import job_console
 
-DEFAULT_GROUPS = Path("evals/cache/parts")
-HALF_MODEL = PROJECT / "evals" / "cache" / "half.npz"
 # Requests drawn for each that the exact tier has no answer to; about one in two is a repeat.
 DRAWN = 2.5
 BATCH = 64

@@ -20,7 +20,16 @@ from app.cache.judge.model import MODEL_FILE, JudgeModel
 from app.config.files import PROJECT, load_stack
 from app.evals.cache_judge.augment import made_pairs
 from app.evals.cache_judge.curve import curve_of
-from app.evals.cache_judge.groups import Group, Pair, load_groups, pairs_within, unrelated_pairs, written_pairs
+from app.evals.cache_judge.groups import (
+    DEFAULT_GROUPS,
+    HALF_MODEL,
+    Group,
+    Pair,
+    load_groups,
+    pairs_within,
+    unrelated_pairs,
+    written_pairs,
+)
 from app.evals.cache_judge.record import record_judge
 from app.evals.cache_judge.report import CONTRASTS, COSINE, JUDGE, JudgeReport
 from app.evals.cache_judge.table import Table, tabulate
@@ -41,8 +50,6 @@ from jobs.command import (
 from jobs.console import job_console
 from jobs.judge.fit import REFUSED, Fitted, apply_contrasts, fit, raw_scores
 
-DEFAULT_GROUPS = Path("evals/cache/parts")
-HALF_MODEL = PROJECT / "evals" / "cache" / "half.npz"
 SEED = 20240
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)

@@ -44,9 +44,14 @@ class EmbeddedValkey:
         if self._answers():
             return
         # It may only be busy, as with a slow disk. Two servers on one file would each count for themselves.
-        if self._runs() and self._answers(PATIENCE_S):
-            return
-        self._end()
+        server = self._server()
+        if server is not None:
+            if self._answers(PATIENCE_S):
+                return
+            server.kill()
+            server.wait(timeout=10)
+        if self._process is not None:
+            self._process.wait(timeout=10)
         self._directory.mkdir(parents=True, exist_ok=True)
         settings = {
             "port": "0",
@@ -80,17 +85,6 @@ class EmbeddedValkey:
         """Stop the server; what it holds is on disk."""
         if self._process is not None and self._process.poll() is None:
             self._process.terminate()
-            self._process.wait(timeout=10)
-
-    def _runs(self) -> bool:
-        return self._server() is not None
-
-    def _end(self) -> None:
-        """End a server that has ceased to answer."""
-        if server := self._server():
-            server.kill()
-            server.wait(timeout=10)
-        if self._process is not None:
             self._process.wait(timeout=10)
 
     def _server(self) -> psutil.Process | None:

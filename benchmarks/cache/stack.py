@@ -8,13 +8,13 @@ from pathlib import Path
 
 import yaml
 
+from app.evals.cache_judge.groups import HALF_MODEL
 from benchmarks import servers
 from benchmarks.errors import BenchmarkFailed
 from benchmarks.gateway.targets import CHAT, Target
 from deployments.processes import Supervisor
 
 CONFIG = Path(__file__).with_name("stack.yaml")
-HALF_MODEL = Path(__file__).parents[2] / "evals" / "cache" / "half.npz"
 _FEATURES = "virtual key, limits, budgets, ledger, guard, exact and semantic cache, tracing"
 # Counted for each request, never reached.
 _LIMITS = ("--rpm", "10000000", "--tpm", "1000000000", "--concurrent", "1000", "--budget", "100000/month")

@@ -78,7 +78,7 @@ class Lexicon:
             )
 
     def knows(self, word: str) -> bool:
-        """Whether this, lower case, is a word or a form of one. One in 50,000 that are none passes for one."""
+        """Whether this, lower case, is a word or a form of one. Of 10,000 that are none one or two pass for one."""
         if self.lemma(word) in self.senses:
             return True
         stems = [word, *(word[: -len(suffix)] + ending for suffix, ending in SUFFIXES if word.endswith(suffix))]

@@ -13,7 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
+from app.config.files import PROJECT
 from app.evals.errors import DatasetError
+
+DEFAULT_GROUPS = Path("evals/cache/parts")  # in the project
+HALF_MODEL = PROJECT / "evals" / "cache" / "half.npz"  # the judge that the training half alone has trained
 
 NEAR_REPEAT, PARAPHRASE, UNRELATED = "near repeat", "paraphrase", "unrelated"
 TRAPS = frozenset(

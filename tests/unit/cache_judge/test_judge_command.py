@@ -20,7 +20,7 @@ class Words:
         return Verdict(self.similarity(a, b), "entity")
 
 
-CHECK = Check(Words(), min_similarity=0.1, min_score=0.6)  # type: ignore[arg-type]
+CHECK = Check(Words(), min_similarity=0.1, min_score=0.6)  # type: ignore[arg-type]  # stands in for the judge
 
 
 def lines(*pairs: Any) -> list[str]:
