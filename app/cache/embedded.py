@@ -2,6 +2,7 @@
 
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -48,8 +49,9 @@ class EmbeddedValkey:
         if server is not None:
             if self._answers(PATIENCE_S):
                 return
-            server.kill()
-            server.wait(timeout=10)
+            with suppress(psutil.NoSuchProcess):  # gone while it was waited for
+                server.kill()
+                server.wait(timeout=10)
         if self._process is not None:
             self._process.wait(timeout=10)
         self._directory.mkdir(parents=True, exist_ok=True)
