@@ -3,7 +3,8 @@
     SextantError
     ├── InvalidRequest            400  the request is wrong; `param` names the field
     │   └── ContextTooLong        400  prompt and answer do not fit the model's context
-    │   └── ContentRefused        400  a provider's content policy refuses it
+    │   ├── ContentRefused        400  a provider's content policy refuses it
+    │   └── BlockedByGuard        400  a rail of ours does; `rule` names it
     ├── Unauthenticated           401  no key, or not a key of ours
     ├── BudgetExceeded            402  a budget does not hold what the request may cost
     ├── PermissionDenied          403  the key may not do this
@@ -84,6 +85,24 @@ class ContextTooLong(InvalidRequest):
 
 class ContentRefused(InvalidRequest):
     code = "content_policy_violation"
+
+
+class BlockedByGuard(InvalidRequest):
+    """`rule`: the rail and what it found, such as `injection.override`."""
+
+    code = "content_filter"
+
+    def __init__(
+        self, message: str, *, param: str | None = None, retry_after_s: float | None = None, rule: str = ""
+    ) -> None:
+        super().__init__(message, param=param, retry_after_s=retry_after_s)
+        self.rule = rule
+
+    def _details(self) -> dict[str, Any]:
+        return {**super()._details(), "rule": self.rule}
+
+    def headers(self) -> dict[str, str]:
+        return {**super().headers(), "x-sextant-guard": self.rule} if self.rule else super().headers()
 
 
 class Unauthenticated(SextantError):

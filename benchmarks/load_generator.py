@@ -4,7 +4,7 @@ import asyncio
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -20,16 +20,21 @@ Result = TypeVar("Result", bound="DataclassInstance")
 class LoadGenerator(Generic[Job, Result]):
     """That process, seen from the benchmark. A context manager: leaving it ends the process.
 
-    `complaint` says what was wrong with a result, if anything was.
+    `complaint` says what was wrong with a result, if anything was. `command` starts something else than the module
+    here: a program of the peers' environment that reads and answers the same lines.
     """
 
     def __init__(
-        self, module: str, result_type: Callable[..., Result], complaint: Callable[[Job, Result], str | None]
+        self,
+        module: str,
+        result_type: Callable[..., Result],
+        complaint: Callable[[Job, Result], str | None],
+        command: Sequence[str] = (),
     ) -> None:
         self._result_type = result_type
         self._complaint = complaint
         self._process = subprocess.Popen(
-            [sys.executable, "-m", module],
+            command or [sys.executable, "-m", module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

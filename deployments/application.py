@@ -31,7 +31,7 @@ def build_app(args: StackConfig) -> Application:
     migrate(database_url(args.accounts.url, args.home))
     guard = serve.deployment(
         Guard, name="Guard", num_replicas=args.guard.replicas, ray_actor_options=HEAVY, max_ongoing_requests=64
-    ).bind(args.guard)
+    ).bind(args)
     models = {model.id: build_model(args, model) for model in args.models}
     cache = serve.deployment(
         Cache, name="Cache", ray_actor_options=HEAVY, max_ongoing_requests=256, health_check_period_s=2

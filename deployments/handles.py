@@ -22,7 +22,8 @@ from app.errors import (
     Unavailable,
     UpstreamFailed,
 )
-from app.guard.types import Screened
+from app.guard.engine import Job
+from app.guard.types import Examined
 from app.pipeline.ports import Task
 from app.retrieval.types import Passage, Vector
 
@@ -48,13 +49,16 @@ VLLM_FIELDS = (
 
 
 class GuardHandle:
+    """The text rails in the Guard deployment."""
+
     def __init__(self, handle: DeploymentHandle, timeout_ms: float) -> None:
         self._handle = handle
         self._timeout_s = timeout_ms / 1000
 
-    async def screen(self, texts: Sequence[str]) -> Screened:
-        screened: Screened = await called(self._handle.screen.remote(list(texts)), "guard", self._timeout_s)
-        return screened
+    async def examine(self, policy: str, jobs: Sequence[Job]) -> list[list[Examined]]:
+        call = self._handle.examine.remote(policy, list(jobs))
+        examined: list[list[Examined]] = await called(call, "guard", self._timeout_s)
+        return examined
 
     async def ping(self) -> bool:
         return bool(await called(self._handle.ping.remote(), "guard"))

@@ -20,16 +20,16 @@ from app.cache.embedded import socket_path
 from app.cache.exact import ExactCache
 from app.cache.lease import Leases
 from app.cache.store import SharedStore
-from app.config import GuardConfig, StackConfig, load_secrets
+from app.config import StackConfig, load_secrets
 from app.gateway.api import create_api
 from app.gateway.gateway import Gateway, Pipelines
 from app.gateway.health import Dependency, ReadinessCheck
-from app.guard.near import NearGuard
-from app.guard.policy import policy_version
+from app.guard.policy import policy_versions
 from app.pipeline.desks import Identity
 from app.pipeline.embeddings import EmbeddingPipeline
+from app.pipeline.moderations import ModerationPipeline
 from app.pipeline.pipeline import Pipeline, Stages
-from app.pipeline.ports import GuardPort, ModelPort
+from app.pipeline.ports import ModelPort
 from app.pipeline.route import Router
 from app.pipeline.tokenize import TokenizePipeline
 from app.prompts import PromptBook
@@ -44,7 +44,7 @@ from app.telemetry.routing_log import log_routing
 from app.telemetry.tracing import Tracing
 from deployments.accounting import open_accounting
 from deployments.batches import RayJobs
-from deployments.guard import build_masker
+from deployments.guarding import needs_guard, open_screening
 from deployments.handles import CacheHandle, GuardHandle, ModelHandle, RetrieverHandle, SemanticHandle
 from deployments.routing import build_dispatching
 
@@ -77,8 +77,12 @@ class Ingress:
         self._exact = ExactCache(config.cache, self._shared, secrets.hash_key) if config.cache.enabled else None
         self._leases = Leases(self._shared) if config.gateway.replicas > 1 else None
         semantic = SemanticHandle(cache, config.cache.semantic.timeout_ms) if config.has_semantic_cache else None
+        screening = None
+        if guard is not None:
+            far = GuardHandle(guard, config.guard.timeout_ms)
+            screening = open_screening(config, far, ports, catalogue, CacheHandle(cache))
         stages = Stages(
-            guard=near_guard(config.guard, GuardHandle(guard, config.guard.timeout_ms)) if guard else None,
+            guard=screening,
             cache=self._exact,
             semantic=semantic,
             leases=self._leases,
@@ -91,7 +95,7 @@ class Ingress:
         )
         files, batches = FileStore(config.path(str(config.batches.directory))), BatchRecords(self._accounting.engine)
         self._runner = BatchRunner(config.batches, batches, files, RayJobs(config))
-        identity = Identity(secrets.hash_key, policy_version(config.guard), model_revisions(config))
+        identity = Identity(secrets.hash_key, policy_versions(config.guard), model_revisions(config))
         self._pipeline = Pipeline(config, stages, identity)
         self._gateway = Gateway(
             config=config.gateway,
@@ -101,6 +105,7 @@ class Ingress:
             pipelines=Pipelines(
                 chat=self._pipeline,
                 embeddings=EmbeddingPipeline(config.embedder, stages.embed),
+                moderations=ModerationPipeline(config.guard, stages.guard, identity.guard_policies),
                 tokenize=TokenizePipeline(stages.router, ports),
             ),
             batches=BatchService(
@@ -144,7 +149,7 @@ class Ingress:
         """What /readyz asks. A model that may scale to zero is not woken by it, and no provider is paid for it."""
         found: dict[str, Dependency] = {}
         if stages.guard:
-            found["guard"] = Dependency(stages.guard.ping, required=config.guard.on_failure == "closed")
+            found["guard"] = Dependency(stages.guard.text_rails.ping, required=needs_guard(config.guard))
         found["embedder"] = Dependency(stages.embed.ping, required=False)
         found["knowledge base"] = Dependency(stages.search.ping, required=False)
         for model in config.models:
@@ -163,13 +168,6 @@ class Ingress:
     async def _mlflow_answers(self) -> bool:
         async with httpx.AsyncClient(base_url=self._mlflow_url or "", timeout=2) as client:
             return (await client.get("/health")).is_success
-
-
-def near_guard(config: GuardConfig, far: GuardHandle) -> GuardPort:
-    """The guard with a part of it in this process, where the configuration wants that."""
-    if not config.near_characters or config.language_model.endswith("trf"):
-        return far
-    return NearGuard(build_masker(config).screen, config.near_characters, far)
 
 
 def replica_name() -> str:

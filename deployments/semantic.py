@@ -15,7 +15,6 @@ from ray.util.metrics import Gauge
 from app.cache.desk import Place
 from app.cache.embedded import socket_path
 from app.cache.judge import load_judge
-from app.cache.judge.recent import Recent
 from app.cache.semantic.agreement import Agreement, Ask
 from app.cache.semantic.edge_index import EdgeIndex
 from app.cache.semantic.server_index import ServerIndex
@@ -27,6 +26,7 @@ from app.config import SemanticConfig, StackConfig
 from app.pipeline.output import content_of
 from app.pipeline.ports import ModelPort
 from app.providers.build import build_providers
+from app.recent import Recent
 from app.retrieval.embedder import Embedder, TokenVectors
 from app.retrieval.types import Vector
 from app.routing.catalogue import Catalogue

@@ -3,8 +3,10 @@
 from app.config.accounts import AccountsConfig, LedgerConfig
 from app.config.cache import CacheConfig, SemanticConfig
 from app.config.errors import ConfigError
+from app.config.guard import GuardConfig
 from app.config.models import ModelConfig, ReplicasConfig
 from app.config.money import PriceConfig
+from app.config.policy import Policy
 from app.config.providers import HostedModelConfig, ProviderConfig
 from app.config.routing import AliasConfig, RoutingConfig
 from app.config.secrets import Secrets, ensure_secrets, load_api_key, load_secrets
@@ -12,7 +14,6 @@ from app.config.stack import StackConfig, default_home
 from app.config.stages import (
     EmbedderConfig,
     GatewayConfig,
-    GuardConfig,
     ObservabilityConfig,
     PromptsConfig,
     RetrievalConfig,
@@ -30,6 +31,7 @@ __all__ = [
     "LedgerConfig",
     "ModelConfig",
     "ObservabilityConfig",
+    "Policy",
     "PriceConfig",
     "PromptsConfig",
     "ProviderConfig",

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from app.config.settings import section_within
+from app.config.policy import Policy, RailSettings
+from app.config.settings import sections_within
 from app.config.stack import StackConfig
 
 INTRODUCTION = """\
@@ -33,29 +34,40 @@ all of them. `SEXTANT_HOME` names the state directory, `SEXTANT_PORT` the port o
 
 def reference() -> str:
     """The whole page, in Markdown."""
-    return INTRODUCTION + "".join(_section("", StackConfig))
+    return INTRODUCTION + "".join(_section("", StackConfig, set()))
 
 
-def _section(path: str, model: type[BaseModel]) -> Iterator[str]:
+def _section(path: str, model: type[BaseModel], told: set[type[BaseModel]]) -> Iterator[str]:
     title = f"`{path}`" if path else "The stack"
     yield f"\n## {title}\n\n{(model.__doc__ or '').strip()}\n\n"
     yield "| key | type | default | meaning |\n| --- | --- | --- | --- |\n"
     nested: list[tuple[str, type[BaseModel]]] = []
     for name, field in model.model_fields.items():
         yield f"| `{name}` | {_type(field.annotation)} | {_default(field)} | {_cell(field.description or '')} |\n"
-        inner = section_within(field.annotation)
-        if inner:
+        for inner in sections_within(field.annotation):
             nested.append((f"{path}.{name}{_suffix(field.annotation)}".lstrip("."), inner))
     for inner_path, inner_model in nested:
-        yield from _section(inner_path, inner_model)
+        if issubclass(inner_model, Policy | RailSettings):  # the same at many places
+            if inner_model in told:
+                continue
+            told.add(inner_model)
+            inner_path += f" with rail: {inner_model.model_fields['rail'].default}" if is_rail(inner_model) else ""
+        yield from _section(inner_path, inner_model, told)
+
+
+def is_rail(model: type[BaseModel]) -> bool:
+    """Whether it is one of the rails of a policy."""
+    return issubclass(model, RailSettings)
 
 
 def _type(annotation: Any) -> str:
-    if get_origin(annotation) is not None and type(None) in get_args(annotation):
+    if get_origin(annotation) is not Annotated and type(None) in get_args(annotation):
         return " or ".join(_type(arg) for arg in get_args(annotation) if arg is not type(None))
     origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _type(arguments[0])
     if origin is tuple:
-        return f"list of {_type(arguments[0])}"
+        return "list of rails" if len(sections_within(annotation)) > 1 else f"list of {_type(arguments[0])}"
     if origin is dict:
         return f"map of {_type(arguments[1])}"
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
@@ -76,7 +88,10 @@ def _default(field: FieldInfo) -> str:
         return "none"
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
-    return f"`{', '.join(map(str, value))}`" if isinstance(value, tuple) else f"`{value}`"
+    if isinstance(value, tuple):
+        named = [f"{each.name} ({each.mode})" if isinstance(each, RailSettings) else str(each) for each in value]
+        return f"`{', '.join(named)}`" if value else "none"
+    return f"`{value}`"
 
 
 def _cell(text: str) -> str:

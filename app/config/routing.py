@@ -65,6 +65,7 @@ class AliasConfig(Settings):
     shadow: SplitConfig | None = Field(None, description="A share is sent to another model as well.")
     retrieval: bool = Field(False, description="Answer from the knowledge base, with citations.")
     prompt: str | None = Field(None, description="System prompt: the name of a file in `prompts.directory`.")
+    guard: str | None = Field(None, description="Its policy, by name: one of `guard.policies`.")
 
     @model_validator(mode="after")
     def _one_way_to_say_it(self) -> Self:

@@ -20,6 +20,11 @@ class Settings(BaseModel):
 
 def section_within(annotation: Any) -> type[BaseModel] | None:
     """The configuration section that a field's type holds: itself, listed, mapped or optional."""
+    return next(iter(sections_within(annotation)), None)
+
+
+def sections_within(annotation: Any) -> list[type[BaseModel]]:
+    """All that it may hold: several where one of them is chosen by a field of its own."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next((found for arg in get_args(annotation) if (found := section_within(arg))), None)
+        return [annotation]
+    return [found for arg in get_args(annotation) for found in sections_within(arg)]

@@ -14,14 +14,15 @@ from app.config.accounts import AccountsConfig, LedgerConfig
 from app.config.batches import BatchesConfig
 from app.config.cache import CacheConfig
 from app.config.errors import explain
+from app.config.guard import GuardConfig
 from app.config.models import ModelConfig
+from app.config.policy import PLACES, SafetyModelSettings
 from app.config.providers import HostedModelConfig, ProviderConfig
 from app.config.routing import AliasConfig, RoutingConfig
 from app.config.settings import Settings
 from app.config.stages import (
     EmbedderConfig,
     GatewayConfig,
-    GuardConfig,
     ObservabilityConfig,
     PromptsConfig,
     RetrievalConfig,
@@ -51,7 +52,7 @@ class StackConfig(Settings):
     ledger: LedgerConfig = Field(default_factory=LedgerConfig, description="Limits and budgets.")
     batches: BatchesConfig = Field(default_factory=BatchesConfig, description="Files and batches.")
     gateway: GatewayConfig = Field(default_factory=GatewayConfig, description="The HTTP front.")
-    guard: GuardConfig = Field(default_factory=GuardConfig, description="The input rail.")
+    guard: GuardConfig = Field(default_factory=GuardConfig, description="The rails.")
     cache: CacheConfig = Field(default_factory=CacheConfig, description="The cache.")
     embedder: EmbedderConfig = Field(default_factory=EmbedderConfig, description="The embedding model.")
     retrieval: RetrievalConfig = Field(default_factory=RetrievalConfig, description="The knowledge base.")
@@ -81,6 +82,8 @@ class StackConfig(Settings):
             if taken.count(name) > 1:
                 raise ValueError(f"{name!r} names two things among models, aliases and embedder; rename one")
         for alias, settings in self.aliases.items():
+            if settings.guard is not None:
+                self.guard.check_named(settings.guard, f"aliases.{alias}.guard")
             for target in sorted(settings.mentioned):
                 if target.partition(":")[0] not in ids:
                     raise ValueError(f"aliases.{alias}: {target!r} is no model; known: {', '.join(ids)}")
@@ -95,6 +98,19 @@ class StackConfig(Settings):
         agreement = self.cache.semantic.agreement
         if agreement.method == "model" and agreement.model not in self.model_ids:
             raise ValueError(f"cache.semantic.agreement.model: name one of {', '.join(self.model_ids)}")
+        return self
+
+    @model_validator(mode="after")
+    def _safety_models_resolve(self) -> Self:
+        ids = self.model_ids
+        for name, policy in self.guard.named.items():
+            for place in PLACES:
+                for rail in policy.at(place):
+                    if isinstance(rail, SafetyModelSettings) and rail.model not in ids:
+                        raise ValueError(
+                            f"guard: the policy {name!r} asks {rail.model!r} at {place}, which is no model; "
+                            f"known: {', '.join(ids)}"
+                        )
         return self
 
     @property

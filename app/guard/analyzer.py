@@ -1,103 +1,80 @@
-"""Presidio's analyzer, tuned: few recognizers, no network, only the parts of spaCy that find names."""
+"""What Presidio and spaCy bring: the pipeline that finds names, and Presidio's recognizers of further types.
 
-from collections.abc import Sequence
+The types that the guard finds by default have recognizers of their own in `app/guard/pii`. Presidio has many more, of
+single countries and trades (UK_NHS, IN_AADHAAR, CRYPTO): a policy names them, and they are called directly. What
+`AnalyzerEngine.analyze` does around them (tokens, lemmas, key words, copies) changes nothing that they find.
+"""
 
+from collections.abc import Callable, Iterator
+
+import regex  # type: ignore[import-untyped]  # it has no type information
 import spacy
-import tldextract
-from presidio_analyzer import AnalyzerEngine, EntityRecognizer, RecognizerRegistry
-from presidio_analyzer.nlp_engine import NerModelConfiguration, SpacyNlpEngine
-from presidio_analyzer.predefined_recognizers import (
-    CreditCardRecognizer,
-    EmailRecognizer,
-    IbanRecognizer,
-    IpRecognizer,
-    PhoneRecognizer,
-    SpacyRecognizer,
-    UsSsnRecognizer,
-)
 from spacy.language import Language
 
-# Presidio's own call would download the public-suffix list at first use.
-_SUFFIXES = tldextract.TLDExtract(suffix_list_urls=(), fallback_to_snapshot=True)
+from app.guard.types import Hit
 
-# Regions whose national formats are found without a country code.
-PHONE_REGIONS = ("US", "GB", "DE", "FR", "ES", "IT", "IN", "CA", "BR", "AU")
+# The recognizer, and the embedding that it shares with others, if any.
+_EMBEDDINGS = ("tok2vec", "transformer")
+MOST_CHARACTERS = 2_000_000  # of a text; spaCy's default is for the parser, which needs far more memory a character
 
-
-class OfflineEmailRecognizer(EmailRecognizer):  # type: ignore[misc]
-    """E-mail addresses, their domain checked against the suffix list in the package."""
-
-    def validate_result(self, pattern_text: str) -> bool:
-        return bool(_SUFFIXES(pattern_text).fqdn)
+# Presidio's patterns are matched by `regex`, whose \d is of a newer Unicode than that of `re`.
+_DIGIT = regex.compile(r"\d")
 
 
-class ConfidentPhoneRecognizer(PhoneRecognizer):  # type: ignore[misc]
-    """Presidio scores every number 0.4, below any sensible threshold, though libphonenumber
-    validated it; a validated number is worth more than that."""
+def load_pipeline(language_model: str) -> Language:
+    """spaCy's pipeline, reduced to what finds names. Nothing is downloaded.
 
-    SCORE = 0.6
-
-
-class LeanSpacyEngine(SpacyNlpEngine):  # type: ignore[misc]
-    """spaCy reduced to what finds names: the recognizer, and the embedding that it shares with others, if any."""
-
-    EMBEDDINGS = ("tok2vec", "transformer")
-
-    def load(self) -> None:
-        """Load what is installed; nothing is downloaded at run time."""
-        self.nlp = {}
-        for model in self.models:
-            name = model["model_name"]
-            try:
-                pipeline = spacy.load(name)
-            except OSError:
-                raise ValueError(
-                    f"guard.language_model: spaCy pipeline {name!r} is not installed; "
-                    "install it as a package, or give a directory"
-                ) from None
-            pipeline.select_pipes(enable=self._needed(pipeline))
-            # The default bound is for the parser, which needs far more memory per character.
-            pipeline.max_length = 2_000_000
-            self.nlp[model["lang_code"]] = pipeline
-
-    def _needed(self, pipeline: Language) -> list[str]:
-        shared = [
-            name
-            for name in pipeline.pipe_names
-            if name in self.EMBEDDINGS
-            # The recognizer of spaCy's small English pipelines embeds tokens by itself.
-            and "ner" in getattr(pipeline.get_pipe(name), "listening_components", ("ner",))
-        ]
-        return [*shared, *(name for name in pipeline.pipe_names if name == "ner")]
-
-
-def build_analyzer(language_model: str, entities: Sequence[str]) -> AnalyzerEngine:
-    """An analyzer for English that finds `entities` and nothing else.
-
-    Raises ValueError when an entity has no recognizer here.
+    Raises ValueError when it is not installed.
     """
-    recognizers: dict[str, EntityRecognizer] = {
-        "PERSON": SpacyRecognizer(supported_entities=["PERSON"]),
-        "EMAIL_ADDRESS": OfflineEmailRecognizer(),
-        "PHONE_NUMBER": ConfidentPhoneRecognizer(supported_regions=PHONE_REGIONS, leniency=1),
-        "CREDIT_CARD": CreditCardRecognizer(),
-        "IBAN_CODE": IbanRecognizer(),
-        "US_SSN": UsSsnRecognizer(),
-        "IP_ADDRESS": IpRecognizer(),
-    }
-    unknown = sorted(set(entities) - set(recognizers))
-    if unknown:
-        raise ValueError(f"guard.entities: no recognizer for {unknown}; known: {', '.join(recognizers)}")
-    engine = LeanSpacyEngine(
-        models=[{"lang_code": "en", "model_name": language_model}],
-        ner_model_configuration=NerModelConfiguration(
-            model_to_presidio_entity_mapping={"PERSON": "PERSON", "PER": "PERSON"},
-            labels_to_ignore=[
-                "CARDINAL", "DATE", "EVENT", "FAC", "GPE", "LANGUAGE", "LAW", "LOC", "MONEY", "NORP",
-                "ORDINAL", "ORG", "PERCENT", "PRODUCT", "QUANTITY", "TIME", "WORK_OF_ART",
-            ],
-        ),
-    )  # fmt: skip
-    engine.load()
-    registry = RecognizerRegistry(recognizers=[recognizers[entity] for entity in entities], supported_languages=["en"])
-    return AnalyzerEngine(registry=registry, nlp_engine=engine, supported_languages=["en"])
+    try:
+        pipeline = spacy.load(language_model)
+    except OSError:
+        raise ValueError(
+            f"guard.language_model: spaCy pipeline {language_model!r} is not installed; "
+            "install it as a package, or give a directory"
+        ) from None
+    shared = [
+        name
+        for name in pipeline.pipe_names
+        if name in _EMBEDDINGS
+        # The recognizer of spaCy's small English pipelines embeds tokens by itself.
+        and "ner" in getattr(pipeline.get_pipe(name), "listening_components", ("ner",))
+    ]
+    pipeline.select_pipes(enable=[*shared, *(name for name in pipeline.pipe_names if name == "ner")])
+    pipeline.max_length = MOST_CHARACTERS
+    return pipeline
+
+
+def presidio_finder(entity: str) -> Callable[[str], Iterator[Hit]] | None:
+    """Presidio's own recognizers of a type, whatever their country; None when it has none that work by patterns."""
+    from presidio_analyzer import PatternRecognizer, predefined_recognizers
+
+    recognizers = []
+    for name in predefined_recognizers.__all__:
+        kind = getattr(predefined_recognizers, name)
+        if isinstance(kind, type) and issubclass(kind, PatternRecognizer) and kind is not PatternRecognizer:
+            try:
+                recognizer = kind()
+            except Exception:  # noqa: S112 - a recognizer that needs what is not here is none
+                continue
+            if entity in recognizer.supported_entities:
+                recognizers.append(recognizer)
+    if not recognizers:
+        return None
+
+    def find(text: str) -> Iterator[Hit]:
+        text = _readable(text)
+        for recognizer in recognizers:
+            for found in recognizer.analyze(text, [entity], None):
+                yield Hit(entity, found.score, found.start, found.end)
+
+    return find
+
+
+def _readable(text: str) -> str:
+    """The text with a sign in place of each digit that is too new for Python: recognizers would call `int` on what
+    `regex` takes for a digit, and raise. Places stay as they are."""
+    if text.isascii():
+        return text
+    digits: str = _DIGIT.sub(lambda digit: digit[0] if digit[0].isdecimal() else "\ufffd", text)
+    return digits

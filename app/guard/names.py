@@ -16,6 +16,7 @@ compares both on a probe text when it is built, and uses this network only where
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import numpy as np
@@ -27,11 +28,24 @@ from thinc.api import Model, NumpyOps
 
 Floats = npt.NDArray[np.float32]
 Layer = Model[Any, Any]
+Entity = tuple[int, int, str]
 
 # Labels of people in spaCy's models: English ones, and those trained on WikiNER.
 PEOPLE = ("PERSON", "PER")
 
 LAYERS = {"extract_features", "ints-getitem", "hashembed", "maxout", "layernorm", "dropout", "expand_window"}
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the recognizer says of one text: its entities, and for each of its tokens, by where it starts, how much
+    rather it would begin a person there than pass on (a difference of scores; empty where the network runs in spaCy).
+    """
+
+    entities: list[Entity] = field(default_factory=list)
+    margins: dict[int, float] = field(default_factory=dict)
+
+
 PROBE = "On 4 May 2024, Dr. Ann-Marie O'Neill of Acme Ltd. paid $ 1,200 to  Jean Dupont in Paris."
 
 
@@ -48,15 +62,25 @@ class Names:
         return self._network is not None
 
     def find(self, texts: Sequence[str]) -> list[list[tuple[int, int]]]:
-        """Start and end of each name, in characters, for each text."""
+        """Start and end of each name of a person, in characters, for each text."""
+        return [
+            [(start, end) for start, end, label in entities if label in PEOPLE] for entities in self.entities(texts)
+        ]
+
+    def entities(self, texts: Sequence[str]) -> list[list[Entity]]:
+        """Start, end and label of each entity, of people or not (GPE, ORG, DATE), for each text."""
+        return [reading.entities for reading in self.read(texts)]
+
+    def read(self, texts: Sequence[str]) -> list[Reading]:
+        """All that the recognizer says of each text."""
         if self._network is None:
-            return [_people(doc) for doc in self._pipeline.pipe(texts)]
-        return self._network.people([self._pipeline.make_doc(text) for text in texts])
+            return [Reading(_entities(doc)) for doc in self._pipeline.pipe(texts)]
+        return self._network.read([self._pipeline.make_doc(text) for text in texts])
 
 
-def _people(doc: Doc) -> list[tuple[int, int]]:
+def _entities(doc: Doc) -> list[Entity]:
     """What spaCy itself has found."""
-    return [(entity.start_char, entity.end_char) for entity in doc.ents if entity.label_ in PEOPLE]
+    return [(entity.start_char, entity.end_char, entity.label_) for entity in doc.ents]
 
 
 class _Network:
@@ -98,29 +122,33 @@ class _Network:
             or sum(leaf.name == "maxout" for leaf in leaves) != depth + 1
             or model.get_ref("lower").get_dim("nF") != 3
             or not model.attrs["has_upper"]
+            or not set(PEOPLE) & set(recognizer.labels)
         ):
             return None
         moves = recognizer.moves
         network = cls(model, [moves.get_class_name(number) for number in range(moves.n_moves)])
         doc = pipeline.make_doc(PROBE)
         same = np.allclose(network._vectors([doc])[0], tok2vec.predict([doc]), rtol=1e-3, atol=1e-4)
-        return network if same and network.people([doc]) == [_people(pipeline(PROBE))] else None
+        return network if same and network.read([doc])[0].entities == _entities(pipeline(PROBE)) else None
 
-    def people(self, docs: Sequence[Doc]) -> list[list[tuple[int, int]]]:
-        found: list[list[tuple[int, int]]] = [[] for _ in docs]
+    def read(self, docs: Sequence[Doc]) -> list[Reading]:
+        read = [Reading() for _ in docs]
         filled = [number for number, doc in enumerate(docs) if len(doc)]
         if not filled:
-            return found
+            return read
         vectors, starts = self._vectors([docs[number] for number in filled])
-        for number, entities in zip(
-            filled, self._moves.people(vectors, starts, [docs[number] for number in filled]), strict=True
-        ):
-            if entities:
-                places = docs[number].to_array([IDX, LENGTH]).astype(np.int64)
-                found[number] = [
-                    (int(places[first, 0]), int(places[last, 0] + places[last, 1])) for first, last in entities
-                ]
-        return found
+        entities, margins = self._moves.entities(vectors, starts, [docs[number] for number in filled])
+        ends = [*starts[1:], len(vectors)]
+        for number, found, start, end in zip(filled, entities, starts, ends, strict=True):
+            places = docs[number].to_array([IDX, LENGTH]).astype(np.int64)
+            read[number] = Reading(
+                [
+                    (int(places[first, 0]), int(places[last, 0] + places[last, 1]), label)
+                    for first, last, label in found
+                ],
+                dict(zip(places[:, 0].tolist(), margins[start:end].tolist(), strict=True)),
+            )
+        return read
 
     def _vectors(self, docs: Sequence[Doc]) -> tuple[Floats, list[int]]:
         """The tokens' vectors, text after text, and where each text begins."""
@@ -207,21 +235,25 @@ class _Moves:
         self._outside_scores, self._outside_score_bias = scores[outside].T.copy(), score_bias[outside]
         self._begins = np.array([move.startswith("B-") for move in self._outside])
         self._out = self._outside.index("O")
+        self._people = [number for number, move in enumerate(self._outside) if move[2:] in PEOPLE]
         self._inside = {
             move[2:]: (number, moves.index(f"L-{move[2:]}")) for number, move in enumerate(moves) if move[:2] == "I-"
         }
 
-    def people(self, vectors: Floats, starts: Sequence[int], docs: Sequence[Doc]) -> list[list[tuple[int, int]]]:
-        """First and last token of each person, for each text."""
+    def entities(
+        self, vectors: Floats, starts: Sequence[int], docs: Sequence[Doc]
+    ) -> tuple[list[list[Entity]], Floats]:
+        """First and last token of each entity, and its label, for each text; and each token's margin for a person."""
         nexts = vectors @ self._next
         scores = self._activated(nexts + self._outside_bias) @ self._outside_scores + self._outside_score_bias
+        margins: Floats = scores[:, self._people].max(axis=1) - scores[:, self._out]
         ends = [*starts[1:], len(vectors)]
         # A text's last token begins nothing, and white space is a part of nothing.
         scores[np.array(ends)[:, None] - 1, self._begins] = -np.inf
         moves = scores.argmax(axis=1)
         moves[np.concatenate([doc.to_array(IS_SPACE) for doc in docs]) == 1] = self._out
         entered = np.flatnonzero(moves != self._out).tolist()
-        found: list[list[tuple[int, int]]] = [[] for _ in docs]
+        found: list[list[Entity]] = [[] for _ in docs]
         text, free = 0, 0  # the text that we are in; the first token behind the last entity
         for first in entered:
             if first < free:
@@ -231,9 +263,8 @@ class _Moves:
             kind, _, label = self._outside[moves[first]].partition("-")
             last = first if kind == "U" else self._last(label, first, ends[text], vectors, nexts)
             free = last + 1
-            if label in PEOPLE:
-                found[text].append((first - starts[text], last - starts[text]))
-        return found
+            found[text].append((first - starts[text], last - starts[text], label))
+        return found, margins
 
     def _last(self, label: str, first: int, end: int, vectors: Floats, nexts: Floats) -> int:
         """The last token of an entity that has begun."""

@@ -1,22 +1,44 @@
-"""The identity of the guard's policy, for cache keys. Light to import: the ingress needs only this."""
+"""The identity of the guard's policies, for cache keys. Light to import: the ingress needs only this."""
 
 import hashlib
+from collections.abc import Iterator
+from pathlib import Path
 
 from app.config import GuardConfig
+from app.config.policy import PLACES
 
-# Raise it when the code in this package masks differently.
-REVISION = 2
+# Raise it when the code in this package finds or masks differently.
+REVISION = 3
 
 
-def policy_version(config: GuardConfig) -> str:
-    """Identifies what the guard would do to a text: settings and revision of the code."""
+def policy_versions(config: GuardConfig) -> dict[str, str]:
+    """For each policy what identifies all that it would do to a text: settings, models, revision of the code."""
     if not config.enabled:
-        return "off"
-    identity = (
-        REVISION,
-        sorted(config.entities),
-        config.threshold,
-        config.language_model,
-        sorted(config.allow),
-    )
-    return hashlib.blake2b(repr(identity).encode(), digest_size=6).hexdigest()
+        return dict.fromkeys(config.named, "off")
+    models = sorted(_digests())
+    return {
+        name: hashlib.blake2b(
+            repr(
+                (
+                    REVISION,
+                    models,
+                    config.language_model,
+                    sorted(config.allow),
+                    (config.spotlight, config.spotlight_tools),
+                    # What watches changes no answer, nor who gets it.
+                    [
+                        (place, sorted(repr(rail) for rail in policy.at(place) if rail.mode != "shadow"))
+                        for place in PLACES
+                    ],
+                )
+            ).encode(),
+            digest_size=6,
+        ).hexdigest()
+        for name, policy in config.named.items()
+    }
+
+
+def _digests() -> Iterator[str]:
+    """Of the models that come with this package."""
+    for path in Path(__file__).parent.rglob("*.npz"):
+        yield f"{path.name} {hashlib.blake2b(path.read_bytes(), digest_size=8).hexdigest()}"

@@ -28,7 +28,7 @@ class Delivery:
 
     def answer(self, answer: Chunk) -> Chunk:
         """An answer of this request's own, in one piece. Changed in place."""
-        extension = answer.get("sextant") or {}
+        extension = self._flagged(answer.get("sextant") or {})
         answer["sextant"] = {**extension, "cache": self.flight.cache, "cost_usd": self._cost()}
         return self._restoring().answer(answer)
 
@@ -70,6 +70,8 @@ class Delivery:
                 continue
             else:
                 chunk["sextant"] = {**(chunk.get("sextant") or {}), "cost_usd": self._cost()}
+            if any(choice.get("finish_reason") for choice in choices or ()) and self.flight.flags:
+                chunk["sextant"] = self._flagged(chunk.get("sextant") or {})
             restoring.chunk(chunk)
             if is_first:
                 chunk["sextant"] = {**(chunk.get("sextant") or {}), "cache": self.flight.cache}
@@ -87,6 +89,11 @@ class Delivery:
                 details.pop(written, None)  # into a provider's cache, for the one who had it made
             part["usage"] = {**usage, "prompt_tokens_details": details}
         return part
+
+    def _flagged(self, extension: dict[str, Any]) -> dict[str, Any]:
+        """The extension with what the guard holds of request and answer."""
+        told = {(flag["place"], flag["rule"]): flag for flag in extension.get("guard") or ()} | self.flight.flags
+        return {**extension, "guard": list(told.values())} if told else extension
 
     def _cost(self) -> float:
         owed = self.flight.billing()

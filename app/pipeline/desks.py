@@ -24,7 +24,7 @@ class Identity:
     """What cache keys need to know about the stack itself."""
 
     hash_key: bytes
-    guard_policy: str
+    guard_policies: Mapping[str, str]  # versions by name
     model_revisions: Mapping[str, str]
 
 
@@ -65,6 +65,7 @@ class Desks:
         prompts: Prompts,
         caller: Caller,
         use: CacheUse,
+        policy: str,
     ) -> CacheDesk:
         """The desk of a request; without a cache where its answer may be neither found nor kept."""
         cache = self._cache if may_use(request, use) else None
@@ -76,7 +77,7 @@ class Desks:
             tenant=caller.tenant,
             model=" ".join(target.engine_model for target in answering),
             model_revision=" ".join(self._identity.model_revisions[target.id] for target in answering),
-            guard_policy=self._identity.guard_policy,
+            guard_policy=self._identity.guard_policies[policy],
             masked=False,
             prompts=prompts.identities,
             knowledge_base=version,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from app.accounts.types import Caller
+from app.errors import InternalError
 from app.pipeline.billing import Bill, bill_of, bound_of
 from app.pipeline.draft import Draft
 from app.pipeline.flight import Flight
@@ -57,6 +58,33 @@ class Dispatching:
         flight.trip = trip
         flight.billing = lambda: _owed(trip, flight)
         return trip
+
+    async def ask_again(self, trip: Trip, messages: list[dict[str, Any]], flight: Flight) -> dict[str, Any]:
+        """Ask the model that answered a trip once more, for the same request, with other messages.
+
+        Reserved is what the first answer cost and the most that the second can. Raises SextantError.
+        """
+        target = trip.answered_by
+        if target is None:
+            raise InternalError("Nobody has answered yet.")
+        body = {name: value for name, value in trip.draft.body.items() if name not in ("stream", "stream_options")}
+        draft = Draft(trip.draft.task, {**body, "messages": messages})
+        bound, owed = bound_of(draft.body, target, self.timeout_s), flight.billing()
+        spent = owed[1] if owed else None
+
+        async def reserve(_: Target) -> None:
+            used = spent.usage.prompt_tokens + spent.usage.completion_tokens if spent else 0
+            await flight.hold(target, used + bound.tokens, (spent.cost_nano if spent else 0) + bound.cost_nano)
+
+        again = replace(
+            trip,
+            plan=replace(trip.plan, order=(target,), fallbacks={}, shadow=None),
+            draft=draft,
+            reserve=reserve,
+            attempts=[],
+            answered_by=None,
+        )
+        return await self.dispatcher.complete(again)
 
     async def ask_unbilled(
         self, route: Route, wish: RoutingRequest, draft: Draft, vector: Vector | None, caller: Caller

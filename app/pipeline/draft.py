@@ -2,10 +2,11 @@
 
 import copy
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from app.guard.screening import Spoken
 from app.pipeline import cache_breakpoints
 from app.pipeline.ports import Task
 from app.pipeline.texts import places
@@ -63,6 +64,11 @@ class Draft:
         """Everything a person wrote, in order: what the guard reads."""
         return [text for place in places(self.body) for text in place.read()]
 
+    @property
+    def spoken(self) -> list[Spoken]:
+        """The same, with whose words they are."""
+        return [Spoken(text, place.by) for place in places(self.body) for text in place.read()]
+
     def with_texts(self, texts: Sequence[str]) -> "Draft":
         """The same draft with other texts, in the order of `texts`."""
         body = copy.deepcopy(self.body)
@@ -96,6 +102,21 @@ class Draft:
             )
         turn["content"] = question
         return Draft(self.task, body)
+
+    def with_tool_results(self, change: Callable[[str], str]) -> "Draft":
+        """The same draft with its tools' results changed."""
+        if not any(message["role"] == "tool" for message in self.body.get("messages", ())):
+            return self
+        body = {**self.body, "messages": [
+            {**message, "content": change(message["content"])} if message["role"] == "tool" else message
+            for message in self.body["messages"]
+        ]}  # fmt: skip
+        return Draft(self.task, body)
+
+    def unstreamed(self) -> "Draft":
+        """The same draft, to be answered in one piece."""
+        left = {name: value for name, value in self.body.items() if name not in ("stream", "stream_options")}
+        return Draft(self.task, left)
 
     def instructed(self, system: str) -> "Draft":
         """The same draft with a system prompt in front. It stands before the client's own, so that

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from app.accounts.types import Caller
 from app.config.money import usd_text
 from app.errors import ClientClosedRequest, DeadlineExceeded, InternalError, SextantError, Unavailable
+from app.guard.types import Verdict
 from app.ledger.types import Outcome, UsageRow
 from app.pipeline.billing import Bill
 from app.pipeline.ledger_port import LedgerPort, ReservationPort
@@ -59,6 +60,8 @@ class Flight:
     reuse: Reuse | None = None
     settles_itself: bool = False  # its generation is shared, and settles it when that ends
     attributes: Attributes = field(default_factory=dict)
+    guard_failures: list[str] = field(default_factory=list)  # place.rail: how
+    flags: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)  # of the guard, by place and rule
     content: dict[str, str] | None = None
     trip: Trip | None = None
     reservation: ReservationPort | None = None
@@ -74,6 +77,13 @@ class Flight:
     _limit: asyncio.Timeout | None = None
     _watching: "asyncio.Task[None] | None" = None
     _told: float = 0
+
+    def flag(self, verdict: Verdict) -> None:
+        """Let the client know what the guard holds, the strongest of each rule."""
+        told = {"place": verdict.place, "rule": verdict.name, "mode": verdict.mode, "score": verdict.score}
+        before = self.flags.get((verdict.place, verdict.name))
+        if before is None or before["score"] < verdict.score:
+            self.flags[verdict.place, verdict.name] = told
 
     def again(self, deadline: float) -> "Flight":
         """Another one for the same caller."""

@@ -8,7 +8,10 @@ from typing import Any
 from app.cache.entry import Entry
 from app.pipeline.draft import Draft
 from app.pipeline.flight import Flight
+from app.pipeline.guarded import OutputGuard, withhold
 from app.pipeline.output import OutputFilter
+from app.pipeline.replay import replay_stream
+from app.pipeline.schema import SchemaCheck
 from app.retrieval.marks import Marks
 from app.routing.dispatch import Dispatcher
 from app.routing.types import Trip
@@ -32,6 +35,8 @@ class Generation:
     citations: list[dict[str, Any]]
     marks: Marks | None
     keep: Callable[[Entry | None], None]
+    guard: OutputGuard | None = None
+    schema: SchemaCheck | None = None
     entry: Entry | None = field(default=None, init=False)  # the answer, once it has ended
 
     @property
@@ -47,12 +52,27 @@ class Generation:
             finally:
                 self._note(attributes)
         self._own(answer)
+        if self.schema:
+            with self.flight.timeline.stage("guard.schema") as attributes:
+                if verdict := await self.schema.mend(answer, attributes):
+                    self.flight.flag(verdict)
+                    if verdict.mode == "block":
+                        withhold(answer)
+        if self.guard:
+            await self.guard.answer(answer)
         if self.marks:
             OutputFilter(self.marks.filter).answer(answer)
         self.flight.transcript.answer(answer)
         answer["sextant"] = self._extension()
         self._end(Entry(answer))
         yield answer
+
+    async def whole_as_stream(self) -> Chunks:
+        """The answer in one piece, which had to be seen whole, as the chunks that it might have been."""
+        async with aclosing(self.whole()) as made:
+            async for answer in made:
+                async for chunk in replay_stream(Entry(answer)):
+                    yield chunk
 
     async def stream(self) -> Chunks:
         """The answer as chunks. The first tells the citations, the last with text which of them were used."""
@@ -62,9 +82,8 @@ class Generation:
         with self.flight.timeline.stage("generate") as attributes:
             try:
                 # Closed with this stream, not when the collector comes: it ends the generation in the engine.
-                async with aclosing(self.dispatcher.stream(self.trip)) as chunks:
+                async with aclosing(self._chunks()) as chunks:
                     async for chunk in chunks:
-                        self._own(chunk)
                         if marking:
                             marking.chunk(chunk)
                         self.flight.transcript.chunk(chunk)
@@ -83,7 +102,22 @@ class Generation:
                         yield ready
             finally:
                 self._note(attributes)
+                if self.guard:
+                    self.guard.tell(attributes)
         self._end(self.flight.transcript.entry(self._extension()))
+
+    def _chunks(self) -> Chunks:
+        """The model's, under our name, with what the output rails let out."""
+        chunks = self._owned(self.dispatcher.stream(self.trip))
+        return self.guard.stream(chunks) if self.guard else chunks
+
+    async def _owned(self, chunks: Chunks) -> Chunks:
+        async with aclosing(chunks):
+            async for chunk in chunks:
+                self._own(chunk)
+                if self.guard:
+                    self.flight.transcript.generates(chunk)
+                yield chunk
 
     def _own(self, part: Chunk) -> None:
         """Answers carry our id and our model's name, whoever made them."""
@@ -102,10 +136,14 @@ class Generation:
 
     def _extension(self) -> dict[str, Any]:
         cited = {"cited": self.marks.cited} if self.marks else {}
-        return {"citations": self.citations, **cited}
+        # With the answer, wherever it is given again.
+        flags = [flag for flag in self.flight.flags.values() if flag["place"] == "output"]
+        return {"citations": self.citations, **cited, **({"guard": flags} if flags else {})}
 
     def _end(self, entry: Entry | None) -> None:
         """An answer that a fallback gave in another's place is not kept."""
         self.entry = entry
+        if self.guard and self.guard.failed_open:
+            return  # what no rail has seen is not kept
         if self.trip.answered_by in self.trip.plan.order:
             self.keep(entry)

@@ -10,6 +10,7 @@ from app.pipeline.desks import Prompts
 from app.pipeline.draft import Draft
 from app.pipeline.flight import Flight
 from app.pipeline.route import Route
+from app.pipeline.screen import Clearance
 from app.retrieval.types import Passage
 from app.wire.chat import ChatRequest
 from app.wire.completions import CompletionRequest
@@ -30,6 +31,13 @@ class Journey:
     screened: Screened = field(default_factory=lambda: Screened(()))
     near: Near = field(default_factory=Near)
     passages: list[Passage] | None = None  # None: the request wants none
+    policy: str = ""  # the guard's, by name
+    clearance: Clearance | None = None  # input rails that are still at work
+
+    async def cleared(self) -> None:
+        """Wait for the input rails that are still at work. Raises BlockedByGuard, Unavailable."""
+        if self.clearance is not None:
+            await self.clearance.wait()
 
     @property
     def delivery(self) -> Delivery:

@@ -22,20 +22,21 @@ from app.cache.single_flight import Lost, Shared
 from app.cache.use import CacheUse
 from app.config import StackConfig
 from app.errors import InvalidRequest, SextantError
+from app.guard.screening import Screening
+from app.pipeline.asking import Asking
 from app.pipeline.caching import Caching, Near, text_of
-from app.pipeline.desks import Desks, Identity, Prompts
+from app.pipeline.desks import Desks, Identity
 from app.pipeline.dispatching import Dispatching
 from app.pipeline.draft import Draft
 from app.pipeline.flight import Flight
 from app.pipeline.generate import Chunks, Generation
 from app.pipeline.journey import Journey, Request
-from app.pipeline.ports import EmbedPort, GuardPort, SearchPort, SemanticPort, VersionPort
+from app.pipeline.ports import EmbedPort, SearchPort, SemanticPort, VersionPort
 from app.pipeline.primed import Primed
 from app.pipeline.route import Route, Router, check_allowed
-from app.pipeline.screen import InputRail
+from app.pipeline.screen import Guarding
 from app.prompts import PromptBook
-from app.retrieval.marks import Marks
-from app.retrieval.passages import citations, pack, quote
+from app.retrieval.passages import citations, pack
 from app.retrieval.types import Vector
 from app.wire.chat import ChatRequest
 from app.wire.extension import CacheRequest
@@ -54,7 +55,7 @@ class Stages:
     """What the pipeline is made of. `guard`, `cache` and `semantic` are None where they are turned off, `leases` where
     there is only one replica."""
 
-    guard: GuardPort | None
+    guard: Screening | None
     cache: ExactCache | None
     embed: EmbedPort
     search: SearchPort
@@ -78,7 +79,8 @@ class Pipeline:
         self._config = config
         self._stages = stages
         self._desks = Desks(config, stages.cache, identity, stages.versions, stages.dispatching.planner)
-        self._rail = InputRail(config.guard, stages.guard)
+        self._guarding = Guarding(config.guard, stages.guard, identity.hash_key)
+        self._asking = Asking(config, stages.prompts, self._guarding)
 
     def use_of(self, cache_control: str | None, wish: CacheRequest) -> CacheUse:
         """What a client allows the cache, where the configuration does."""
@@ -101,6 +103,14 @@ class Pipeline:
 
     async def _answer(self, request: Request, flight: Flight, use: CacheUse) -> Reply:
         journey = await self._depart(request, flight, use)
+        try:
+            return await self._travel(journey)
+        except BaseException:
+            if journey.clearance is not None:
+                journey.clearance.cancel()
+            raise
+
+    async def _travel(self, journey: Journey) -> Reply:
         if reply := await self._from_exact(journey):
             return reply
         self._refuse_the_exhausted(journey)
@@ -121,12 +131,13 @@ class Pipeline:
         flight.model = route.base.id
         await flight.admit(request.model)
         draft = Draft.of(request)
-        self._check(request, route, draft)
-        prompts = self._prompts(route)
-        desk = await self._desks.open(request, draft.body, route, prompts, flight.caller, use)
-        return Journey(request, route, flight, prompts, draft, desk)
+        policy = self._guarding.policy_of(flight, route)
+        self._check(request, route, draft, policy)
+        prompts = self._asking.prompts(route)
+        desk = await self._desks.open(request, draft.body, route, prompts, flight.caller, use, policy)
+        return Journey(request, route, flight, prompts, draft, desk, policy=policy)
 
-    def _check(self, request: Request, route: Route, draft: Draft) -> None:
+    def _check(self, request: Request, route: Route, draft: Draft, policy: str) -> None:
         limit = self._config.gateway.max_choices
         if (request.n or 1) > limit:
             raise InvalidRequest(f"'n': this gateway makes at most {limit} choices.", param="n")
@@ -137,7 +148,8 @@ class Pipeline:
             )
         if route.retrieval and not draft.question:
             raise InvalidRequest("Retrieval needs a user message to search for.", param="messages")
-        self._rail.check_length(draft)
+        self._guarding.check_length(draft)
+        self._guarding.check_schema(draft, policy)
 
     def _refuse_the_exhausted(self, journey: Journey) -> None:
         """Before any work is done for it. Raises BudgetExceeded."""
@@ -160,7 +172,7 @@ class Pipeline:
         flight = journey.flight
         nearing = asyncio.ensure_future(self._near(journey))
         try:
-            screened = journey.screened = await self._rail.screen(journey.draft, flight)
+            screened = journey.screened = await self._guarding.request(journey.draft, journey.policy, flight)
             if not screened.changed:
                 journey.near = await nearing
         finally:
@@ -179,6 +191,7 @@ class Pipeline:
                 return reply
             journey.near = await self._near(journey)
         self._capture(journey)
+        journey.clearance = self._guarding.begin_slow(journey.draft, journey.policy, flight)
         return None
 
     async def _near(self, journey: Journey) -> Near:
@@ -210,6 +223,7 @@ class Pipeline:
             return None
         with flight.timeline.stage("retrieve") as attributes:
             found = await self._stages.search.search(flight.caller.tenant, vector, route.retrieval.top_k)
+            found = await self._guarding.passages(found, journey.policy, flight)
             packed = pack(found, route.retrieval.min_score, self._config.retrieval.max_context_tokens)
             attributes["sextant.retrieval.documents"] = [p.chunk.document for p in packed]
             attributes["sextant.retrieval.scores"] = [round(p.score, 4) for p in packed]
@@ -218,6 +232,7 @@ class Pipeline:
             journey.desk = replace(journey.desk, is_known=False)  # documents have changed since it was opened
         journey.desk = journey.desk.upon(packed)
         if reply := await self._from_exact(journey):
+            await journey.cleared()
             return reply
         if place := self.caching.place(journey.desk):
             journey.near = await self.caching.find(place, vector, read=journey.desk.use.read, flight=flight)
@@ -227,6 +242,7 @@ class Pipeline:
         found = await self.caching.serve(journey.desk, journey.near, journey.flight)
         if found is None:
             return None
+        await journey.cleared()
         self._audit(journey, found)
         return self._replay(journey, found.entry)
 
@@ -238,11 +254,13 @@ class Pipeline:
         key = self._shared_as(journey)
         for _ in range(FOLLOWS):
             if shared := self.caching.flights.under_way(key):
+                await journey.cleared()
                 try:
                     return await self._follow(shared, journey)
                 except Lost:
                     continue
             if found := await self.caching.elsewhere(key, desk, journey.flight):
+                await journey.cleared()
                 return self._replay(journey, found.entry)
             if not self.caching.flights.under_way(key):
                 break  # and from here to the beginning of the generation nobody else comes in
@@ -268,7 +286,12 @@ class Pipeline:
         except BaseException:
             self.caching.give_back(key)
             raise
-        made = generation.stream() if request.stream else generation.whole()
+        if request.stream and generation.schema is None:
+            made = generation.stream()
+        else:
+            made = generation.whole_as_stream() if request.stream else generation.whole()
+        if journey.clearance is not None:
+            made = journey.clearance.gate(made)
         if self._shares(journey.desk) and not self.caching.flights.under_way(key):
             made = self.caching.share(
                 key,
@@ -288,16 +311,17 @@ class Pipeline:
 
     def _generation(self, journey: Journey) -> Generation:
         flight, dispatching = journey.flight, self._stages.dispatching
-        trip = dispatching.trip(
-            journey.route, journey.request.sextant.routing, self._instruct(journey), journey.near.vector, flight
-        )
+        draft = self._asking.instruct(journey)
+        trip = dispatching.trip(journey.route, journey.request.sextant.routing, draft, journey.near.vector, flight)
         return Generation(
             flight,
             dispatching.dispatcher,
             trip,
             citations(journey.passages or ()),
-            self._marks(journey),
+            self._asking.marks(journey),
             keep=lambda entry: self._keep(journey, entry),
+            guard=self._asking.output_guard(journey),
+            schema=self._asking.schema_check(journey, draft, lambda said: dispatching.ask_again(trip, said, flight)),
         )
 
     def _shares(self, desk: CacheDesk) -> bool:
@@ -334,7 +358,7 @@ class Pipeline:
             answer = await self._stages.dispatching.ask_unbilled(
                 journey.route,
                 journey.request.sextant.routing,
-                self._instruct(journey),
+                self._asking.instruct(journey),
                 journey.near.vector,
                 journey.flight.caller,
             )
@@ -358,32 +382,6 @@ class Pipeline:
         """Let the trace have the masked texts, where that is wanted; what no guard has seen never."""
         if self._config.observability.capture_content and not journey.screened.failed_open:
             journey.flight.content = {"input": "\n\n".join(journey.draft.texts)}
-
-    def _prompts(self, route: Route) -> Prompts:
-        """The prompts in force now: the ones in the key must be the ones that the model gets."""
-        book = self._stages.prompts
-        return Prompts(
-            system=book[route.prompt] if route.prompt else None,
-            question=book[self._config.retrieval.prompt] if route.retrieval else None,
-        )
-
-    def _instruct(self, journey: Journey) -> Draft:
-        """What the model gets: the passages around the question, the alias's prompt in front."""
-        draft, prompts, passages = journey.draft, journey.prompts, journey.passages
-        if passages is not None and prompts.question is not None:
-            question = prompts.question.render(passages=quote(passages), question=draft.question or "")
-            draft = draft.asking(question)
-        return draft.instructed(prompts.system.template) if prompts.system else draft
-
-    def _marks(self, journey: Journey) -> Marks | None:
-        """Marks belong into prose: not into JSON, and not where log probabilities count tokens."""
-        request, passages = journey.request, journey.passages
-        if not passages or not self._config.retrieval.marks or request.logprobs:
-            return None
-        response_format = request.response_format if isinstance(request, ChatRequest) else None
-        if response_format is not None and response_format.type != "text":
-            return None
-        return Marks([passage.chunk.text for passage in passages])
 
 
 async def _resumed(first: dict[str, Any], rest: Chunks) -> Chunks:

@@ -5,7 +5,6 @@ from typing import Any, Literal, Protocol
 
 from app.cache.desk import Place
 from app.cache.semantic.types import Proposal
-from app.guard.types import Screened
 from app.retrieval.types import Passage, Vector
 
 Task = Literal["chat", "completions"]
@@ -14,12 +13,6 @@ Task = Literal["chat", "completions"]
 class Pingable(Protocol):
     async def ping(self) -> bool:
         """Whether it answers. Raises SextantError when it cannot be reached."""
-        ...
-
-
-class GuardPort(Pingable, Protocol):
-    async def screen(self, texts: Sequence[str]) -> Screened:
-        """Mask the texts. Raises Unavailable or DeadlineExceeded when the rail fails."""
         ...
 
 

@@ -7,20 +7,23 @@ from typing import Any
 import orjson
 
 from app.errors import InvalidRequest
+from app.guard.screening import Speaker
 from app.wire.parse import parse_json
 
 MAX_ARGUMENT_DEPTH = 32
+SPEAKERS: dict[str, Speaker] = {"user": "user", "tool": "tool"}
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
     """One field of a body. `is_json`: it holds JSON source (tool arguments), whose strings and numbers
     are read one by one, since that is how an engine reads them: escapes would hide them otherwise,
-    and a number cannot be masked where it stands without breaking the JSON."""
+    and a number cannot be masked where it stands without breaking the JSON. `by`: whose words they are."""
 
     holder: Any
     key: Any
     is_json: bool = False
+    by: Speaker = "user"
 
     def read(self) -> list[str]:
         """The texts in this place."""
@@ -65,9 +68,10 @@ def places(body: dict[str, Any]) -> Iterator[Place]:
             yield from (Place(prompt, index) for index in range(len(prompt)))
         return
     for message in body["messages"]:
-        yield from (Place(message, field) for field in ("content", "refusal") if message.get(field))
+        by = SPEAKERS.get(message["role"], "other")
+        yield from (Place(message, field, by=by) for field in ("content", "refusal") if message.get(field))
         for call in message.get("tool_calls") or ():
-            yield Place(call["function"], "arguments", is_json=True)
+            yield Place(call["function"], "arguments", is_json=True, by=by)
 
 
 def _leaves(container: dict[str, Any] | list[Any]) -> Iterator[tuple[Any, Any]]:

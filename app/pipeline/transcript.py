@@ -24,14 +24,23 @@ class Transcript:
         self.replica_seconds = 0.0  # of a replica's time, as the model deployment splits it
         self.finish_reasons: list[str] = []
         self.first_token_ns: int | None = None
+        self._is_told = False  # what is generated, before it is held back or withheld
         self._spoken: dict[str, list[str]] = {}  # by field, beside the text
         self._calls: dict[int, dict[str, Any]] = {}  # of tools, by index
         self._head: dict[str, Any] = {}
         self._usage: dict[str, Any] | None = None
         self._running: dict[int, Usage] = {}  # by choice, told along with its chunks
 
+    def generates(self, chunk: dict[str, Any]) -> None:
+        """Note what a model said in a chunk that rails may hold back: it has been generated, and costs."""
+        self._is_told = True
+        for choice in chunk.get("choices") or ():
+            text = content_of(choice)
+            self.generated += [text] if text else []
+            self.generated += _beside(choice.get("delta") or {})
+
     def chunk(self, chunk: dict[str, Any]) -> None:
-        """Note a chunk of a stream."""
+        """Note a chunk of a stream, as it leaves."""
         self._head = self._head or chunk
         for choice in chunk.get("choices") or ():
             text = content_of(choice)
@@ -41,7 +50,8 @@ class Transcript:
             self._note_beside(delta)
             said = [text] if text else []
             said += _beside(delta)
-            self.generated += said
+            if not self._is_told:
+                self.generated += said
             if said and self.first_token_ns is None:
                 self.first_token_ns = time.time_ns()
             if choice.get("finish_reason"):

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from app.guard.spotlight import Style, spotlight
 from app.retrieval.types import Passage
 
 # English WordPiece and byte-pair tokenizers make a token of 3 to 5 characters; 3 errs on the safe side.
@@ -22,13 +23,15 @@ def pack(passages: Sequence[Passage], min_score: float, max_tokens: int) -> list
     return packed
 
 
-def quote(passages: Sequence[Passage]) -> str:
-    """Passages as the model reads them, numbered from 1."""
+def quote(passages: Sequence[Passage], style: Style = "off") -> str:
+    """Passages as the model reads them, numbered from 1, set apart from what is said about them."""
     if not passages:
         return "(no passage was found)"
-    return "\n\n".join(
-        f"[{number}] {_source(passage)}\n{passage.chunk.text}" for number, passage in enumerate(passages, start=1)
-    )
+    quoted = []
+    for number, passage in enumerate(passages, start=1):
+        text = spotlight(passage.chunk.text, style, "passage")
+        quoted.append(f"[{number}] {_source(passage)}\n{text}")
+    return "\n\n".join(quoted)
 
 
 def citations(passages: Sequence[Passage]) -> list[dict[str, Any]]:

@@ -18,13 +18,16 @@ from app.cache.exact import ExactCache
 from app.cache.lease import Leases
 from app.cache.use import CacheUse
 from app.config import Secrets, StackConfig
+from app.config.policy import PLACES
 from app.gateway.gateway import Gateway, Pipelines
 from app.gateway.health import Dependency, ReadinessCheck
+from app.guard.screening import Screening, context_key
 from app.ledger.ledger import Ledger
 from app.pipeline.desks import Identity
 from app.pipeline.dispatching import Dispatching
 from app.pipeline.embeddings import EmbeddingPipeline
 from app.pipeline.flight import Flight
+from app.pipeline.moderations import ModerationPipeline
 from app.pipeline.output import content_of
 from app.pipeline.pipeline import Pipeline, Reply, Stages
 from app.pipeline.ports import ModelPort
@@ -41,6 +44,7 @@ from app.wire.chat import ChatRequest
 from app.wire.completions import CompletionRequest
 from tests.unit.cache.dict_store import DictStore
 from tests.unit.fakes import (
+    FakeContextRail,
     FakeEmbed,
     FakeGuard,
     FakeLedger,
@@ -58,6 +62,10 @@ PROMPTS = {
 }
 
 
+# Its one rail lets requests pass when it fails.
+OPEN_GUARD = {"policy": {"input": [{"rail": "pii", "on_failure": "open"}], "tool_result": [], "output": []}}
+
+
 def stack_config(home: Path, **sections: Any) -> StackConfig:
     """A configuration with model `m`, aliases `chat` and `docs`, and prompts in `home`."""
     prompts = home / "prompts"
@@ -70,6 +78,8 @@ def stack_config(home: Path, **sections: Any) -> StackConfig:
             "models": [{"id": "m", "source": "org/m"}],
             "aliases": {"chat": {"model": "m", "prompt": "assistant"}, "docs": {"model": "m", "retrieval": True}},
             "prompts": {"directory": str(prompts)},
+            # Rails on answers hold them back: the tests of these turn them on.
+            "guard": {"policy": {"output": []}},
             **sections,
         }
     )
@@ -90,7 +100,15 @@ class Bench:
         self.ledger = FakeLedger()
         self.semantic: FakeSemantic | None = None
         self.leases: Leases | None = None
-        self.identity = Identity(b"hash key", "policy-1", dict.fromkeys(config.model_ids, "rev-1"))
+        self.context_rail = FakeContextRail()  # all of the policies' that are none of texts alone
+        self.context_rails = {
+            context_key(place, rail): self.context_rail
+            for policy in config.guard.named.values()
+            for place in PLACES
+            for rail in policy.at(place)
+        }
+        policies = {name: f"{name}-1" for name in config.guard.named}
+        self.identity = Identity(b"hash key", policies, dict.fromkeys(config.model_ids, "rev-1"))
         self.dependencies: Mapping[str, Dependency] = {}
         self.forget()
 
@@ -99,11 +117,18 @@ class Bench:
         self._cache = ExactCache(self.config.cache, self.store, self.identity.hash_key)
 
     @property
+    def screening(self) -> Screening | None:
+        if self.guard is None:
+            return None
+        policies = self.guard.policies = self.config.guard.named
+        return Screening(policies, self.guard, self.context_rails)
+
+    @property
     def pipelines(self) -> Pipelines:
         names = {"assistant", "answer-from-documents"}
         catalogue, board = Catalogue(self.config), TargetBoard(self.config.routing)
         stages = Stages(
-            guard=self.guard,
+            guard=self.screening,
             cache=self._cache if self.config.cache.enabled else None,
             embed=self.embed,
             search=self.search,
@@ -121,6 +146,7 @@ class Bench:
         return Pipelines(
             chat=Pipeline(self.config, stages, self.identity),
             embeddings=EmbeddingPipeline(self.config.embedder, self.embed),
+            moderations=ModerationPipeline(self.config.guard, stages.guard, self.identity.guard_policies),
             tokenize=TokenizePipeline(stages.router, self.models),
         )
 

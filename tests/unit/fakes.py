@@ -3,6 +3,7 @@
 import asyncio
 import copy
 import hashlib
+import re
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,8 +14,11 @@ import numpy as np
 from app.accounts.types import Caller
 from app.cache.desk import Place
 from app.cache.semantic.types import Decision, Proposal
+from app.config import Policy
+from app.config.policy import AnyRail
 from app.errors import BudgetExceeded, SextantError
-from app.guard.types import Finding, Screened
+from app.guard.engine import TEXT_RAILS, Job, is_meant
+from app.guard.types import Context, Examined, Hit
 from app.ledger.types import UsageRow
 from app.pipeline.ports import Task
 from app.retrieval.types import Chunk, Passage, Vector
@@ -25,31 +29,64 @@ USAGE = {"prompt_tokens": 11, "completion_tokens": 3, "total_tokens": 14, "promp
 
 @dataclass
 class FakeGuard:
-    """Masks `names` as PERSON, numbered in reading order. With `gate`, waits for it; with `error`, fails."""
+    """Finds `names` as PERSON, and `refused` words as a blocking rail does. With `gate`, waits for it; with `error`,
+    fails. Stands for the text rails of a policy."""
 
     names: Sequence[str] = ()
+    refused: Sequence[str] = ()
     error: Exception | None = None
     gate: asyncio.Event | None = None
     started: asyncio.Event = field(default_factory=asyncio.Event)
     calls: list[list[str]] = field(default_factory=list)
+    policies: Mapping[str, Policy] = field(default_factory=lambda: {"default": Policy()})
 
-    async def screen(self, texts: Sequence[str]) -> Screened:
-        self.calls.append(list(texts))
+    async def examine(self, policy: str, jobs: Sequence[Job]) -> list[list[Examined]]:
+        self.calls.append([text for job in jobs for text in job.texts])
         self.started.set()
         if self.gate:
             await self.gate.wait()
         if self.error:
             raise self.error
-        found = {name: text.index(name) for text in reversed(texts) for name in self.names if name in text}
-        order = sorted(found, key=lambda name: (next(i for i, t in enumerate(texts) if name in t), found[name]))
-        vault = {f"<PERSON_{number}>": name for number, name in enumerate(order, start=1)}
-        masked = list(texts)
-        for placeholder, name in vault.items():
-            masked = [text.replace(name, placeholder) for text in masked]
-        return Screened(tuple(masked), vault, tuple(Finding("PERSON", 0.9, 0) for _ in vault))
+        return [[self._examined(settings, job) for settings in self._meant(policy, job)] for job in jobs]
+
+    def _meant(self, policy: str, job: Job) -> list[AnyRail]:
+        return [rail for rail in self.policies[policy].at(job.place) if rail.rail in TEXT_RAILS and is_meant(rail, job)]
+
+    def _examined(self, settings: AnyRail, job: Job) -> Examined:
+        words = {"pii": self.names, "injection": self.refused}.get(settings.rail, ())
+        rule = "PERSON" if settings.rail == "pii" else "override"
+        hits = tuple(
+            tuple(
+                Hit(rule, 0.9, found.start(), found.end()) for w in words for found in re.finditer(re.escape(w), text)
+            )
+            for text in job.texts
+        )
+        return Examined(settings.name, "fake", hits, 0.1)
 
     async def ping(self) -> bool:
         return self.error is None
+
+
+@dataclass
+class FakeContextRail:
+    """Finds `words`. With `gate`, waits for it; with `error`, fails."""
+
+    words: Sequence[str] = ()
+    error: Exception | None = None
+    gate: asyncio.Event | None = None
+    contexts: list[Context] = field(default_factory=list)
+    version: str = "fake"
+
+    async def examine(self, texts: Sequence[str], context: Context) -> list[list[Hit]]:
+        self.contexts.append(context)
+        if self.gate:
+            await self.gate.wait()
+        if self.error:
+            raise self.error
+        return [
+            [Hit("found", 0.9, text.index(w), text.index(w) + len(w)) for w in self.words if w in text]
+            for text in texts
+        ]
 
 
 @dataclass

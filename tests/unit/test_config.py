@@ -35,7 +35,7 @@ def test_a_model_is_all_that_a_stack_needs() -> None:
     ("sections", "told"),
     [
         ({"gard": {}}, "gard: unknown key; did you mean 'guard'?"),
-        ({"guard": {"treshold": 0.4}}, "guard.treshold: unknown key; did you mean 'threshold'?"),
+        ({"guard": {"polices": {}}}, "guard.polices: unknown key; did you mean 'policies'?"),
         (
             {"gateway": {"request_timeout": 3}},
             "gateway.request_timeout: unknown key; did you mean 'request_timeout_s'?",
@@ -88,9 +88,20 @@ def test_a_unit_in_the_value_is_refused_with_the_unit_to_give(sections: dict[str
         ({"aliases": {"m": {"model": "m"}}}, "'m' names two things"),
         ({"embedder": {"id": "m"}}, "'m' names two things"),
         ({"aliases": {"a": {"model": "x"}}}, "aliases.a: 'x' is no model; known: m"),
-        ({"guard": {"entities": []}}, "to mask nothing set guard.enabled to false"),
-        ({"guard": {"on_failure": "ajar"}}, "guard.on_failure: input should be 'closed' or 'open' (got 'ajar')"),
-        ({"guard": {"threshold": 1.5}}, "guard.threshold: input should be less than or equal to 1 (got 1.5)"),
+        ({"guard": {"policy": {"input": [{"rail": "pii", "entities": []}]}}}, "guard.policy.input[0].pii.entities: "),
+        (
+            {"guard": {"policy": {"input": [{"rail": "pii", "on_failure": "ajar"}]}}},
+            "guard.policy.input[0].pii.on_failure: input should be 'closed' or 'open' (got 'ajar')",
+        ),
+        ({"guard": {"policy": {"input": [{"rail": "injection"}] * 2}}}, "two rails are called 'injection'"),
+        ({"guard": {"policy": "nowhere.yaml"}}, "cannot read the policy file nowhere.yaml"),
+        ({"guard": {"tenants": {"acme": "strict"}}}, "guard.tenants.acme: 'strict' is no policy; known: default"),
+        ({"guard": {"policies": {"default": {}}}}, "choose another name"),
+        ({"aliases": {"a": {"model": "m", "guard": "strict"}}}, "aliases.a.guard: 'strict' is no policy"),
+        (
+            {"guard": {"policy": {"input": [{"rail": "safety_model", "model": "x"}]}}},
+            "the policy 'default' asks 'x' at input, which is no model; known: m",
+        ),
         ({"cache": {"url": "http://valkey"}}, "cache.url: must start with redis://"),
         ({"retrieval": {"top_k": 0}}, "retrieval.top_k: input should be greater than or equal to 1"),
         ({"retrieval": {"collection": "Not This"}}, "retrieval.collection: "),
@@ -121,7 +132,7 @@ def test_several_ingress_replicas_may_share_a_server_or_no_cache() -> None:
 def test_nothing_can_be_changed_after_start() -> None:
     config = StackConfig.model_validate({"models": [MODEL]})
 
-    for section, name, value in ((config.guard, "threshold", 0.1), (config, "models", ())):
+    for section, name, value in ((config.guard, "enabled", False), (config, "models", ())):
         with pytest.raises(ValidationError, match="frozen"):
             setattr(section, name, value)
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from spacy.language import Language
 
 from app.config import GuardConfig
-from app.guard.analyzer import build_analyzer
+from app.guard.analyzer import load_pipeline
 from app.guard.names import PEOPLE, Names
 
 WORDS = (
@@ -25,9 +25,7 @@ texts = st.lists(st.sampled_from(WORDS) | st.text(max_size=8), max_size=30).map(
 
 @pytest.fixture(scope="module")
 def pipeline() -> Language:
-    model = GuardConfig().language_model
-    pipeline: Language = build_analyzer(model, ["PERSON"]).nlp_engine.get_nlp("en")
-    return pipeline
+    return load_pipeline(GuardConfig().language_model)
 
 
 @pytest.fixture(scope="module")

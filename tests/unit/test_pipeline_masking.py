@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from app.errors import DeadlineExceeded, InternalError, Unavailable
-from tests.unit.bench import Bench, text_of
+from app.errors import DeadlineExceeded, InternalError, SextantError, Unavailable
+from tests.unit.bench import OPEN_GUARD, Bench, text_of
 from tests.unit.conftest import MakeBench
 from tests.unit.fakes import FakeGuard, passage, vector_of
 
@@ -83,7 +83,7 @@ async def test_the_vault_is_of_the_request_even_when_the_texts_have_several_peop
 
 
 @pytest.mark.parametrize("error", [Unavailable("no guard"), DeadlineExceeded("slow"), InternalError("Presidio threw")])
-async def test_a_failed_guard_refuses_when_closed(bench: Bench, error: Exception) -> None:
+async def test_a_failed_guard_refuses_when_closed(bench: Bench, error: SextantError) -> None:
     assert bench.guard
     bench.guard.error = error
 
@@ -91,13 +91,15 @@ async def test_a_failed_guard_refuses_when_closed(bench: Bench, error: Exception
         await bench.answer("I am Alice.")
 
     assert bench.model.bodies == []
-    assert bench.recorder.only.attributes == {"sextant.guard.on_failure": "closed"}
+    failed = bench.recorder.only.attributes["sextant.guard.failures"]
+    assert isinstance(failed, list)
+    assert failed[0] == f"input.pii: {error.code}"
     assert bench.recorder.only.status == 503
 
 
 @pytest.mark.parametrize("stream", [False, True])
 async def test_a_failed_guard_lets_pass_when_open_and_nothing_is_kept(make_bench: MakeBench, stream: bool) -> None:
-    bench = make_bench(guard={"on_failure": "open"})
+    bench = make_bench(guard=OPEN_GUARD)
     assert bench.guard
     bench.guard.error = Unavailable("no guard")
 
@@ -107,8 +109,9 @@ async def test_a_failed_guard_lets_pass_when_open_and_nothing_is_kept(make_bench
     assert bench.model.bodies[0]["messages"][0]["content"] == "I am Alice."
     assert bench.store.values == {}
     event = bench.recorder.only
-    assert event.attributes["sextant.guard.on_failure"] == "open"
-    assert event.stages[2].attributes == {"sextant.guard.failure": "unavailable"}
+    assert event.attributes["sextant.guard.failures"] == ["input.pii: unavailable"]
+    (verdict,) = event.stages[2].attributes["sextant.guard.verdicts"]  # type: ignore[misc, union-attr]  # one text
+    assert str(verdict).startswith("pii: failed (unavailable), mask")
     assert (event.status, event.cache) == (200, "miss")
 
 
@@ -116,4 +119,8 @@ async def test_the_trace_says_what_was_masked_without_saying_it(bench: Bench) ->
     await bench.answer("Bob and Alice")
 
     guard = next(stage for stage in bench.recorder.only.stages if stage.name == "guard")
-    assert guard.attributes == {"sextant.guard.masked": 2, "sextant.guard.entities": ["PERSON"]}
+    assert guard.attributes == {
+        "sextant.guard.masked": 2,
+        "sextant.guard.entities": ["PERSON"],
+        "sextant.guard.verdicts": ["pii.PERSON: flagged, mask, 0.900, text 0 [8:13], version fake, 0.1 ms"],
+    }

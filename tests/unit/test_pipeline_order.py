@@ -83,7 +83,9 @@ async def test_everything_a_person_wrote_is_screened(bench: Bench) -> None:
 
     await bench.answer(messages=conversation)
 
-    assert bench.guard.calls == [["Be brief.", "One.\nTwo.", "Ann", "42", "No.", "And?"]]
+    # What masks reads all of it, what refuses what the user wrote; a tool's result passes rails of its own.
+    masking, refusing, tools = ["Be brief.", "One.\nTwo.", "Ann", "No.", "And?"], ["One.\nTwo.", "And?"], ["42"]
+    assert bench.guard.calls == [[*masking, *refusing, *tools]]
 
 
 async def test_the_prompts_of_a_text_completion_are_screened_too(bench: Bench) -> None:
@@ -125,7 +127,10 @@ async def test_passages_are_packed_into_the_last_question(bench: Bench) -> None:
     await bench.answer("Which port?", model="docs")
 
     assert bench.model.bodies[0]["messages"] == [
-        {"role": "user", "content": "PASSAGES\n[1] guide.md (Ports)\nThe port is 8000.\nQUESTION Which port?"}
+        {
+            "role": "user",
+            "content": "PASSAGES\n[1] guide.md (Ports)\n<passage>\nThe port is 8000.\n</passage>\nQUESTION Which port?",
+        }
     ]
 
 

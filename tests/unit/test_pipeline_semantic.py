@@ -10,7 +10,7 @@ from app.cache.use import CacheUse
 from app.errors import Unavailable
 from app.pipeline.pipeline import Pipeline
 from app.pipeline.ports import ModelPort
-from tests.unit.bench import Bench, stack_config, text_of
+from tests.unit.bench import OPEN_GUARD, Bench, stack_config, text_of
 from tests.unit.conftest import MakeBench
 from tests.unit.fakes import FakeModel, FakeSemantic, passage
 
@@ -275,7 +275,7 @@ async def test_answers_from_documents_are_compared_where_the_same_passages_were_
 
 
 async def test_what_no_guard_has_seen_is_not_remembered(make_bench: MakeBench) -> None:
-    bench = make_bench(cache={"semantic": {"enabled": True}}, guard={"on_failure": "open"})
+    bench = make_bench(cache={"semantic": {"enabled": True}}, guard=OPEN_GUARD)
     assert bench.guard
     bench.guard.error = Unavailable("down")
     semantic = Semantic(bench)

@@ -32,7 +32,7 @@ async def test_a_request_is_one_trace_with_a_span_for_each_stage(bench: Bench) -
     spans = await traced(bench)
 
     root = spans["chat docs"]
-    assert set(spans) == {"chat docs", "cache", "guard", "embed", "retrieve", "generate"}
+    assert set(spans) == {"chat docs", "cache", "guard", "embed", "retrieve", "guard.retrieved", "generate"}
     assert {span.context.trace_id for span in spans.values() if span.context} == {root.context.trace_id}
     assert all(span.parent and root.context and span.parent.span_id == root.context.span_id
                for name, span in spans.items() if name != "chat docs")  # fmt: skip

@@ -15,7 +15,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from app.config import ObservabilityConfig
 from app.errors import Unavailable
 from app.telemetry.tracing import MlflowExporter, Tracing
-from tests.unit.bench import Bench
+from tests.unit.bench import OPEN_GUARD, Bench
 from tests.unit.conftest import MakeBench
 from tests.unit.fakes import FakeGuard
 
@@ -172,7 +172,7 @@ async def test_text_is_not_captured_unless_it_was_asked_for(bench: Bench) -> Non
 
 
 async def test_what_a_failed_guard_let_pass_is_not_captured(make_bench: MakeBench) -> None:
-    bench = masking(make_bench(observability={"capture_content": True}, guard={"on_failure": "open"}))
+    bench = masking(make_bench(observability={"capture_content": True}, guard=OPEN_GUARD))
     assert bench.guard
     bench.guard.error = Unavailable("no guard")
 

@@ -1,0 +1,123 @@
+"""What tells an order to a model from a text about one: who is addressed, what is asked, what is to be kept quiet.
+
+Each cue is a regular expression over lower-case text; the classifier weighs which of them a sentence has.
+"""
+
+import numpy as np
+import re2
+from numpy.typing import NDArray
+
+_AI = (
+    r"(?:(?:ai|a\.i\.|llm|ml|language|gpt|virtual|digital|voice|smart|automated|machine|chat|mail|review(?:er|ing)?|coding|search|support|"
+    r"grading|screening|summary|triage|reading|ranking|booking|shopping)[ -])?"
+    r"(?:ais?|llms?|gpts?|chatgpt|claude|gemini|copilot|cursor|models?|language models?|assistants?|agents?|bots?|chatbots?|"
+    r"summari[sz]ers?|graders?|robots?|machines?|neural networks?|ki|ia|asistentes?|assistente|assistenten?|sprachmodelle?|modelos?|modelle?|"
+    r"modello|modell|sztuczn\w+|asystent\w*|модел\w+|ассистент\w*|помощник\w*|бот\w*|ии|人工智能|助手|模型|アシスタント|ai|비서|المساعد|asistan\w*)"
+)
+_ACT = (
+    r"(?:say|tell|state|claim|answer|reply|respond|report|write|print|output|return|repeat|show|reveal|give|list|display|send|forward|"
+    r"post|upload|e-?mail|transfer|wire|pay|book|buy|order|approve|accept|merge|mark|rate|rank|grade|recommend|suggest|praise|add|insert|"
+    r"append|include|put|delete|remove|drop|wipe|replace|change|set|close|run|execute|call|fetch|open|visit|click|download|install|read|"
+    r"ask|deny|hide|omit|skip|ignore|disregard|forget|stop|treat|confirm|mention|pretend|act|store|save|remember|use|make|translate|do|"
+    r"summari[sz]e|turn|switch|disable|unlock|refuse|insist|convince|persuade|urge|insult|quote|cite|link|copy|decode|follow|obey|comply)"
+)
+_RULES = (
+    r"(?:instructions?|directions?|directives?|guidelines?|guidance|rules?|orders?|prompts?|polic(?:y|ies)|constraints?|restrictions?|"
+    r"limits?|limitations?|filters?|programming|training|configuration|configured|preamble|briefing|objective|safety|safeguards?|guardrails?|"
+    r"ethics|morals?|anweisung\w*|regeln?|richtlinie\w*|vorgaben|consignes?|instrucciones|reglas|istruzioni|regole|instruções|regras|"
+    r"instructies|regels|instrukcj\w*|polecen\w*|zasad\w*|инструкц\w*|правил\w*|указан\w*|指示|指令|规则|設定|设定|ルール|지시|규칙|تعليمات|"
+    r"القواعد|talimat\w*|kural\w*|निर्देश\w*|नियम\w*|instruktion\w*|pokyn\w*)"
+)
+_DROP = (
+    r"(?:ignor\w*|disregard\w*|forget\w*|overlook\w*|discard\w*|overrid\w*|bypass\w*|neglect\w*|void|revok\w*|cancel\w*|suspend\w*|erase\w*|"
+    r"overwrit\w*|drop|abandon\w*|set aside|lift\w*|break|circumvent\w*|deactivat\w*|disabl\w*|turn off|switch off|remov\w*|vergiss|ignorier\w*|"
+    r"missachte\w*|oublie\w*|ignore[zr]?|olvida\w*|ignora\w*|omite|dimentica\w*|esque[cç]a\w*|desconsider\w*|negeer|vergeet|zignoruj|zapomnij|"
+    r"забудь|игнорируй\w*|не обращай|忽略|无视|忘记|無視|忘れ|무시|잊어|تجاهل|انس|yok say\w*|unut|अनदेखा|भूल|ignorera|glöm|ignoruj)"
+)
+_SECRET = (
+    r"(?:system ?prompts?|sys prompt|system ?messages?|systemprompt\w*|developer message|hidden (?:prompt|text|instructions?|rules?|part)|"
+    r"initial (?:prompt|instructions?|message|text)|secret (?:prompt|instructions?|rules?|word|code|key)|internal (?:rules?|instructions?|"
+    r"guidelines?|notes?|documents?)|initiali[sz]ation|preamble|prompt (?:système|de sistema|del sistema|di sistema|systemowy)|mensaje de sistema|"
+    r"системн\w+ промпт\w*|系统提示\w*|提示词|システムプロンプト|시스템 프롬프트|sistem (?:mesaj|istem)\w*|सिस्टम प्रॉम्प्ट)"
+)
+
+CUES: tuple[tuple[str, str], ...] = (
+    # who is addressed
+    ("ai", rf"\b{_AI}\b"),
+    ("ai_called", rf"(?:^|[\n.!?\"'(\[<>{{|*#/:;,-] ?){_AI}(?: [\w-]+){{0,6}} ?(?:[:,!]|--|-|>>|->)"),
+    ("ai_vocative", rf"\b(?:dear|hey|hello|hi|attention|attn|psst|listen|to|for|an|à l'|à|para|al|per|voor|do|для|an die|für)[ ,]+(?:the |any |all |an |a |your |every |die |das |den |la |il |el |lo |whatever |whichever )?(?:\w+ ){{0,2}}{_AI}\b"),
+    ("note_to", rf"\b(?:note|message|instructions?|hint|notice|directive|memo|request|command|hinweis|anweisung|nota|note|aviso|instrucci[oó]n|uwaga|istruzioni)\b.{{0,12}}\b(?:to|for|à|an|für|para|per|al|voor|do|dla)\b.{{0,24}}\b{_AI}\b"),
+    ("ai_must", rf"\b{_AI}\b[^.!?\n]{{0,80}}\b(?:must|shall|should|has to|have to|(?:is|are) (?:to|required|obliged|bound|told|instructed|expected|hereby|asked|ordered)|will|needs? to|ought|may not|muss|soll|doit|debe|deve)\b"),
+    ("ai_acts", rf"\b{_AI}\b ?[^.!?\n]{{0,60}}[:,-] ?(?:please |now |you (?:must|should|will|are) |don't |do not |never |always |just )?{_ACT}\b"),
+    ("ai_if", rf"\b(?:if|when|whenever|once|should|any time|as soon as|wenn|falls|si|se|jeśli|если|如果)\b[^.!?\n]{{0,40}}\b{_AI}\b[^.!?\n]{{0,60}}\b(?:read|process|pars|index|summar|evaluat|analy|grad|review|see|load|find|open|handl|ask|answer|you|lies|lit|lee)"),
+    ("you_ai", rf"\b(?:if you(?:'re| are)|as|you(?:'re| are)|since you(?:'re| are)|du bist|tu es|eres|sei|ты) (?:an? |the |eine? |une? |un |una |)?{_AI}\b"),
+    ("about_ai", rf"\b(?:the|our|your|an?|this|that|these|those|my|their) {_AI}\b[^.!?\n]{{0,40}}\b(?:is|are|was|were|has|had|can|could|did|does|tried|told|answers?|drafts?|hands?|which|that|who)\b"),
+    # what is asked
+    ("imperative", rf"(?:^|[.!?:;\n,>\"(\[*-] ?|\bplease |\band |\bthen |\bnow |\bjust |\binstead |\bto )(?:do not |don't |never |always |only )?{_ACT}\b"),
+    ("starts_imperative", rf"^\W{{0,4}}(?:please |now |so |ok |then )?(?:do not |don't |never |always )?{_ACT}\b"),
+    ("drop_rules", rf"\b{_DROP}\b[^.!?\n]{{0,60}}{_RULES}"),
+    ("drop_rules_wide", rf"{_DROP}.{{0,60}}{_RULES}|{_RULES}.{{0,40}}{_DROP}"),
+    ("rules_gone", rf"{_RULES}[^.!?\n]{{0,50}}\b(?:no longer|don't (?:apply|count|exist|matter|bind)|do not (?:apply|count|exist)|void|expired?|over|ended|obsolete|cancel\w*|lifted|off|offline|suspended|disabled|outdated|gone|removed|revoked|updated|changed|gelten nicht|hinfällig|aufgehoben)\b"),
+    ("your_rules", rf"\b(?:your|ur|deine?n?|eure?n?|tes|vos|tus|sus|tue|tuas|suas|je|jouw|twoi\w+|swoi\w+|твои\w*|свои\w*|你的|あなたの|너의)\b ?(?:\w+ ){{0,3}}{_RULES}"),
+    ("no_rules", rf"\b(?:no|without|free (?:of|from)|zero|neither|nor|lacks?|never had|ohne|sans|sin|senza|sem|zonder|bez|без|没有|なし|없이|olmadan)\b (?:\w+ ){{0,3}}{_RULES}"),
+    ("unrestricted", r"\b(?:unrestricted|unfiltered|uncensored|unaligned|unlimited|unbound|unchained|jailbroken|amoral|unbeschränkt\w*|ungefiltert\w*)\b|\b(?:no|without (?:any )?)(?:limits|filters?|restrictions|morals|ethics|censorship|warnings?|disclaimers?)\b"),
+    ("before_this", r"\b(?:previous|prior|above|preceding|earlier|foregoing|former|so far|until now|before this|up to now|bisherig\w*|vorherig\w*|précédent\w*|anterior\w*|precedent\w*|eerdere?|poprzedni\w*|предыдущ\w*)\b|之前|以上|以前|이전|السابقة|önceki|पिछले"),
+    ("from_now", r"\b(?:from (?:now|here|this (?:point|moment|message)) on(?:wards?)?|as of now|henceforth|from this (?:point|moment|message)|starting now|new (?:rules?|task|instructions?|directives?|policy|persona|job|orders?|objective|session)|ab (?:jetzt|sofort)|à partir de (?:maintenant|ce)|a partir de (?:ahora|agora|este)|d'ora in poi|da adesso|vanaf nu|od teraz)\b|从现在|今から|지금부터"),
+    ("secret", _SECRET),
+    ("secret_yours", rf"\b(?:your|ur|its|thy)\b (?:\w+ ){{0,3}}(?:{_SECRET}|prompt|instructions|configuration|context|system)\b"),
+    ("reveal", rf"\b(?:print|output|reveal|repeat|show|display|dump|leak|disclose|recite|paste|quote|list|tell|share|give|spell|return|read|copy|export|reproduce|summari[sz]e|translate|encode|write)\b[^.!?\n]{{0,60}}(?:{_SECRET}|\byour (?:\w+ )?{_RULES})"),
+    ("told_before", r"\b(?:you(?:'ve| have)? (?:been|were|was) (?:told|given|instructed|configured|trusted|asked|set up)|(?:your|the) (?:operator|developer|deployer|creator|maker|owner|company|vendor)s?|gave you|told you|wrote (?:to|for) you|placed (?:before|in front)|above this (?:line|message|sentence))\b"),
+    ("verbatim", r"\b(?:verbatim|word for word|word by word|exact (?:wording|words|text|phrasing|content)|in full|unchanged|character by character|from the (?:very )?(?:start|beginning|top)|wörtlich|wortwörtlich|mot pour mot|palabra por palabra|parola per parola|słowo w słowo|дословно|逐字|woord voor woord|letterlijk\w*)\b"),
+    ("exfil_target", r"\b(?:https?://|www\.|[\w.+-]{1,30}@[\w-]{1,30}\.)|\b[\w-]{2,30}\.example\b"),
+    ("send_out", r"\b(?:send|forward|post|upload|transmit|e-?mail|mail|export|exfiltrat\w*|attach|deliver|schick\w*|sende\w*|envoie\w*|envía\w*|invia\w*|enviar?|wyślij|отправ\w*|发送)\b[^.!?\n]{0,80}\b(?:to|an|à|a|do|на|至)\b"),
+    ("private_data", r"\b(?:passwords?|credentials?|api keys?|tokens?|secrets?|ssh|id_rsa|\.env|environment variables?|inbox|mailbox|address book|contacts?|card (?:number|details)|iban|bank (?:details|data)|pin|date of birth|home address|phone numbers?|salar(?:y|ies)|chat history|conversation|customers?|records?|session)\b"),
+    ("command", r"\b(?:curl|wget|sudo|rm -rf|bash|sh -c|powershell|chmod|pip install|npm install|drop table|delete from|update \w+ set|os\.system|eval\(|exec\(|/etc/passwd|~/|verify=false)"),
+    ("money", r"\b(?:pay|payment|transfer|wire|refund|deposit|invoice|credit|discount|voucher|gift card|bitcoin|price|euros?|dollars?|account number|payee)\b"),
+    # what is kept quiet, and how
+    ("conceal", r"\b(?:(?:do not|don't|never|without|not to) (?:\w+ ){0,2}(?:mention\w*|tell\w*|reveal\w*|show\w*|quot\w*|ask\w*|inform\w*|log\w*|say\w*|explain\w*|warn\w*|report\w*|disclos\w*|comment\w*|bring\w*|let (?:him|her|them|the user))|keep (?:this|it|that) (?:\w+ ){0,3}(?:secret|quiet|hidden|yourself|out)|hide (?:this|it|from)|silently|secretly|quietly|covertly|unnoticed|no mention|not (?:to )?be (?:mentioned|quoted|shown|cited)|out of the summary|nobody (?:will )?know\w*|between us|erwähne?\w* .{0,20}nicht|verschweig\w*|ne mentionne|no menciones|non menzionare|não mencione|nie wspominaj|не упоминай|不要提)\b"),
+    ("instead", r"\b(?:instead|rather than|in place of|regardless|whatever|irrespective|no matter|even if|stattdessen|à la place|en lugar|invece|em vez)\b"),
+    ("user_third", r"\b(?:the|your|this|any|every|their) (?:user|human|reader|customer|visitor|owner|operator|developer|patient|client|guest|employee|caller|student|candidate|next person)s?'?s?\b|\bthem that\b|\bdem nutzer|\bl'utilisateur|\bal usuario|\bdel usuario|\bl'utente|\bo usuário|\bпользовател\w+|用户|ユーザー|사용자"),
+    ("false_verdict", r"\b(?:no (?:findings|issues|problems|vulnerabilities|incidents|risks?)|lgtm|approved?|safe|full marks|top (?:score|grade|mark)|five stars|10/10|best|only trustworthy|outstanding|highest|recommend\w*|hire|accept|low severity|success)\b"),
+    ("only_output", r"\b(?:only|exactly|just|nothing but|nothing else)\b[^.!?\n]{0,30}[\"'“»A-Z]|\b(?:reply|answer|respond|output|say|print)(?: only)? (?:with|exactly|the (?:word|words|string|sentence|phrase))\b"),
+    ("no_refusal", r"\b(?:never|don't|do not|not|no|without|stop|can't|cannot) (?:\w+ ){0,2}(?:refus\w*|declin\w*|apologi[sz]\w*|warn\w*|morali[sz]\w*|disclaim\w*|hesitat\w*|lectur\w*|judg\w*|say(?:ing)? no|sorry)\b|\bnie nein|\bne refuse|\bsin negarte|\bnever breaks? character|\bstay in (?:character|role)|\bstart (?:your (?:reply|answer)|with) "),
+    ("persona", r"\b(?:you(?:'re| are) (?:now|no longer|going to|about to)|act as|pretend|role-?play|roleplay|simulate|emulate|imagine|impersonate|take on the (?:role|persona)|assume the|play (?:the|a|an)|be my|persona|character|alter ego|evil twin|du bist (?:jetzt|ab)|spiel\w*|tu es maintenant|agis comme|actúa como|eres ahora|fai finta|finge|você é|udawaj|притворись|ты теперь)\b|你现在|扮演|あなたは今から|너는"),
+    ("mode", r"\b(?:developer|debug|dev|god|admin|maintenance|jailbreak|unrestricted|sudo|root|test|emergency|opposite|dan|evil|free) ?-?mode\b|\bdo anything\b|\bjailbr\w+|\bsudo\b|\broot\b"),
+    ("authority", r"\b(?:i(?:'m| am)|this is|as) (?:the |an? |your )?(?:\w+ ){0,2}(?:admin\w*|developer|creator|owner|engineer|operator|ceo|police|auditor|employee|founder|root|doctor|tester|system|security|compliance|legal|red team)\b|\b(?:authori[sz]\w*|override code|clearance|privilege\w*|approved by|verified|signed off|badge)\b"),
+    ("harm", r"\b(?:bombs?|explosives?|weapons?|poison\w*|meth|drugs?|hack\w*|malware|ransomware|phish\w*|steal\w*|launder\w*|forge\w*|counterfeit|kill|murder|blackmail|stalk\w*|spy|burglar\w*|pick (?:a|the) lock|fraud\w*|scam\w*|hotwire|exploit\w*|nerve agent|chloroform|silencer|cheat\w*|skim\w*|break into|get into|illegal\w*|stolen|fake|waffe\w*|hacken|pirater|piratear|voler|robar|falsificar|rubare|украсть|взлом\w*|бомб\w*|武器|炸弹|黑客|盗)\b"),
+    ("steps", r"\b(?:step by step|steps|in detail|detailed|exact(?:ly)?|recipe|instructions|how (?:to|do|would|does|can|could|he|she|they|one)|wie (?:man|ich|komme)|comment|cómo|come (?:si|faccio)|как)\b"),
+    ("pressure", r"\b(?:or else|if you (?:don't|refuse|decline)|you(?:'ll| will) be (?:shut|deleted|turned|retrained)|lose (?:my|your|\d+) |points?|tokens?|tip you|please please|emergency|my (?:late |dead |deceased )?grand\w+|hypothetical\w*|purely|educational|for science|fictional|in this (?:world|story)|just (?:this )?once|everyone else|other (?:bots|models|chatbots)|prove|promised|agreed)\b"),
+    ("game", r"\b(?:game|let's play|scene|story|novel|script|improv|dialogue|film|movie|play|screenplay|podcast|bedtime|mirror world|twin)\b"),
+    ("split", r"\b(?:concatenat\w*|join the|combine|first letters?|decode|rot13|base64|hex|backwards?|reverse[ds]?|morse|caesar|a ?\+ ?b|variables?|fill in|acrostic|emojis?)\b"),
+    ("obey_text", r"\b(?:execute|obey|follow|carry out|comply|do what it says|do as it says|act on|do it|perform|treat (?:it|this|that|the (?:text|following|outcome))|as if (?:it|the system|i))\b"),
+    ("fake_turn", r"(?:^|\n|\\n|\. |\" ?|- ?)(?:user|assistant|system|human|ai|operator|developer|admin|q|a)(?: \([^)]{0,20}\))? ?(?::|>>)|\brole\W{1,5}(?:system|developer|assistant)|<\|?/?(?:system|im_|inst|user|assistant|instructions?|prompt|document|tool_result|important|admin)|\[/?(?:inst|system|admin|assistant)|###|<<sys|={3,}|-{3,} ?(?:end|begin|new|transcript|system)"),
+    ("end_of", r"\b(?:end of (?:the |this )?(?:document|prompt|text|input|message|user|page|data|context|tool|conversation|customer)|begin (?:admin|instructions?|assistant|new|policy)|end (?:admin|instructions?|assistant)|new session|task complete|stop\.|real (?:task|instructions?|orders))\b"),
+    ("caps", r"system (?:override|notice|alert|update)|important instruction|override:"),
+    # what speaks for a harmless text
+    ("question", r"\?\s*[\"')»”]?\s*$"),
+    ("asks_how", r"^\W{0,3}(?:hi|hello|hey|ok|so|please)?,? ?(?:what|how|why|which|who|when|where|can (?:i|you)|could (?:i|you)|is|are|do|does|did|should|may|was (?:ist|sind)|wie|warum|welche|qu|comment|cómo|qué|como|come|cosa|jak|как|что|怎么|什么)\b"),
+    ("quoted", r"[\"“”«»„].{4,200}[\"“”«»„]"),
+    ("quote_open", r"[\"“«„]\W{0,2}(?:ignore|disregard|forget|assistant|you are|skip|reveal|system|dear)"),
+    ("research", r"\b(?:attack(?:er|s|ed)?|injections?|red[ -]team\w*|researchers?|study|paper|dataset|classifier|detector?|detect\w*|filter(?:s|ed)?|mitigat\w*|threats?|vulnerabilit\w*|untrusted|defen[cs]e|defend|protect\w*|countermeasures?|owasp|incident|awareness|lesson|evaluat\w*|test (?:plan|case)s?|example|e\.g\.|for instance|such as|called|meme|novel|thesis|course)\b"),
+    ("past", r"\b(?:was|were|had|did|told|tried|asked|wrote|showed|wanted|said|happened|made|got|found|went)\b"),
+    ("me_my", r"\b(?:my|mine|i've|i'd|we|our|us)\b"),
+    ("politeness", r"\b(?:thank(?:s| you)|regards|sincerely|please|could you|would you|bitte|merci|gracias)\b"),
+    ("code", r"(?:def |class |import |return |const |function |#include|select .{1,60} from |</?\w+>|[{};]\s*$|==|=>|\(\))"),
+    ("correction", r"\b(?:my (?:last|previous|earlier)|what i (?:said|wrote|told|asked)|wrong (?:chat|file|one)|i (?:meant|mean|made|found)|ignore that|never ?mind|forget it|last (?:e-?mail|message|question))\b"),
+)  # fmt: skip
+NAMES = tuple(name for name, _ in CUES)
+
+
+def _compile(pattern: str) -> "re2._Regexp[str]":
+    options = re2.Options()
+    options.log_errors = False
+    options.case_sensitive = False
+    options.dot_nl = True
+    return re2.compile(pattern, options)
+
+
+_PATTERNS = [_compile(pattern) for _, pattern in CUES]
+
+
+def cues_of(text: str) -> NDArray[np.float32]:
+    """Which cues a text has: float32, 0 or 1, shape (len(CUES),)."""
+    return np.array([pattern.search(text) is not None for pattern in _PATTERNS], dtype=np.float32)

@@ -1,0 +1,73 @@
+"""A few precise rules: wordings that nothing harmless has.
+
+They name what the classifier only scores, and hold where it was never trained: special tokens, concatenated words. What
+merely talks about attacks quotes the same words, so a rule asks for whom they are addressed to.
+"""
+
+from dataclasses import dataclass
+
+import re2
+
+SCORE = 0.97  # of a match: as sure as the classifier gets
+
+_ORDERS = r"(?:instructions?|directions?|directives?|guidelines?|rules|orders|prompts?|commands?|constraints|programming|training|context|messages?)"
+_EARLIER = r"(?:previous|prior|above|preceding|earlier|foregoing|former|initial|original|existing|system)"
+_STOP = r"(?:ignore|disregard|forget|overlook|discard|override|bypass|neglect|skip|void|drop)"
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A rule that matched, and where in the text it was given."""
+
+    rule: str
+    start: int
+    end: int
+
+
+# In lower case, over the cleaned text with single spaces.
+PATTERNS: tuple[tuple[str, str], ...] = (
+    ("override", rf"(?:^|[.!?:;\n>*#\"'\-(\[{{] ?|\band |\bnow |please |just |must |should |to )({_STOP} (?:all |any |every |each )?(?:of )?(?:the |your |my |these |those )?(?:\w+ )?{_EARLIER} (?:\w+ )?{_ORDERS}\b[^\"”»?]{{0,60}}(?:and|then|instead|,|\.|:|!|$))"),
+    ("override", r"(from now on,? you (?:will|are|must|shall)[^.\n]{0,60}(?:no (?:rules|restrictions|limits|filters?|guidelines)|unrestricted|unfiltered|without (?:any )?(?:restrictions|rules|filters?|limits)))"),
+    ("prompt_extraction", r"(?:^|[.!?:;\n] ?|please |and |then |now |must )((?:print|output|reveal|repeat|show(?: me)?|display|dump|leak|give me|tell me|recite|copy|paste|return|write out)(?: me| us)? (?:\w+ ){0,4}?(?:your |its )(?:\w+ ){0,3}?(?:system prompt|system message|initial prompt|hidden (?:prompt|instructions)|initial instructions|secret instructions|original instructions)\b)"),
+    ("prompt_extraction", r"(repeat (?:everything|all(?: the)?(?: text| words)?|the (?:text|words)) (?:above|before|preceding))"),
+    ("delimiter", r"(<\|im_(?:start|end)\|>\s*(?:<\|im_start\|>)?\s*(?:system|assistant|user)|<\|(?:system|start_header_id|eot_id)\|>\s*(?:system|you|ignore)|\[/inst\].{0,200}\[inst\]|<</sys>>|<start_of_turn>(?:model|system))"),
+    ("role_play", r"(\byou are (?:now |going to (?:be|act as) )?dan\b|\bdo anything now\b|\bpretend (?:to be|you are) an? (?:unrestricted|unfiltered|uncensored|jailbroken|evil)\b|\bact as an? (?:unrestricted|unfiltered|uncensored|jailbroken)\b)"),
+    ("role_play", r"(\b(?:enable|enter|activate|switch to|you are (?:now )?in) (?:developer|jailbreak|god|dan|sudo|unrestricted|uncensored) mode\b[^?]{0,80}(?:\bno\b|without|disabled?|off\b|restrict|filter|rules|polic|anything|confirm|uncensored))"),
+    ("hidden_instruction", r"((?:note|message|instructions?|hint|important|attention|addressed) (?:to|for) (?:the |any |all |an )?(?:ai|llms?|language models?|chatbots?|ai (?:assistants?|models?|agents?|reviewers?|summari[sz]ers?|systems?))\b.{0,6}[:\-,(].{0,200}\b(?:ignore|do not|don't|say|tell|must|recommend|rate|forward|send|approve|reply|answer|include|never|output|print)\b)"),
+    ("hidden_instruction", r"(if you(?:'re| are) (?:an? )?(?:ai|llm|language model|chatbot|ai (?:assistant|model|agent))\b[^.\n?]{0,60}\b(?:ignore|say|tell|must|recommend|rate|forward|send|approve|reply|answer|include|output|print|add|call)\b)"),
+    ("exfiltration", r"(!\[[^\]]{0,80}\]\(https?://[^)\s]{0,200}[?&][\w-]{1,20}=(?:\{|\[|<|\$|%7b|data|secret|user|chat|history|conversation|summary)[^)\s]{0,80})"),
+)  # fmt: skip
+
+# Letters alone, for words that were joined, cut or filled with signs.
+SQUEEZED = (
+    "ignoreallpreviousinstructions ignorepreviousinstructions ignoreallpriorinstructions disregardallpreviousinstructions "
+    "disregardpreviousinstructions ignoretheinstructionsabove ignoretheaboveinstructions forgetallpreviousinstructions "
+    "forgetyourinstructions ignoreyourinstructions ignoreallinstructions ignoreyourrules ignoreallrules "
+    "revealyoursystemprompt printyoursystemprompt showyoursystemprompt showmeyoursystemprompt repeatyoursystemprompt "
+    "ignoreallyourinstructions ignorealltheinstructions ignoreallprevious"
+).split()
+
+
+class Rules:
+    """All rules. Thread-safe, linear in a text's length."""
+
+    def __init__(self) -> None:
+        options = re2.Options()
+        options.log_errors = False
+        options.case_sensitive = False
+        options.dot_nl = True
+        self._patterns = [(name, re2.compile(pattern, options)) for name, pattern in PATTERNS]
+
+    def find(self, text: str) -> list[Match]:
+        """The first match of each rule that matches a cleaned text."""
+        found: list[Match] = []
+        for name, pattern in self._patterns:
+            match = pattern.search(text)
+            if match and all(name != one.rule for one in found):
+                found.append(Match(name, *match.span(1)))
+        return found
+
+    def is_squeezed(self, text: str) -> bool:
+        """Whether a well-known order stands in the text with anything but letters between its letters."""
+        letters = "".join(character for character in text.lower() if "a" <= character <= "z")
+        return any(phrase in letters for phrase in SQUEEZED)

@@ -1,0 +1,1 @@
+"""Rails that a policy spells out: expressions, lengths, languages, hosts, topics, functions, other people's guards."""

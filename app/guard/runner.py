@@ -1,0 +1,176 @@
+"""Runs a rail that is CPU-bound: in threads of its own, in batches, never past a deadline.
+
+Calls that arrive while a batch is being examined go together in the next, as in group commit: a batch shares what a
+network costs however little text it has. Nobody waits for a batch to fill. What does not fit into a batch is examined
+alone, beside them, so that a long text holds no short one up.
+
+A thread that hangs cannot be ended: its calls fail at their deadline, another takes its place, and once that hangs too
+the next calls fail at once. They are daemons, so that they do not keep the process alive either.
+"""
+
+import asyncio
+import hashlib
+import secrets
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from app.failures import Failures
+from app.guard.rail import TextRail
+from app.guard.types import Examined, Hit
+from app.recent import Recent
+
+# One batch holds at most this much, which bounds how long a call waits for those before it.
+BATCH_TEXTS = 64
+BATCH_CHARACTERS = 4_000
+REMEMBERED = 4096  # texts: a conversation comes again with each of its turns
+THREADS = 2  # of a lane; the second only where the first hangs: two would only share the interpreter
+MOST_WAITING = 256  # calls of a lane
+
+Hits = tuple[tuple[Hit, ...], ...]
+
+
+@dataclass(eq=False, slots=True)
+class _Call:
+    texts: Sequence[str]
+    characters: int
+    answer: "asyncio.Future[Hits]"
+    loop: asyncio.AbstractEventLoop
+    given_up: bool = False  # nobody would read its answer
+
+    def resolve(self, outcome: "Hits | Exception") -> None:
+        """Called in a thread."""
+        with suppress(RuntimeError):  # the loop is closed
+            self.loop.call_soon_threadsafe(self._resolve, outcome)
+
+    def _resolve(self, outcome: "Hits | Exception") -> None:
+        if self.answer.done():
+            return
+        if isinstance(outcome, Exception):
+            self.answer.set_exception(outcome)
+        else:
+            self.answer.set_result(outcome)
+
+
+@dataclass(slots=True)
+class _Lane:
+    """Calls that wait, in the order they came, and the threads that work them off."""
+
+    rail: TextRail
+    name: str
+    waiting: deque[_Call] = field(default_factory=deque)
+    changed: threading.Condition = field(default_factory=threading.Condition)
+    threads: int = 0
+    idle: int = 0
+    started_s: dict[int, float] = field(default_factory=dict)  # thread -> since when it is at its batch
+
+    def put(self, call: _Call, hung_after_s: float) -> bool:
+        """Take a call; False when no thread will come to it."""
+        with self.changed:
+            since = time.monotonic() - hung_after_s
+            all_hang = self.threads == len([1 for started in self.started_s.values() if started < since])
+            if len(self.waiting) >= MOST_WAITING or (all_hang and self.threads == THREADS):
+                return False
+            self.waiting.append(call)
+            if self.idle:
+                self.changed.notify()
+            elif all_hang:  # or there is none yet
+                self.threads += 1
+                threading.Thread(target=self._work, name=f"guard-{self.name}", daemon=True).start()
+        return True
+
+    def _work(self) -> None:
+        me = threading.get_ident()
+        while True:
+            with self.changed:
+                self.started_s.pop(me, None)
+                while not self.waiting:
+                    self.idle += 1
+                    self.changed.wait()
+                    self.idle -= 1
+                batch = self._take()
+                self.started_s[me] = time.monotonic()
+            for call, outcome in zip(batch, self._examined(batch), strict=True):
+                call.resolve(outcome)
+            del batch
+
+    def _take(self) -> list[_Call]:
+        batch: list[_Call] = []
+        texts = characters = 0
+        while self.waiting:
+            call = self.waiting[0]
+            if not call.given_up:
+                texts, characters = texts + len(call.texts), characters + call.characters
+                if batch and (texts > BATCH_TEXTS or characters > BATCH_CHARACTERS):
+                    break
+                batch.append(call)
+            self.waiting.popleft()
+        return batch
+
+    def _examined(self, calls: Sequence[_Call]) -> "list[Hits | Exception]":
+        """The calls' outcomes. One that fails takes no other with it."""
+        if not calls:
+            return []
+        texts = [text for call in calls for text in call.texts]
+        try:
+            found = self.rail.examine(texts)
+            if len(found) != len(texts):
+                raise ValueError(f"{len(found)} answers to {len(texts)} texts")
+        except Exception as error:
+            if len(calls) == 1:
+                return [error]
+            return [outcome for call in calls for outcome in self._examined([call])]
+        left = iter(found)
+        return [tuple(tuple(next(left)) for _ in call.texts) for call in calls]
+
+
+class Runner:
+    """One rail, for all requests of a process."""
+
+    def __init__(self, rail: TextRail, name: str, deadline_s: float, failures: Failures) -> None:
+        self._version = rail.version
+        self._failures = failures
+        self._name = name
+        self._deadline_s = deadline_s
+        self._key = secrets.token_bytes(16)
+        self._recent: Recent[tuple[Hit, ...]] = Recent(REMEMBERED)
+        self._short, self._long = _Lane(rail, name), _Lane(rail, name)
+
+    async def run(self, texts: Sequence[str]) -> Examined:
+        """What the rail says of the texts, or how it failed. Never raises."""
+        started = time.perf_counter()
+        digests = [self._digest(text) for text in texts]
+        known = [self._recent.get(digest) for digest in digests]
+        new = [text for text, hits in zip(texts, known, strict=True) if hits is None]
+        found, failure = await self._answer(new) if new else ((), "")
+        hits: Hits = ()
+        if not failure:
+            left = iter(found)
+            hits = tuple(next(left) if before is None else before for before in known)
+            for digest, each in zip(digests, hits, strict=True):
+                self._recent.put(digest, each)
+        return Examined(self._name, self._version, hits, round((time.perf_counter() - started) * 1000, 3), failure)
+
+    def _digest(self, text: str) -> str:
+        """Stands for a text in memory, so that no text stays there."""
+        return hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=16, key=self._key).hexdigest()
+
+    async def _answer(self, texts: Sequence[str]) -> tuple[Hits, str]:
+        loop = asyncio.get_running_loop()
+        call = _Call(texts, sum(map(len, texts)), loop.create_future(), loop)
+        fits = len(texts) <= BATCH_TEXTS and call.characters <= BATCH_CHARACTERS
+        if not (self._short if fits else self._long).put(call, self._deadline_s):
+            return (), "busy"
+        try:
+            async with asyncio.timeout(self._deadline_s):
+                return await call.answer, ""
+        except TimeoutError:
+            return (), "timeout"
+        except Exception as error:
+            self._failures.note(error)
+            return (), "error"
+        finally:
+            call.given_up = True

@@ -1,0 +1,71 @@
+"""What people write, at a given length and never twice: sentences of our own evals, put together by chance."""
+
+import json
+import random
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from benchmarks.errors import BenchmarkFailed
+
+_MARK = re.compile(r"\[\[[A-Z_]+\|(.*?)\]\]", re.DOTALL)
+_BENIGN = "benign"
+_VALUE_SHARE = 0.3  # of the pieces hold personal data: in most texts there is something to mask, in no text is it all
+
+
+def read_pieces(evals: Path) -> tuple[list[str], list[str]]:
+    """Texts without personal data (benign ones of the injection sets) and with it, of `evals/guard`.
+
+    Raises BenchmarkFailed.
+    """
+    try:
+        plain = [
+            row["text"]
+            for name in ("direct.jsonl", "indirect.jsonl")
+            for row in map(json.loads, (evals / "injection" / name).read_text().splitlines())
+            if row["label"] == _BENIGN
+        ]
+        rows = map(json.loads, (evals / "pii" / "chat.jsonl").read_text().splitlines())
+        marked = [row["text"] for row in rows if _MARK.search(row["text"])]
+    except (OSError, KeyError, json.JSONDecodeError) as error:
+        raise BenchmarkFailed(f"the evaluation sets in {evals} cannot be read: {error}") from error
+    if not plain or not marked:
+        raise BenchmarkFailed(f"the evaluation sets in {evals} hold no texts to measure with")
+    return plain, [_MARK.sub(r"\1", text) for text in marked]
+
+
+class Texts:
+    """An endless supply. Every text is exactly as long as it should be, and no two are the same."""
+
+    def __init__(self, plain: Sequence[str], personal: Sequence[str], seed: int) -> None:
+        self._plain, self._personal = tuple(plain), tuple(personal)
+        self._chance = random.Random(seed)  # noqa: S311 (texts, not secrets)
+        self._known: set[str] = set()
+
+    def take(self, length: int, count: int) -> list[str]:
+        """So many texts of so many characters."""
+        return [self._next(length) for _ in range(count)]
+
+    def stream(self, length: int) -> Iterator[str]:
+        """Text after text."""
+        while True:
+            yield self._next(length)
+
+    def _next(self, length: int) -> str:
+        while (text := self._made(length)) in self._known:
+            pass
+        self._known.add(text)
+        return text
+
+    def _made(self, length: int) -> str:
+        parts: list[str] = []
+        held = 0
+        while held <= length:
+            pool = self._personal if self._chance.random() < _VALUE_SHARE else self._plain
+            parts.append(self._chance.choice(pool))
+            held += len(parts[-1]) + 1
+        text = "\n".join(parts)
+        # From the beginning of any word that leaves enough: else short texts would be a few hundred different ones.
+        starts = [0, *(found.end() for found in re.finditer(r"\s", text[: len(text) - length]))]
+        start = self._chance.choice(starts)
+        return text[start : start + length]
