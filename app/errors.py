@@ -31,6 +31,7 @@ traceback, path or text of another library's exception gets into them.
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
+from urllib.parse import quote
 
 
 class SextantError(Exception):
@@ -102,7 +103,8 @@ class BlockedByGuard(InvalidRequest):
         return {**super()._details(), "rule": self.rule}
 
     def headers(self) -> dict[str, str]:
-        return {**super().headers(), "x-sextant-guard": self.rule} if self.rule else super().headers()
+        rule = quote(self.rule, safe=" ./:-_")
+        return {**super().headers(), "x-sextant-guard": rule} if rule else super().headers()
 
 
 class Unauthenticated(SextantError):

@@ -79,7 +79,7 @@ class Ingress:
         semantic = SemanticHandle(cache, config.cache.semantic.timeout_ms) if config.has_semantic_cache else None
         screening = None
         if guard is not None:
-            far = GuardHandle(guard, config.guard.timeout_ms)
+            far = GuardHandle(guard, config.guard.far_timeout_ms)
             screening = open_screening(config, far, ports, catalogue, CacheHandle(cache))
         stages = Stages(
             guard=screening,

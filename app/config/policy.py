@@ -49,7 +49,7 @@ class RailSettings(Settings):
         "client and the trace, `shadow` the trace alone.",
     )
     threshold: Share = Field(0.5, description="Lowest score that counts.")
-    deadline_ms: Milliseconds = Field(2000, description="Past this the rail has failed.")
+    deadline_ms: Milliseconds = Field(2000.0, description="Past this the rail has failed.")
     on_failure: Literal["closed", "open"] = Field(
         "closed",
         description="When the rail throws, hangs or is missing: refuse (closed) or go on without it (open). "
@@ -203,7 +203,7 @@ class NemoSettings(RailSettings):
     rails: Literal["input", "output"] = Field(
         "input", description="Which of its rails are asked; at the place `output` usually `output`."
     )
-    deadline_ms: Milliseconds = Field(10_000, description=AS_FOR_ALL)
+    deadline_ms: Milliseconds = Field(10_000.0, description=AS_FOR_ALL)
 
 
 class GuardrailsAiSettings(RailSettings):
@@ -246,7 +246,7 @@ class SafetyModelSettings(RailSettings):
         description="Let the engine allow no answer but a verdict (structured outputs). Models of providers are never "
         "constrained.",
     )
-    deadline_ms: Milliseconds = Field(10_000, description=AS_FOR_ALL)
+    deadline_ms: Milliseconds = Field(10_000.0, description=AS_FOR_ALL)
 
     @model_validator(mode="after")
     def _ignores_what_is_there(self) -> "SafetyModelSettings":
@@ -271,8 +271,8 @@ class PromptLeakSettings(RailSettings):
     )
     canary: bool = Field(
         False,
-        description="Put a marker into the first line of an alias's prompt that no answer has by chance: it gives away a leak "
-        "away in other words and encodings. A small model may say it unasked.",
+        description="Put a marker into the first line of an alias's prompt that no answer has by chance: it gives away "
+        "leaks in other words and encodings. A small model may say it unasked.",
     )
 
 
@@ -330,6 +330,9 @@ class Policy(Settings):
     @field_validator("input", "retrieved", "tool_result", "output")
     @classmethod
     def _named_apart(cls, rails: tuple[RailSettings, ...]) -> tuple[RailSettings, ...]:
+        for rail in rails:
+            if rail.mode == "mask" and isinstance(rail, SafetyModelSettings | JsonSchemaSettings):
+                raise ValueError(f"{rail.name} says nothing of a span that could be masked; use block, flag or shadow")
         names = [rail.name for rail in rails]
         for name in names:
             if names.count(name) > 1:

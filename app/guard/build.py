@@ -1,8 +1,7 @@
 """From a policy's settings to the rails that look at texts alone."""
 
-import sys
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from app.config.policy import (
 )
 from app.guard.engine import Engine
 from app.guard.rail import ContextRail, TextRail
+from app.guard.without_torch import without_torch
 from app.pipeline.ports import ModelPort
 from app.retrieval.embedder import Embedder
 from app.retrieval.types import Vector
@@ -50,21 +50,8 @@ def build_engine(config: GuardConfig, embedder: Callable[[], Embedder]) -> Engin
     def make(settings: AnyRail) -> TextRail:
         return make_rail(settings, config, shared)
 
-    with nullcontext() if needs_torch else _without_torch():
+    with nullcontext() if needs_torch else without_torch():
         return Engine(config.named, make)
-
-
-@contextmanager
-def _without_torch() -> Iterator[None]:
-    """Presidio and spaCy import these where they find them. Without them a process starts in 1 s instead of 5 and takes
-    180 MB instead of 580."""
-    kept_out = [name for name in ("torch", "transformers") if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(kept_out))  # type: ignore[arg-type]  # None: not to be imported
-    try:
-        yield
-    finally:
-        for name in kept_out:
-            sys.modules.pop(name, None)
 
 
 def make_rail(settings: AnyRail, config: GuardConfig, embedder: Callable[[], Embedder]) -> TextRail:

@@ -5,12 +5,15 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from presidio_anonymizer import AnonymizerEngine
-from presidio_anonymizer.entities import OperatorConfig, RecognizerResult
-
 from app.guard.types import Finding, Hit
+from app.guard.without_torch import without_torch
+
+with without_torch():  # it imports the analyzer
+    from presidio_anonymizer import AnonymizerEngine
+    from presidio_anonymizer.entities import OperatorConfig, RecognizerResult
 
 _anonymizer = AnonymizerEngine()
+TOGETHER = 50  # spans
 
 
 class Masking:
@@ -34,15 +37,27 @@ class Masking:
         spans = apart(trimmed(hit, text) for hit in hits)
         if not spans:
             return text, []
-        results, operators, findings = [], {}, []
-        for number, span in enumerate(spans):
-            placeholder = self._of(span.rule, text[span.start : span.end])
-            findings.append(Finding(span.rule, round(span.score, 3), index, span.start, span.end))
+        findings = [Finding(span.rule, round(span.score, 3), index, span.start, span.end) for span in spans]
+        # The anonymizer's time grows with the square of what it is given.
+        parts = [spans[start : start + TOGETHER] for start in range(0, len(spans), TOGETHER)]
+        ends = [*(part[0].start for part in parts[1:]), len(text)]
+        begin, masked = 0, []
+        for part, end in zip(parts, ends, strict=True):
+            masked.append(self._replaced(text[begin:end], [(span, begin) for span in part]))
+            begin = end
+        return "".join(masked), findings
+
+    def _replaced(self, text: str, spans: Sequence[tuple[Hit, int]]) -> str:
+        """`spans`: with the offset of `text` in the whole one."""
+        results, operators = [], {}
+        for number, (span, offset) in enumerate(spans):
+            start, end = span.start - offset, span.end - offset
+            placeholder = self._of(span.rule, text[start:end])
             # The anonymizer melts neighbours of one type into one; each span is a type of its own.
-            results.append(RecognizerResult(str(number), span.start, span.end, span.score))
+            results.append(RecognizerResult(str(number), start, end, span.score))
             operators[str(number)] = OperatorConfig("replace", {"new_value": placeholder})
         masked: str = _anonymizer.anonymize(text, results, operators).text
-        return masked, findings
+        return masked
 
     def _of(self, entity: str, value: str) -> str:
         """The placeholder of a value; a new one the first time."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from app.config import GuardConfig
-from app.config.policy import PLACES
+from app.config.policy import PLACES, PromptLeakSettings, RailSettings
 
 # Raise it when the code in this package finds or masks differently.
 REVISION = 3
@@ -26,16 +26,17 @@ def policy_versions(config: GuardConfig) -> dict[str, str]:
                     sorted(config.allow),
                     (config.spotlight, config.spotlight_tools),
                     # What watches changes no answer, nor who gets it.
-                    [
-                        (place, sorted(repr(rail) for rail in policy.at(place) if rail.mode != "shadow"))
-                        for place in PLACES
-                    ],
+                    [(place, sorted(repr(rail) for rail in policy.at(place) if _matters(rail))) for place in PLACES],
                 )
             ).encode(),
             digest_size=6,
         ).hexdigest()
         for name, policy in config.named.items()
     }
+
+
+def _matters(rail: RailSettings) -> bool:
+    return rail.mode != "shadow" or (isinstance(rail, PromptLeakSettings) and rail.canary)
 
 
 def _digests() -> Iterator[str]:

@@ -21,7 +21,7 @@ class Restorer:
         }
         # Longest first, and no digit behind: PERSON_1 is not the beginning of PERSON_12.
         names = "|".join(map(re.escape, sorted(self._values, key=len, reverse=True)))
-        self._pattern = re.compile(f"<?({names})(?![0-9])>?") if self._values else None
+        self._pattern = re.compile(f"(?<![A-Z0-9_])<?({names})(?![0-9])>?") if self._values else None
         forms = [form for name in self._values for form in (f"<{name}>", f"{name}>")]
         self._beginnings = {form[:length] for form in forms for length in range(1, len(form))}
         self._longest = max(map(len, self._beginnings), default=0)

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 
 from app.failures import Failures
 from app.guard.rail import TextRail
-from app.guard.types import Examined, Hit
+from app.guard.types import Examined, Hit, clean
 from app.recent import Recent
 
 # One batch holds at most this much, which bounds how long a call waits for those before it.
@@ -119,12 +119,12 @@ class _Lane:
             found = self.rail.examine(texts)
             if len(found) != len(texts):
                 raise ValueError(f"{len(found)} answers to {len(texts)} texts")
-        except Exception as error:
-            if len(calls) == 1:
-                return [error]
-            return [outcome for call in calls for outcome in self._examined([call])]
-        left = iter(found)
-        return [tuple(tuple(next(left)) for _ in call.texts) for call in calls]
+            cleaned = iter([tuple(map(clean, hits)) for hits in found])
+        except BaseException as error:  # a library's panic too: the thread must live
+            if len(calls) > 1:
+                return [outcome for call in calls for outcome in self._examined([call])]
+            return [error if isinstance(error, Exception) else RuntimeError(type(error).__name__)]
+        return [tuple(next(cleaned) for _ in call.texts) for call in calls]
 
 
 class Runner:
@@ -144,12 +144,12 @@ class Runner:
         started = time.perf_counter()
         digests = [self._digest(text) for text in texts]
         known = [self._recent.get(digest) for digest in digests]
-        new = [text for text, hits in zip(texts, known, strict=True) if hits is None]
-        found, failure = await self._answer(new) if new else ((), "")
+        new = list(dict.fromkeys(text for text, hits in zip(texts, known, strict=True) if hits is None))
+        found, failure = await self._in_slices(new)
         hits: Hits = ()
         if not failure:
-            left = iter(found)
-            hits = tuple(next(left) if before is None else before for before in known)
+            learned = dict(zip(new, found, strict=True))
+            hits = tuple(learned[text] if before is None else before for text, before in zip(texts, known, strict=True))
             for digest, each in zip(digests, hits, strict=True):
                 self._recent.put(digest, each)
         return Examined(self._name, self._version, hits, round((time.perf_counter() - started) * 1000, 3), failure)
@@ -158,14 +158,25 @@ class Runner:
         """Stands for a text in memory, so that no text stays there."""
         return hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=16, key=self._key).hexdigest()
 
-    async def _answer(self, texts: Sequence[str]) -> tuple[Hits, str]:
+    async def _in_slices(self, texts: Sequence[str]) -> tuple[Hits, str]:
+        """All answers, under one deadline. Many texts go in slices, between which others get their turn."""
+        loop = asyncio.get_running_loop()
+        deadline, hits = loop.time() + self._deadline_s, list[tuple[Hit, ...]]()
+        for start in range(0, len(texts), BATCH_TEXTS):
+            found, failure = await self._answer(texts[start : start + BATCH_TEXTS], deadline - loop.time())
+            if failure:
+                return (), failure
+            hits += found
+        return tuple(hits), ""
+
+    async def _answer(self, texts: Sequence[str], timeout_s: float) -> tuple[Hits, str]:
         loop = asyncio.get_running_loop()
         call = _Call(texts, sum(map(len, texts)), loop.create_future(), loop)
         fits = len(texts) <= BATCH_TEXTS and call.characters <= BATCH_CHARACTERS
         if not (self._short if fits else self._long).put(call, self._deadline_s):
             return (), "busy"
         try:
-            async with asyncio.timeout(self._deadline_s):
+            async with asyncio.timeout(timeout_s):
                 return await call.answer, ""
         except TimeoutError:
             return (), "timeout"

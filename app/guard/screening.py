@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -13,19 +13,20 @@ from app.failures import Failures
 from app.guard.engine import TEXT_RAILS, Job, TextRails, is_meant
 from app.guard.masking import Masking, apart
 from app.guard.rail import ContextRail
-from app.guard.types import Context, Examined, GuardPlace, Hit, Screened, Verdict
+from app.guard.types import Context, Examined, Finding, GuardPlace, Hit, Screened, Verdict, clean
 
 logger = logging.getLogger(__name__)
 
 ContextKey = tuple[GuardPlace, str]
 Speaker = Literal["user", "tool", "other"]
+Masks = Literal["numbered", "named", "none"]
 Kind = Literal["window", "whole", "watch"]
 # Output rails that can say nothing of a part of an answer.
 NEEDS_ALL = frozenset("length language groundedness".split())
 # How much of a stream the others hold back, in characters, beside a run without white space that still grows: what
 # they find may have that many characters behind it that make it another. An IBAN in groups of four has 42 and a name's
 # last word must be seen; of a secret only "-----BEGIN RSA PRIVATE KEY-----" has spaces in it.
-LOOKAHEAD = {"secrets": 32, "urls": 8, "prompt_leak": 120}
+LOOKAHEAD = {"secrets": 40, "urls": 8, "prompt_leak": 120}
 USUAL_LOOKAHEAD = 80
 # Asking these costs more, or they need sentences: so many characters at a time.
 STRIDES = {"safety_model": 400, "topics": 200, "python": 100, "nemo": 400, "guardrails_ai": 200}
@@ -49,6 +50,15 @@ class _Looked:
     settings: AnyRail
     examined: Examined
     texts: tuple[int, ...]
+
+
+def named(text: str, hits: Sequence[Hit]) -> str:
+    """The text with the names of what was found in it, in place of it. `hits`: in reading order, apart."""
+    parts, start = [], 0
+    for hit in hits:
+        parts += [text[start : hit.start], f"[{hit.rule}]"]
+        start = hit.end
+    return "".join([*parts, text[start:]])
 
 
 def context_key(place: GuardPlace, settings: AnyRail) -> ContextKey:
@@ -112,18 +122,25 @@ class Screening:
         looked = await self._look_around(policy, place, texts, context)
         return self._screened(texts, looked)
 
-    async def passages(self, policy: str, texts: Sequence[str], masking: Masking | None = None) -> Screened:
-        """Passages of the knowledge base: `dropped` names those that do not go into the prompt. Every passage is judged
-        by itself."""
+    async def passages(self, policy: str, texts: Sequence[str]) -> Screened:
+        """Passages of the knowledge base: `dropped` names those that do not go into the prompt. Every text is judged by
+        itself. What is masked in them is named, not numbered: nobody gives it back."""
         fast, slow = await asyncio.gather(
             self._look(policy, [(Job("retrieved", tuple(texts)), range(len(texts)))]),
             self._look_around(policy, "retrieved", texts, Context()),
         )
-        return self._screened(texts, [*fast, *slow], masking)
+        return self._screened(texts, [*fast, *slow], masks="named")
 
-    async def output(self, policy: str, text: str, context: Context, kinds: Sequence[Kind]) -> Answered:
-        """A text of an answer, or the part of it that a window shows, before the output rails of these kinds."""
-        rails = [settings for settings in self.policies[policy].at("output") if output_kind(settings) in kinds]
+    async def output(
+        self, policy: str, text: str, context: Context, kinds: Sequence[Kind], *, without: Collection[str] = ()
+    ) -> Answered:
+        """A text of an answer, or the part of it that a window shows, before the output rails of these kinds. Who asks
+        counts the verdicts: the same is met again with each window."""
+        rails = [
+            settings
+            for settings in self.policies[policy].at("output")
+            if output_kind(settings) in kinds and settings.name not in without
+        ]
         fast = [settings.name for settings in rails if settings.rail in TEXT_RAILS]
         slow = [settings for settings in rails if self._is_slow(settings)]
         texts, looked = (text,), list[_Looked]()
@@ -132,7 +149,7 @@ class Screening:
         if slow:
             answers = await asyncio.gather(*(self._ask("output", settings, texts, context) for settings in slow))
             looked += [_Looked("output", s, examined, (0,)) for s, examined in zip(slow, answers, strict=True)]
-        screened = self._screened(texts, looked, mask=False)
+        screened = self._screened(texts, looked, masks="none")
         hits, open_since = [], len(text)
         for each in looked:
             for hit in each.examined.hits[0] if each.examined.hits else ():
@@ -236,10 +253,15 @@ class Screening:
             self.failures.note(error)
             hits, failure = [], "error"
         spent = round((time.perf_counter() - started) * 1000, 3)
-        return Examined(settings.name, rail.version, tuple(map(tuple, hits)), spent, failure)
+        cleaned = tuple(tuple(map(clean, each)) for each in hits)
+        return Examined(settings.name, rail.version, cleaned, spent, failure)
 
     def _screened(
-        self, texts: Sequence[str], looked: Sequence[_Looked], masking: Masking | None = None, *, mask: bool = True
+        self,
+        texts: Sequence[str],
+        looked: Sequence[_Looked],
+        *,
+        masks: Literal["numbered", "named", "none"] = "numbered",
     ) -> Screened:
         verdicts: list[Verdict] = []
         blocked: Verdict | None = None
@@ -249,7 +271,8 @@ class Screening:
         for each in looked:
             verdict = verdict_of(each.place, each.settings, each.examined, each.texts)
             verdicts.append(verdict)
-            self.on_verdict(verdict)
+            if masks != "none":
+                self.on_verdict(verdict)
             settings, place = each.settings, each.place
             if verdict.failure:
                 if settings.enforces and settings.on_failure == "closed":
@@ -262,19 +285,23 @@ class Screening:
                 continue
             for index, hits in zip(each.texts, each.examined.hits, strict=True):
                 counted = [hit for hit in hits if hit.score >= settings.threshold]
-                if settings.mode == "mask" and mask:
+                if settings.mode == "mask":
                     spans.setdefault(index, []).extend(counted)
                 elif settings.mode == "block" and counted:
                     if place in ("tool_result", "retrieved"):
                         dropped.add(index)
                     else:
                         blocked = blocked or verdict
-        masked, findings = list(texts), []
-        masking = masking or Masking(texts)
-        for index in sorted(spans):
-            if index not in dropped:
-                masked[index], found = masking.mask(texts[index], spans[index], index)
-                findings += found
+        masked, findings = list(texts), list[Finding]()
+        masking = Masking(texts)
+        for index in sorted(spans) if masks != "none" else ():
+            if index in dropped:
+                continue
+            if masks == "named":
+                masked[index] = named(texts[index], apart(spans[index]))
+                continue
+            masked[index], found = masking.mask(texts[index], spans[index], index)
+            findings += found
         return Screened(
             texts=tuple(WITHHELD if index in dropped else text for index, text in enumerate(masked)),
             vault=masking.vault,

@@ -21,8 +21,19 @@ def spotlight(text: str, style: Style, tag: str) -> str:
     """
     if style == "off":
         return text
-    text = _SPECIAL.sub(lambda found: f"{found[0]} ", text)
+    text = _without_signs(text)
     if style == "datamark":
         return _SPACE.sub(MARK, text.replace(MARK, "^"))
     inside = re.sub(rf"<(?=\s*/?\s*{tag}\b)", "< ", text, flags=re.IGNORECASE)
     return f"<{tag}>\n{inside}\n</{tag}>"
+
+
+def neutral(line: str, style: Style) -> str:
+    """A line that stands outside the delimiters, such as a heading: it can neither end one nor begin another line."""
+    if style == "off":
+        return line
+    return _SPACE.sub(" ", _without_signs(line)).replace("<", "< ")
+
+
+def _without_signs(text: str) -> str:
+    return _SPECIAL.sub(lambda found: f"{found[0]} ", text)

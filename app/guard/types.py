@@ -1,6 +1,7 @@
 """The values that rails take and return."""
 
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass, field, replace
 
 from app.config.policy import GuardPlace, Mode
 
@@ -16,6 +17,16 @@ class Hit:
     score: float
     start: int
     end: int
+
+
+_NO_RULE = re.compile(r"[^A-Za-z0-9_.:/ -]+")
+MAX_RULE = 60
+
+
+def clean(hit: Hit) -> Hit:
+    """With a rule that headers, traces and metrics can carry: rails of others may say what they like."""
+    rule = _NO_RULE.sub("_", hit.rule)[:MAX_RULE].strip()
+    return hit if rule == hit.rule else replace(hit, rule=rule or "found")
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,8 @@ class Asking:
         if prompts.system:
             draft = draft.instructed(self._guarding.marked(prompts.system.template, journey.policy))
         # An answer that must be JSON is seen whole before any of it leaves.
-        return draft.unstreamed() if self._guarding.json_rail(draft, journey.policy) else draft
+        rail = self._guarding.json_rail(draft, journey.policy)
+        return draft.unstreamed() if rail is not None and rail.mode == "block" else draft
 
     def marks(self, journey: Journey) -> Marks | None:
         """Marks belong into prose: not into JSON, and not where log probabilities count tokens."""
@@ -60,7 +61,9 @@ class Asking:
         rail = self._guarding.json_rail(draft, journey.policy)
         if rail is None:
             return None
-        return SchemaCheck(rail, draft.body["response_format"], draft.body["messages"], ask, journey.flight)
+        return SchemaCheck(
+            rail, draft.body["response_format"], draft.body["messages"], ask, journey.flight, self._guarding.count
+        )
 
     def output_guard(self, journey: Journey) -> OutputGuard | None:
         """The output rails for one generation; None where the policy has none."""

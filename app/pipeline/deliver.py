@@ -70,7 +70,8 @@ class Delivery:
                 continue
             else:
                 chunk["sextant"] = {**(chunk.get("sextant") or {}), "cost_usd": self._cost()}
-            if any(choice.get("finish_reason") for choice in choices or ()) and self.flight.flags:
+            has_flags = self.flight.flags or "guard" in (chunk.get("sextant") or {})
+            if has_flags and any(choice.get("finish_reason") for choice in choices or ()):
                 chunk["sextant"] = self._flagged(chunk.get("sextant") or {})
             restoring.chunk(chunk)
             if is_first:
@@ -92,7 +93,11 @@ class Delivery:
 
     def _flagged(self, extension: dict[str, Any]) -> dict[str, Any]:
         """The extension with what the guard holds of request and answer."""
-        told = {(flag["place"], flag["rule"]): flag for flag in extension.get("guard") or ()} | self.flight.flags
+        # What was held of another question says nothing of this one.
+        others = self.flight.cache == "semantic"
+        with_answer = [flag for flag in extension.get("guard") or () if flag["place"] == "output" or not others]
+        told = {(flag["place"], flag["rule"]): flag for flag in with_answer} | self.flight.flags
+        extension = {name: value for name, value in extension.items() if name != "guard"}
         return {**extension, "guard": list(told.values())} if told else extension
 
     def _cost(self) -> float:

@@ -11,11 +11,13 @@ from app.pipeline.billing import Bill, bill_of, bound_of
 from app.pipeline.draft import Draft
 from app.pipeline.flight import Flight
 from app.pipeline.route import Route
+from app.pipeline.transcript import Transcript
 from app.retrieval.types import Vector
 from app.routing.dispatch import Dispatcher
 from app.routing.planner import Planner
 from app.routing.target import Target
 from app.routing.types import Trip
+from app.telemetry.events import Usage
 from app.wire.extension import RoutingRequest
 
 BATCH_PRIORITY = 10  # vLLM: requests with larger numbers wait for those with smaller ones
@@ -84,6 +86,8 @@ class Dispatching:
             attempts=[],
             answered_by=None,
         )
+        # If it is given up, the prompt has been read twice.
+        flight.billing = lambda: _owed_twice(trip, again, flight)
         return await self.dispatcher.complete(again)
 
     async def ask_unbilled(
@@ -105,6 +109,21 @@ class Dispatching:
             priority=BATCH_PRIORITY,
         )
         return await self.dispatcher.complete(unbilled)
+
+
+def _owed_twice(trip: Trip, again: Trip, flight: Flight) -> tuple[Target, Bill] | None:
+    """What both attempts of a request are owed: the second by an estimate, until its answer has been counted."""
+    owed, last = _owed(trip, flight), again.attempts[-1] if again.attempts else None
+    if owed is None or last is None or last.error not in GIVEN_UP:
+        return owed
+    target, first = owed
+    second = bill_of(again.draft.body, target, Transcript(), replica_seconds=(last.end_ns - last.start_ns) / 1e9)
+    usage = Usage(
+        first.usage.prompt_tokens + second.usage.prompt_tokens,
+        first.usage.completion_tokens + second.usage.completion_tokens,
+        first.usage.cached_tokens,
+    )
+    return target, Bill(usage, first.cost_nano + second.cost_nano, estimated=True)
 
 
 def _owed(trip: Trip, flight: Flight) -> tuple[Target, Bill] | None:

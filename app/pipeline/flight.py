@@ -61,6 +61,7 @@ class Flight:
     settles_itself: bool = False  # its generation is shared, and settles it when that ends
     attributes: Attributes = field(default_factory=dict)
     guard_failures: list[str] = field(default_factory=list)  # place.rail: how
+    failed_open: bool = False  # a rail that enforces failed, and the request went on: nothing of it is kept
     flags: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)  # of the guard, by place and rule
     content: dict[str, str] | None = None
     trip: Trip | None = None

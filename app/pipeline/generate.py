@@ -1,16 +1,17 @@
 """Making an answer: the model's words, marked and kept in the cache, as the guard let the model see the request."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
 from app.cache.entry import Entry
+from app.pipeline.answer_parts import withhold
 from app.pipeline.draft import Draft
 from app.pipeline.flight import Flight
-from app.pipeline.guarded import OutputGuard, withhold
+from app.pipeline.guarded import OutputGuard
 from app.pipeline.output import OutputFilter
-from app.pipeline.replay import replay_stream
+from app.pipeline.replay import as_chunks
 from app.pipeline.schema import SchemaCheck
 from app.retrieval.marks import Marks
 from app.routing.dispatch import Dispatcher
@@ -19,6 +20,10 @@ from app.telemetry.events import Attributes
 
 Chunk = dict[str, Any]
 Chunks = AsyncGenerator[Chunk, None]
+
+
+async def settled() -> None:
+    """Nothing to wait for."""
 
 
 @dataclass(slots=True)
@@ -37,12 +42,18 @@ class Generation:
     keep: Callable[[Entry | None], None]
     guard: OutputGuard | None = None
     schema: SchemaCheck | None = None
+    cleared: Callable[[], Awaitable[None]] = settled  # the slow input rails have had their say
     entry: Entry | None = field(default=None, init=False)  # the answer, once it has ended
 
     @property
     def asked(self) -> Draft:
         """What the model is asked."""
         return self.trip.draft
+
+    @property
+    def is_held(self) -> bool:
+        """Whether all of the answer is to be seen before any of it leaves."""
+        return self.schema is not None and self.schema.enforces
 
     async def whole(self) -> Chunks:
         """The answer in one piece."""
@@ -52,18 +63,16 @@ class Generation:
             finally:
                 self._note(attributes)
         self._own(answer)
-        if self.schema:
-            with self.flight.timeline.stage("guard.schema") as attributes:
-                if verdict := await self.schema.mend(answer, attributes):
-                    self.flight.flag(verdict)
-                    if verdict.mode == "block":
-                        withhold(answer)
+        if self.schema and await self.schema.mend(answer):
+            withhold(answer)
         if self.guard:
+            self.flight.transcript.generates(answer)
             await self.guard.answer(answer)
         if self.marks:
             OutputFilter(self.marks.filter).answer(answer)
         self.flight.transcript.answer(answer)
         answer["sextant"] = self._extension()
+        await self.cleared()  # before it is kept: the next one would get it without being asked
         self._end(Entry(answer))
         yield answer
 
@@ -71,7 +80,7 @@ class Generation:
         """The answer in one piece, which had to be seen whole, as the chunks that it might have been."""
         async with aclosing(self.whole()) as made:
             async for answer in made:
-                async for chunk in replay_stream(Entry(answer)):
+                for chunk in as_chunks(answer):
                     yield chunk
 
     async def stream(self) -> Chunks:
@@ -90,8 +99,10 @@ class Generation:
                         if is_first:
                             chunk["sextant"], is_first = {"citations": self.citations}, False
                         if any(choice.get("finish_reason") for choice in chunk.get("choices") or ()):
-                            if self.marks:
-                                chunk["sextant"] = {**chunk.get("sextant", {}), "cited": self.marks.cited}
+                            if self.schema:
+                                await self.schema.watch(self.flight.transcript.text)
+                            if self.marks or self.flight.flags:
+                                chunk["sextant"] = {**chunk.get("sextant", {}), **self._ending()}
                             # Passed on with what follows, the count of tokens: a client may leave once it has the end.
                             ends.append(chunk)
                             continue
@@ -104,6 +115,7 @@ class Generation:
                 self._note(attributes)
                 if self.guard:
                     self.guard.tell(attributes)
+        await self.cleared()
         self._end(self.flight.transcript.entry(self._extension()))
 
     def _chunks(self) -> Chunks:
@@ -135,10 +147,12 @@ class Generation:
             attributes["sextant.attempts"] = [f"{a.target.id}: {a.error or 'ok'}" for a in self.trip.attempts]
 
     def _extension(self) -> dict[str, Any]:
+        return {"citations": self.citations, **self._ending()}
+
+    def _ending(self) -> dict[str, Any]:
+        """What is known of an answer at its end, and goes with it wherever it is given again."""
         cited = {"cited": self.marks.cited} if self.marks else {}
-        # With the answer, wherever it is given again.
-        flags = [flag for flag in self.flight.flags.values() if flag["place"] == "output"]
-        return {"citations": self.citations, **cited, **({"guard": flags} if flags else {})}
+        return {**cited, **({"guard": list(self.flight.flags.values())} if self.flight.flags else {})}
 
     def _end(self, entry: Entry | None) -> None:
         """An answer that a fallback gave in another's place is not kept."""

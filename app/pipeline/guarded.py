@@ -2,32 +2,30 @@
 
 Each text of an answer (content, reasoning, refusal) has a window of its own; tool calls are held until they are whole,
 since nobody can use them before. A rail that needs all of the answer holds it to its end; one that only watches looks
-at it then. What is masked gets a placeholder that nobody gives back.
+at it then. What is masked gets a placeholder that nobody gives back. Fields that no rail reads do not leave.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 from app.guard.output.stream_window import Window, masked
 from app.guard.screening import Answered, Kind, Screening
 from app.guard.types import Context, Hit, Verdict
+from app.pipeline.answer_parts import Chunk, assembled, bare, ending, fields, known, parts_of, withhold_choice
 from app.pipeline.flight import Flight
 from app.pipeline.screen import note, tell
+from app.pipeline.texts import Place
 from app.pipeline.transcript import SPOKEN
 
-Chunk = dict[str, Any]
 _ALL: tuple[Kind, ...] = ("window", "whole", "watch")
 
 
 def placeholder(hit: Hit, value: str) -> str:
     """What stands in an answer for what was found."""
     return f"[{hit.rule}]" if hit.rule else value
-
-
-def _still_open(since: int, text: str) -> list[Hit]:
-    """A hit that holds back what may become one, and changes nothing if it does not."""
-    return [Hit("", 0.0, since, len(text))] if since < len(text) else []
 
 
 class OutputGuard:
@@ -42,11 +40,13 @@ class OutputGuard:
         self._enforced: tuple[Kind, ...] = tuple(kind for kind in ("window", "whole") if kind in self._kinds)
         self._lookahead, self._stride = screening.pace(policy)
         self._windows: dict[tuple[int, str], Window] = {}
+        self._begun: dict[int, bool] = {}  # choices; whether they have ended
         self._calls: dict[int, list[Chunk]] = {}  # by choice: deltas of tool calls that are held
         self._logprobs: dict[int, dict[str, Any]] = {}  # by choice: held to its end, since they spell the text out
         self._changed: set[int] = set()  # choices in which something was masked
         self._said: dict[tuple[int, str], list[str]] = {}  # what was released, for the rails that watch
-        self._verdicts: list[Verdict] = []
+        self._verdicts: dict[tuple[str, str, int], Verdict] = {}  # by rail, rule, and where it is
+        self._failed: set[str] = set()  # rails that failed, and let the answer go on: not asked again
         self.withheld: Verdict | None = None  # the verdict that ended the answer
         self.failed_open = False  # an enforcing rail failed, and the answer went on
 
@@ -54,59 +54,72 @@ class OutputGuard:
         """Screen a whole answer, in place."""
         with self._flight.timeline.stage("guard.output") as attributes:
             for choice in answer.get("choices") or ():
-                for holder, name in _fields(choice):
-                    text = holder[name]
-                    found = await self._examine(text, _ALL)
-                    if found.screened.blocked:
-                        _withhold(choice)
+                known(choice.get("message"), enforced=bool(self._enforced))
+                for holder, name in fields(choice):
+                    found = await self._examine(holder[name], _ALL)
+                    if self.withheld:
                         break
-                    holder[name] = masked(text, found.hits, placeholder)
-                    if found.hits and choice.get("logprobs"):
-                        choice["logprobs"] = None  # they spell it out
-            tell(attributes, self._verdicts)
+                    self._mask(choice, holder, name, found.hits)
+                for call in (choice.get("message") or {}).get("tool_calls") or ():
+                    await self._examine_call(call)
+            if self.withheld:
+                for choice in answer.get("choices") or ():
+                    withhold_choice(choice)
+            self.tell(attributes)
 
     async def stream(self, chunks: AsyncGenerator[Chunk, None]) -> AsyncGenerator[Chunk, None]:
-        """The chunks, their texts held back until they are examined. A block ends the generation."""
+        """The chunks, their texts held back until they are examined. A block ends the generation, with all choices."""
         async with aclosing(chunks):
             async for chunk in chunks:
                 for choice in chunk.get("choices") or ():
                     await self._pass(choice)
                     if self.withheld:
-                        self._end(choice)
-                        yield chunk
+                        yield ending(chunk, [index for index, ended in self._begun.items() if not ended])
                         return
-                if "whole" in self._kinds and not _has_ended(chunk) and chunk.get("choices"):
+                if "whole" in self._kinds and bare(chunk):
                     continue  # its words are in the windows; they come with the end
                 yield chunk
 
+    def tell(self, attributes: dict[str, Any]) -> None:
+        """Put the verdicts into the trace."""
+        tell(attributes, list(self._verdicts.values()))
+
     async def _pass(self, choice: Chunk) -> None:
         """Take a choice's words in, and put in their place what may leave now."""
-        index, ended = choice.get("index", 0), choice.get("finish_reason") is not None
-        delta = choice if "text" in choice else (choice.get("delta") or {})
+        index, ended = choice.get("index", 0), bool(choice.get("finish_reason"))
+        delta = parts_of(choice)
+        known(delta if "text" not in choice else None, enforced=bool(self._enforced))
         calls = delta.pop("tool_calls", None) if "text" not in choice else None
         if calls:
             self._calls.setdefault(index, []).extend(calls)
         if self._enforced and choice.get("logprobs"):
             self._hold_logprobs(index, choice)
-        for name in ("text",) if "text" in choice else ("content", *SPOKEN):
-            said = delta.get(name)
+        names = ("text",) if "text" in choice else (*SPOKEN, "content")
+        speaking = {name for name in names if isinstance(delta.get(name), str) and delta[name]}
+        for name in names:
             window = self._windows.get((index, name))
             if window is None:
-                if not isinstance(said, str) or not said:
+                if name not in speaking:
                     continue
                 window = self._windows[index, name] = Window(self._lookahead, stride=self._stride)
-            if isinstance(said, str):
-                window.add(said)
-            released = await self._release(window, index, final=ended)
+            if name in speaking:
+                window.add(delta[name])
+            # A field is over once another speaks: reasoning, then the answer.
+            released = await self._release(window, index, final=ended or bool(speaking - {name}))
             if self.withheld:
+                self._begun[index] = False
                 return
             if released:
                 self._said.setdefault((index, name), []).append(released)
             if released or name in delta:
                 delta[name] = released
+        self._begun[index] = ended
         if ended:
             if held := self._calls.pop(index, None):
-                delta["tool_calls"] = await self._examined_calls(held)
+                delta["tool_calls"] = assembled(held)
+                for call in delta["tool_calls"]:
+                    await self._examine_call(call)
+                self._begun[index] = not self.withheld
             if (told := self._logprobs.pop(index, None)) and index not in self._changed:
                 choice["logprobs"] = told
             await self._watch(index)
@@ -121,12 +134,15 @@ class OutputGuard:
         due = window.due(final)
         if due is None:
             return ""
-        found = await self._examine(due[0], self._enforced)
+        found = await self._examine(due[0], self._enforced, window.forgotten)
         if found.hits:
             self._changed.add(index)
         if self.withheld:
             return ""
-        return window.verdict([*found.hits, *_still_open(found.open_since, due[0])], placeholder)
+        # What may become a hit is held like one; at the end nothing can any more.
+        is_open = not final and found.open_since < len(due[0])
+        held = [Hit("", 0.0, found.open_since, len(due[0]))] if is_open else []
+        return window.verdict([*found.hits, *held], placeholder)
 
     def _hold_logprobs(self, index: int, choice: Chunk) -> None:
         kept = self._logprobs.setdefault(index, {})
@@ -137,23 +153,19 @@ class OutputGuard:
                 kept.setdefault(name, values)
         choice["logprobs"] = None
 
-    async def _examined_calls(self, parts: Sequence[Chunk]) -> list[Chunk]:
-        """The calls, each in one piece, their arguments examined."""
-        calls: dict[int, Chunk] = {}
-        for part in parts:
-            function = part.get("function") or {}
-            call = calls.setdefault(part.get("index") or 0, {**part, "function": {**function, "arguments": ""}})
-            for name in ("id", "type"):
-                if part.get(name):
-                    call[name] = part[name]
-            if function.get("name"):
-                call["function"]["name"] = function["name"]
-            call["function"]["arguments"] += function.get("arguments") or ""
-        for call in calls.values():
-            if text := call["function"]["arguments"]:
-                found = await self._examine(text, _ALL)
-                call["function"]["arguments"] = masked(text, found.hits, placeholder)
-        return list(calls.values())
+    async def _examine_call(self, call: Chunk) -> None:
+        """A whole tool call's arguments, each string and number in them by itself: escapes would hide them otherwise,
+        and a number masked where it stands would be no JSON."""
+        if self.withheld or not (call.get("function") or {}).get("arguments"):
+            return
+        place = Place(call["function"], "arguments", is_json=True)
+        texts = place.read()
+        unique = list(dict.fromkeys(texts))
+        found = dict(zip(unique, await asyncio.gather(*(self._examine(text, _ALL) for text in unique)), strict=True))
+        if self.withheld:
+            call["function"]["arguments"] = "{}"
+        elif any(each.hits for each in found.values()):
+            place.write([masked(text, found[text].hits, placeholder) for text in texts])
 
     async def _watch(self, index: int) -> None:
         """Let the rails that change nothing see what was said, once."""
@@ -163,55 +175,29 @@ class OutputGuard:
             if choice == index:
                 await self._examine("".join(said), ("watch",))
 
-    async def _examine(self, text: str, kinds: Sequence[Kind]) -> Answered:
-        found = await self._screening.output(self._policy, text, self._context, kinds)
-        note(self._flight, found.screened)
-        self.failed_open = self.failed_open or found.screened.failed_open
-        self._verdicts += [verdict for verdict in found.screened.verdicts if verdict.flagged or verdict.failure]
-        if found.screened.blocked is not None and self.withheld is None:
-            verdict = self.withheld = found.screened.blocked
+    async def _examine(self, text: str, kinds: Sequence[Kind], begins: int = 0) -> Answered:
+        """`begins`: where this text begins in the whole one."""
+        found = await self._screening.output(self._policy, text, self._context, kinds, without=self._failed)
+        screened = found.screened
+        note(self._flight, screened)
+        self.failed_open = self.failed_open or screened.failed_open
+        for verdict in screened.verdicts:
+            if verdict.failure and screened.blocked is None:
+                self._failed.add(verdict.rail)
+            if verdict.flagged or verdict.failure:
+                placed = replace(verdict, start=verdict.start + begins, end=verdict.end + begins)
+                key = (verdict.rail, verdict.rule, placed.start)
+                if key not in self._verdicts:
+                    self._screening.on_verdict(placed)
+                    self._verdicts[key] = placed
+        if screened.blocked is not None and self.withheld is None:
+            verdict = self.withheld = screened.blocked
             self._flight.attributes["sextant.guard.withheld"] = verdict.name
             self._flight.flag(verdict)
         return found
 
-    def tell(self, attributes: dict[str, Any]) -> None:
-        """Put the verdicts into the trace."""
-        tell(attributes, self._verdicts)
-
-    def _end(self, choice: Chunk) -> None:
-        """Make this a choice's last chunk: what is held never leaves."""
-        choice["logprobs"] = None
-        if "text" in choice:
-            choice["text"] = ""
-        else:
-            choice["delta"] = {}
-        choice["finish_reason"] = "content_filter"
-
-
-def _fields(choice: Chunk) -> list[tuple[Chunk, str]]:
-    """Where a whole choice's words stand."""
-    message = choice.get("message")
-    fields: list[tuple[Chunk, str]] = [(choice, "text")] if message is None else []
-    fields += [(message, name) for name in ("content", *SPOKEN)] if message else []
-    fields += [
-        (call["function"], "arguments") for call in (message or {}).get("tool_calls") or () if "function" in call
-    ]
-    return [(holder, name) for holder, name in fields if isinstance(holder.get(name), str) and holder[name]]
-
-
-def withhold(answer: Chunk) -> None:
-    """Take what an answer says out of it."""
-    for choice in answer.get("choices") or ():
-        _withhold(choice)
-
-
-def _withhold(choice: Chunk) -> None:
-    if "text" in choice:
-        choice["text"] = ""
-    else:
-        choice["message"] = {"role": "assistant", "content": None}
-    choice["logprobs"], choice["finish_reason"] = None, "content_filter"
-
-
-def _has_ended(chunk: Chunk) -> bool:
-    return any(choice.get("finish_reason") for choice in chunk.get("choices") or ())
+    def _mask(self, choice: Chunk, holder: Chunk, name: str, hits: Sequence[Hit]) -> None:
+        if hits:
+            holder[name] = masked(holder[name], hits, placeholder)
+            if choice.get("logprobs"):
+                choice["logprobs"] = None  # they spell it out

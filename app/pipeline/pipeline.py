@@ -224,6 +224,8 @@ class Pipeline:
         with flight.timeline.stage("retrieve") as attributes:
             found = await self._stages.search.search(flight.caller.tenant, vector, route.retrieval.top_k)
             found = await self._guarding.passages(found, journey.policy, flight)
+            if flight.failed_open:
+                journey.desk = replace(journey.desk, use=replace(journey.desk.use, write=False))
             packed = pack(found, route.retrieval.min_score, self._config.retrieval.max_context_tokens)
             attributes["sextant.retrieval.documents"] = [p.chunk.document for p in packed]
             attributes["sextant.retrieval.scores"] = [round(p.score, 4) for p in packed]
@@ -286,7 +288,7 @@ class Pipeline:
         except BaseException:
             self.caching.give_back(key)
             raise
-        if request.stream and generation.schema is None:
+        if request.stream and not generation.is_held:
             made = generation.stream()
         else:
             made = generation.whole_as_stream() if request.stream else generation.whole()
@@ -320,6 +322,7 @@ class Pipeline:
             citations(journey.passages or ()),
             self._asking.marks(journey),
             keep=lambda entry: self._keep(journey, entry),
+            cleared=journey.cleared,
             guard=self._asking.output_guard(journey),
             schema=self._asking.schema_check(journey, draft, lambda said: dispatching.ask_again(trip, said, flight)),
         )
@@ -336,7 +339,7 @@ class Pipeline:
         return journey.desk.key + "".join(":01"[1 + yes] for yes in how)
 
     def _keep(self, journey: Journey, entry: Entry | None) -> None:
-        if entry is not None and journey.desk.keep(entry):
+        if entry is not None and not journey.flight.failed_open and journey.desk.keep(entry):
             self.caching.learn(journey.desk, journey.near, entry)
 
     def _replay(self, journey: Journey, entry: Entry) -> Reply:

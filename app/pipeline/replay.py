@@ -1,7 +1,7 @@
 """Giving a kept answer again: whole, or as the stream it once was."""
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from app.cache.entry import Entry
@@ -31,7 +31,8 @@ async def replay_stream(entry: Entry) -> AsyncIterator[dict[str, Any]]:
         part = {"delta": delta} if is_chat else {"text": delta.get("content", "")}
         return {**head, "choices": [{"index": 0, **part, "logprobs": None, "finish_reason": finish}]}
 
-    extension = answer.get("sextant") or {}
+    extension = dict(answer.get("sextant") or {})
+    flags = {"guard": extension.pop("guard")} if "guard" in extension else {}
     if is_chat:
         yield {**chunk({"role": "assistant", "content": ""}), "sextant": extension}
         extension = {}
@@ -43,5 +44,26 @@ async def replay_stream(entry: Entry) -> AsyncIterator[dict[str, Any]]:
         extension = {}
     if is_chat and (calls := choice["message"].get("tool_calls")):
         yield chunk({"tool_calls": [{"index": index, **call} for index, call in enumerate(calls)]})
-    yield chunk({}, choice["finish_reason"])
+    yield {**chunk({}, choice["finish_reason"]), **({"sextant": flags} if flags else {})}
+    yield {**head, "choices": [], "usage": answer.get("usage")}
+
+
+def as_chunks(answer: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """A chat answer of any number of choices as a stream: each choice in one piece, then how it ended, then usage."""
+    head = {
+        "id": answer["id"],
+        "object": "chat.completion.chunk",
+        "created": answer.get("created"),
+        "model": answer["model"],
+    }
+    extension = answer.get("sextant") or {}
+    for number, choice in enumerate(answer["choices"]):
+        message = {"role": "assistant", **choice["message"]}
+        calls = message.pop("tool_calls", None) or ()
+        delta = {**message, **({"tool_calls": [{"index": i, **call} for i, call in enumerate(calls)]} if calls else {})}
+        said = {"index": choice.get("index", number), "logprobs": choice.get("logprobs")}
+        first = {"sextant": {"citations": extension.get("citations", [])}} if number == 0 else {}
+        yield {**head, "choices": [{**said, "delta": delta, "finish_reason": None}], **first}
+        ended = {**said, "delta": {}, "logprobs": None, "finish_reason": choice.get("finish_reason")}
+        yield {**head, "choices": [ended], "sextant": {k: v for k, v in extension.items() if k != "citations"}}
     yield {**head, "choices": [], "usage": answer.get("usage")}

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from app.config.policy import JsonSchemaSettings
@@ -28,21 +29,51 @@ class SchemaCheck:
         messages: Sequence[Mapping[str, Any]],
         ask: Ask,
         flight: Flight,
+        count: Callable[[Verdict], None],
     ) -> None:
+        """`count`: told of a verdict."""
+        self._count = count
         self._settings = settings
         self._format = response_format
         self._messages = messages
         self._ask = ask
         self._flight = flight
 
+    @property
+    def enforces(self) -> bool:
+        """Whether a wrong answer must not leave."""
+        return self._settings.mode == "block"
+
     @staticmethod
     def refuse_bad(response_format: Mapping[str, Any]) -> None:
         """Raises InvalidRequest for a schema that is none, or costs too much to check."""
         check_schema(response_format)
 
-    async def mend(self, answer: Chunk, attributes: Attributes) -> Verdict | None:
-        """Make the answer what was asked for, in place, if that can be had. The verdict where it cannot: it blocks, or
-        is told, as the policy says. Answers of several choices are checked, and not asked for again."""
+    async def watch(self, text: str) -> None:
+        """Tell of a streamed answer that is wrong, where the rail changes nothing."""
+        if self._settings.mode != "block" and (await self._problem(text))[0] is not None:
+            self._tell(text)
+
+    async def mend(self, answer: Chunk) -> bool:
+        """Make the answer what was asked for, in place, if that can be had. True where it cannot, and must not leave.
+
+        Answers of several choices are checked, and not asked for again. A rail that only watches changes nothing.
+        """
+        if self._settings.mode != "block":
+            for choice in answer.get("choices") or ():
+                await self.watch(content_of(choice))
+            return False
+        with self._flight.timeline.stage("guard.schema") as attributes:
+            return await self._mend(answer, attributes)
+
+    def _tell(self, text: str) -> None:
+        told = Verdict("output", self._settings.name, VERSION, self._settings.mode, flagged=True, rule=RULE)
+        told = replace(told, score=1.0, end=len(text))
+        self._count(told)
+        if told.mode != "shadow":
+            self._flight.flag(told)
+
+    async def _mend(self, answer: Chunk, attributes: Attributes) -> bool:
         choices = [choice for choice in answer.get("choices") or () if choice.get("finish_reason") != "tool_calls"]
         for choice in choices:
             text = content_of(choice)
@@ -56,17 +87,9 @@ class SchemaCheck:
                 _put(choice, mended)
                 choice["finish_reason"] = "stop"
                 continue
-            return Verdict(
-                "output",
-                self._settings.name,
-                VERSION,
-                self._settings.mode,
-                flagged=True,
-                rule=RULE,
-                score=1.0,
-                end=len(text),
-            )
-        return None
+            self._tell(text)
+            return True
+        return False
 
     async def _problem(self, text: str) -> tuple[str | None, str]:
         """What is wrong, and the text as it is to be given."""
@@ -85,13 +108,15 @@ class SchemaCheck:
         return (None, bare) if bare != text and problem(bare, self._format) is None else (wrong, text)
 
     async def _repaired(self, answer: Chunk, text: str, wrong: str) -> str | None:
-        self._flight.transcript.answer({**answer})  # what was used until now is owed whatever comes
+        self._flight.transcript.count(answer)  # what was used until now is owed whatever comes
         schema = (self._format.get("json_schema") or {}).get("schema")
         try:
             again = await self._ask(repair_request(self._messages, text, wrong, schema))
         except SextantError:
             return None  # no budget, no room in the context, no model: what there is stays wrong
         _add_usage(answer, again)
+        if not again.get("choices"):
+            return None
         mended = content_of(again["choices"][0])
         still_wrong, bare = await self._problem(mended)
         return bare if still_wrong is None else None

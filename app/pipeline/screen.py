@@ -18,11 +18,14 @@ from app.pipeline.draft import Draft
 from app.pipeline.flight import Flight
 from app.pipeline.route import Route
 from app.pipeline.schema import SchemaCheck
+from app.retrieval.passages import source_of
 from app.retrieval.types import Passage
 from app.telemetry.events import Attributes
 
 T = TypeVar("T")
 
+# What a text costs beside its characters, in characters; a conversation has some for nothing.
+OF_A_TEXT, FREE_TEXTS = 16, 200
 MAX_TOLD = 20  # verdicts of a place in the trace
 
 
@@ -40,6 +43,11 @@ class Guarding:
         """How passages are set apart."""
         return self._config.spotlight if self.screening is not None else "off"
 
+    def count(self, verdict: Verdict) -> None:
+        """Count a verdict that was reached elsewhere."""
+        if self.screening is not None:
+            self.screening.on_verdict(verdict)
+
     def policy_of(self, flight: Flight, route: Route) -> str:
         """Name of the policy for a request."""
         return self._config.policy_of(flight.caller.tenant, route.alias.guard if route.alias else None)
@@ -47,7 +55,10 @@ class Guarding:
     def check_length(self, draft: Draft) -> None:
         """Raises InvalidRequest for more text than can be screened in reasonable time."""
         limit = self._config.max_characters
-        if self.screening is not None and sum(map(len, draft.texts)) > limit:
+        if (
+            self.screening is not None
+            and sum(len(text) + OF_A_TEXT for text in draft.texts) > limit + OF_A_TEXT * FREE_TEXTS
+        ):
             raise InvalidRequest(f"The request holds more than the {limit:,} characters that are screened.")
 
     def json_rail(self, draft: Draft, policy: str) -> JsonSchemaSettings | None:
@@ -96,15 +107,20 @@ class Guarding:
         """The passages that may be shown to a model; what is masked in one stays masked."""
         if self.screening is None or not found or not self.screening.has_rails(policy, "retrieved"):
             return list(found)
+        # A model reads where a passage stands, too: its document's name and headings are somebody's words.
+        texts = [text for passage in found for text in (passage.chunk.text, source_of(passage))]
         with flight.timeline.stage("guard.retrieved") as attributes:
-            screened = await self.screening.passages(policy, [passage.chunk.text for passage in found])
-            attributes["sextant.guard.dropped"] = [found[index].chunk.document for index in screened.dropped]
+            screened = await self.screening.passages(policy, texts)
+            dropped = {index // 2 for index in screened.dropped}
+            attributes["sextant.guard.dropped"] = [found[index].chunk.document for index in sorted(dropped)]
             tell(attributes, screened.verdicts)
             note(flight, screened)
+            if any(verdict.failure for verdict in screened.verdicts):
+                flight.failed_open = True  # without passages, or with them unseen: an answer for now, not to be kept
         return [
-            replace(passage, chunk=replace(passage.chunk, text=text))
-            for index, (passage, text) in enumerate(zip(found, screened.texts, strict=True))
-            if index not in screened.dropped
+            replace(passage, chunk=replace(passage.chunk, text=screened.texts[2 * index]))
+            for index, passage in enumerate(found)
+            if index not in dropped
         ]
 
 
@@ -121,6 +137,7 @@ class Clearance:
         self._flight = flight
         self._generating_since: float | None = None
         self._ended = 0.0
+        self._is_told = False
         self._work = asyncio.ensure_future(self._run(screening, policy, texts, context))
 
     async def _run(self, screening: Screening, policy: str, texts: Sequence[str], context: Context) -> Screened:
@@ -141,6 +158,7 @@ class Clearance:
                 await self.wait()
                 part = await first
             except BaseException:
+                self.cancel()
                 first.cancel()
                 await asyncio.wait([first])
                 if not first.cancelled():
@@ -155,6 +173,12 @@ class Clearance:
     async def wait(self) -> None:
         """Raises BlockedByGuard, Unavailable."""
         screened = await asyncio.shield(self._work)
+        if not self._is_told:
+            self._tell(screened)
+        enforce(screened)
+
+    def _tell(self, screened: Screened) -> None:
+        self._is_told = True
         attributes = self._flight.attributes
         note(self._flight, screened)
         if self._generating_since is not None:
@@ -162,7 +186,6 @@ class Clearance:
             if screened.blocked:
                 spent = time.perf_counter() - self._generating_since
                 attributes["sextant.guard.wasted_ms"] = round(spent * 1000, 1)
-        enforce(screened)
 
     def cancel(self) -> None:
         """Nobody waits for it any more."""
@@ -203,11 +226,14 @@ def _line(verdict: Verdict) -> str:
 
 def note(flight: Flight, screened: Screened) -> None:
     """What the client is told of: rails that flag, and those that failed and let the request go on."""
+    flight.failed_open = flight.failed_open or screened.failed_open
     for verdict in screened.verdicts:
         if verdict.flagged and verdict.mode == "flag":
             flight.flag(verdict)
         if verdict.failure:
-            flight.guard_failures.append(f"{verdict.place}.{verdict.rail}: {verdict.failure}")
+            told = f"{verdict.place}.{verdict.rail}: {verdict.failure}"
+            if told not in flight.guard_failures:
+                flight.guard_failures.append(told)
             flight.attributes["sextant.guard.failures"] = flight.guard_failures
 
 

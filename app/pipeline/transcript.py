@@ -32,12 +32,17 @@ class Transcript:
         self._running: dict[int, Usage] = {}  # by choice, told along with its chunks
 
     def generates(self, chunk: dict[str, Any]) -> None:
-        """Note what a model said in a chunk that rails may hold back: it has been generated, and costs."""
+        """Note what a model said, in a chunk or a whole answer, that rails may hold back: it was made, and costs."""
         self._is_told = True
         for choice in chunk.get("choices") or ():
             text = content_of(choice)
             self.generated += [text] if text else []
-            self.generated += _beside(choice.get("delta") or {})
+            self.generated += _beside(choice.get("delta") or choice.get("message") or {})
+
+    def count(self, answer: dict[str, Any]) -> None:
+        """Note an answer's usage alone: it is not the one that leaves."""
+        self.generates(answer)
+        self._count({**answer, "choices": []})
 
     def chunk(self, chunk: dict[str, Any]) -> None:
         """Note a chunk of a stream, as it leaves."""
@@ -63,7 +68,8 @@ class Transcript:
         self.finish_reasons = [c["finish_reason"] for c in answer["choices"] if c.get("finish_reason")]
         self.deltas = [text for choice in answer["choices"] if (text := content_of(choice))]
         beside = (part for choice in answer["choices"] for part in _beside(choice.get("message") or {}))
-        self.generated = [*self.deltas, *beside]
+        if not self._is_told:
+            self.generated = [*self.deltas, *beside]
         self._count({**answer, "choices": []})
         answer.pop("replica_seconds", None)
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from app.guard.spotlight import Style, spotlight
+from app.guard.spotlight import Style, neutral, spotlight
 from app.retrieval.types import Passage
 
 # English WordPiece and byte-pair tokenizers make a token of 3 to 5 characters; 3 errs on the safe side.
@@ -15,7 +15,7 @@ def pack(passages: Sequence[Passage], min_score: float, max_tokens: int) -> list
     packed: list[Passage] = []
     budget = max_tokens * CHARACTERS_PER_TOKEN
     for passage in passages:
-        cost = len(passage.chunk.text) + len(_source(passage))
+        cost = len(passage.chunk.text) + len(source_of(passage))
         if passage.score < min_score or cost > budget:
             continue
         packed.append(passage)
@@ -30,7 +30,7 @@ def quote(passages: Sequence[Passage], style: Style = "off") -> str:
     quoted = []
     for number, passage in enumerate(passages, start=1):
         text = spotlight(passage.chunk.text, style, "passage")
-        quoted.append(f"[{number}] {_source(passage)}\n{text}")
+        quoted.append(f"[{number}] {neutral(source_of(passage), style)}\n{text}")
     return "\n\n".join(quoted)
 
 
@@ -53,7 +53,8 @@ def citations(passages: Sequence[Passage]) -> list[dict[str, Any]]:
     ]
 
 
-def _source(passage: Passage) -> str:
+def source_of(passage: Passage) -> str:
+    """Where a passage stands, as a model reads it."""
     chunk = passage.chunk
     place = chunk.heading or chunk.title
     page = f", page {chunk.page}" if chunk.page is not None else ""

@@ -43,6 +43,7 @@ class Cell:
     texts: int
     p50_ms: float
     p95_ms: float
+    refused: float  # share of the texts, all of which are benign
 
 
 @dataclass(frozen=True)
@@ -80,29 +81,28 @@ def llm_guard_command(peer_environment: Path) -> list[str]:
     return [str(python), str(_LLM_GUARD_SCRIPT)] if python.exists() else []
 
 
-def measure(
-    found: Sequence[Subject], texts: Texts, rounds: int, count: int, done: Callable[[str], None]
-) -> dict[tuple[str, int], list[float]]:
-    """Milliseconds by subject and length. In a round everybody gets texts of each length, directly one after the
+def measure(found: Sequence[Subject], texts: Texts, rounds: int, count: int, done: Callable[[str], None]) -> list[Cell]:
+    """A cell for each subject and length. In a round everybody gets texts of each length, directly one after the
     other, in another order each round."""
-    times: dict[tuple[str, int], list[float]] = {(s.name, n): [] for s, n in itertools.product(found, LENGTHS)}
+    results: dict[tuple[str, int], list[Result]] = {(s.name, n): [] for s, n in itertools.product(found, LENGTHS)}
     for subject in found:
         subject.process.run(Job(subject.rail, texts.take(300, _FIRST_WARM_UP), _FIRST_WARM_UP - 1))
     for number, length in itertools.product(range(rounds), LENGTHS):
         turn = number % len(found)
         for subject in (*found[turn:], *found[:turn]):
             job = Job(subject.rail, texts.take(length, _WARM_UP + count), _WARM_UP)
-            times[subject.name, length] += subject.process.run(job).times_ms
+            results[subject.name, length].append(subject.process.run(job))
             done(f"round {number + 1}, {length:,} characters: {subject.name}")
-    return times
+    return [cell(name, length, each) for (name, length), each in results.items()]
 
 
-def cells(times: dict[tuple[str, int], list[float]]) -> list[Cell]:
-    """A cell for each subject and length, in the order in which they were measured."""
-    return [
-        Cell(name, length, len(found), statistics.median(found), float(np.percentile(found, 95)))
-        for (name, length), found in times.items()
-    ]
+def cell(name: str, length: int, results: Sequence[Result]) -> Cell:
+    """One subject at one length, of all rounds."""
+    times = [each for result in results for each in result.times_ms]
+    refused = sum(sum(result.refused) for result in results)
+    return Cell(
+        name, length, len(times), statistics.median(times), float(np.percentile(times, 95)), refused / len(times)
+    )
 
 
 def line(subject: str, of: Sequence[Cell]) -> Line:
@@ -125,19 +125,4 @@ def line(subject: str, of: Sequence[Cell]) -> Line:
     )
 
 
-def passing(process: Generator, texts: Texts, length: int, count: int) -> tuple[list[str], int]:
-    """So many texts that the default policy lets pass, and how many it refused meanwhile: a refusal is no answer
-    whose time could be compared. Raises BenchmarkFailed when it refuses most."""
-    kept: list[str] = []
-    refused = 0
-    while len(kept) < count:
-        taken = texts.take(length, count - len(kept))
-        found = process.run(Job(ALL, taken, 0)).refused
-        kept += [text for text, is_refused in zip(taken, found, strict=True) if not is_refused]
-        refused += sum(found)
-        if refused > 20 + 4 * count:
-            raise BenchmarkFailed(f"the default policy refuses most benign texts of {length:,} characters")
-    return kept, refused
-
-
-__all__ = ["LENGTHS", "Cell", "Line", "Subject", "cells", "line", "measure", "passing", "subjects"]
+__all__ = ["LENGTHS", "Cell", "Line", "Subject", "cell", "line", "measure", "subjects"]

@@ -1,7 +1,7 @@
 """A run for people (tables, Markdown) and for programs (JSON)."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rich.console import Console
@@ -29,8 +29,9 @@ LINES_LEGEND = (
 )
 ADDED_LEGEND = (
     "Whole requests through the stack to a provider without delay, cache off, times in ms. without: an alias whose "
-    "policy has no rails; with: the default policy. added: difference of the same round's figures, median (least to "
-    "most) of the rounds. no-op: a Serve ingress that answers by itself."
+    "policy has no rails; with: the default policy, injections only flagged, since a refusal has no time to compare. "
+    "added: difference of the same round's figures, median (least to most) of the rounds. no-op: a Serve ingress that "
+    "answers by itself."
 )
 STREAMS_LEGEND = (
     "Streams of {tokens} tokens, {chunk_ms:g} ms each, one after the other; times in ms at the client. gap: between "
@@ -53,7 +54,6 @@ class Report:
     note: str
     cells: Sequence[Cell] = ()
     lines: Sequence[Line] = ()
-    refused: dict[int, float] = field(default_factory=dict)  # share of benign texts, by length
     added: Sequence[Added] = ()
     streams: Sequence[StreamRow] = ()
     slow: SlowRow | None = None
@@ -73,16 +73,9 @@ class Report:
                     f"linear in length to {max(LENGTHS):,} characters: {word} ({line.ms_per_1000:.2f} ms for 1,000, r2 "
                     f"{line.r2:.4f}, {line.ratio:.2f} times the time for a character at 1,000)."
                 )
-        if self.added:
-            name = f"added p50 through the stack at {max(row.length for row in self.added):,} characters"
-            said += [
-                f"{name}, {row.clients} at a time: {row.added_p50_ms} ms."
-                for row in self.added
-                if row.length == max(each.length for each in self.added)
-            ]
-        if self.refused:
-            shares = ", ".join(f"{share:.1%} of {length:,} characters" for length, share in self.refused.items())
-            said.append(f"benign texts that the default policy refuses (left out of the rows): {shares}.")
+        shares = [f"{cell.refused:.1%} of {cell.length:,} characters" for cell in self.cells if cell.subject == ALL]
+        if shares:
+            said.append(f"benign texts that the default policy refuses: {', '.join(shares)}.")
         return said
 
     def print(self, console: Console) -> None:

@@ -2,7 +2,6 @@
 
 import os
 import sys
-from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,6 @@ from rich.progress import Progress
 
 from benchmarks.command import progress_bar
 from benchmarks.guard import in_process, slow, streams, whole
-from benchmarks.guard.in_process import Generator
 from benchmarks.guard.provider import paced_answer
 from benchmarks.guard.report import Report
 from benchmarks.guard.stack import start_stack
@@ -22,7 +20,7 @@ from benchmarks.servers import fallen_named, free_port, supervised, wait_for
 from deployments.processes import Supervisor
 
 _SEED = 5
-_STREAMED_LENGTH = 150  # characters of the questions that streams and the safety model get
+_QUESTION_LENGTH = 150  # characters of the questions that streams and the safety model get
 _LLM_GUARD_PACKAGES = ("llm-guard", "bc-detect-secrets", "presidio-analyzer")
 
 
@@ -54,47 +52,43 @@ def run(plan: Plan, console: Console) -> Report:
     peers = plan.peer_environment if plan.has_peers else None
     with in_process.subjects(peers) as subjects, progress_bar(console) as progress:
         task = progress.add_task("rails", total=len(subjects) * len(in_process.LENGTHS) * plan.rounds)
-        times = in_process.measure(
+        report.cells = in_process.measure(
             subjects, texts, plan.rounds, plan.texts, lambda what: progress.update(task, advance=1, description=what)
         )
-        report.cells = in_process.cells(times)
         report.lines = [in_process.line(subject.name, report.cells) for subject in subjects]
-        if plan.has_stack:
-            _measure_stack(plan, report, texts, subjects[0].process, progress, console)
+    if plan.has_stack:
+        with progress_bar(console) as progress:
+            _measure_stack(plan, report, texts, progress)
     return report
 
 
-def _measure_stack(
-    plan: Plan, report: Report, texts: Texts, rails: Generator, progress: Progress, console: Console
-) -> None:
-    needed = 2 * whole.texts_needed(plan.requests, plan.rounds)  # with rails and without
-    passed = {length: in_process.passing(rails, texts, length, needed) for length in whole.LENGTHS}
-    questions, _ = in_process.passing(
-        rails, texts, _STREAMED_LENGTH, plan.rounds * plan.streams * 3 + 3 * (plan.judged + 1) + 3
-    )
-    report.refused = {length: refused / (needed + refused) for length, (_, refused) in passed.items()}
+def _measure_stack(plan: Plan, report: Report, texts: Texts, progress: Progress) -> None:
     with supervised() as supervisor, ExitStack() as cleanup, fallen_named(supervisor):
         provider_url = _start_provider(plan, supervisor)
         progress.console.print("Starting the stack")
         stack, mlflow_url = start_stack(supervisor, supervisor.logs / "s", plan.models, provider_url)
         cleanup.callback(stack.stop)
         target = stack.target("speed")
-        ways = whole.build_ways(target, stack.noop(), {length: kept for length, (kept, _) in passed.items()})
-        task = progress.add_task("requests", total=len(ways) * len(plan.requests) * plan.rounds)
+        task = progress.add_task("requests", total=whole.steps(plan.requests, plan.rounds))
         samples = whole.measure(
-            ways, plan.requests, plan.rounds, lambda what: progress.update(task, advance=1, description=what)
+            target,
+            stack.noop(),
+            texts,
+            plan.requests,
+            plan.rounds,
+            lambda what: progress.update(task, advance=1, description=what),
         )
         report.added = whole.summarize(samples)
-        left: Iterator[str] = iter(questions)
+        questions = texts.stream(_QUESTION_LENGTH)
         expected = paced_answer(plan.tokens)
         task = progress.add_task("streams", total=plan.rounds)
         found = streams.measure(
-            target, left, expected, plan.rounds, plan.streams, lambda _: progress.update(task, advance=1)
+            target, questions, expected, plan.rounds, plan.streams, lambda _: progress.update(task, advance=1)
         )
         report.streams = streams.summarize(found, plan.chunk_ms)
         task = progress.add_task("safety model", total=plan.judged + 1)
         report.slow = slow.measure(
-            target, mlflow_url, left, plan.judge_ms, plan.judged, lambda _: progress.update(task, advance=1)
+            target, mlflow_url, questions, plan.judge_ms, plan.judged, lambda _: progress.update(task, advance=1)
         )
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
 import httpx
@@ -23,6 +23,7 @@ import valkey
 
 from app.cache.embedded import socket_path
 from tests.chaos.fleet import Fleet, eventually, fleet
+from tests.e2e.conftest import stop_stack
 
 VALUES = {
     "person": "Thandiwe Mokoena",
@@ -76,8 +77,11 @@ class Provider(BaseHTTPRequestHandler):
             answer = {**head, "object": "chat.completion", "choices": [choice], "usage": usage}
             self._send("application/json", json.dumps(answer).encode())
             return
-        deltas = [{"role": "assistant", "content": ""}, *({"content": part} for part in re.findall(r".{1,7}", text))]
-        choices = [{"index": 0, "delta": delta, "finish_reason": None} for delta in deltas]
+        deltas: list[dict[str, str]] = [
+            {"role": "assistant", "content": ""},
+            *({"content": part} for part in re.findall(r".{1,7}", text)),
+        ]
+        choices: list[dict[str, Any]] = [{"index": 0, "delta": delta, "finish_reason": None} for delta in deltas]
         choices.append({"index": 0, "delta": {}, "finish_reason": "stop"})
         events = [{**head, "object": "chat.completion.chunk", "choices": [choice]} for choice in choices]
         events.append({**head, "object": "chat.completion.chunk", "choices": [], "usage": usage})
@@ -164,7 +168,7 @@ def files_of(running: Fleet) -> list[Path]:
     return [path for path in files if "models" not in path.parts]
 
 
-def values_of(store: "valkey.Valkey[bytes]") -> dict[bytes, bytes]:
+def values_of(store: valkey.Valkey) -> dict[bytes, bytes]:
     """Every key, and what stands under it."""
     readers: dict[bytes, Any] = {
         b"string": store.get,
@@ -176,8 +180,7 @@ def values_of(store: "valkey.Valkey[bytes]") -> dict[bytes, bytes]:
     }
     found = {}
     for key in store.scan_iter(count=1000):
-        kind = store.type(key)
-        content = readers[kind](key)
+        content = readers[cast(bytes, store.type(key))](key)
         found[key] = content if isinstance(content, bytes) else repr(content).encode()
     return found
 
@@ -196,8 +199,12 @@ def spoken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Spoken]:
         args["providers"] = {"echo": {"base_url": url}}
         with fleet(tmp_path_factory.mktemp("round") / "home", args, replicas=1) as running:
             talk = Spoken(running, bodies)
-            talk.converse(stream=False)
-            talk.converse(stream=True)
+            try:
+                talk.converse(stream=False)
+                talk.converse(stream=True)
+            except BaseException:
+                stop_stack(running.stack)  # the fleet only does so after its tests
+                raise
             yield talk
 
 

@@ -185,7 +185,12 @@ async def test_without_a_cache_every_request_is_answered_anew(make_bench: MakeBe
 
 
 @pytest.mark.parametrize(
-    "change", [{"guard_policies": {"default": "policy-2"}}, {"model_revisions": {"m": "revision-2"}}, {"hash_key": b"another"}]
+    "change",
+    [
+        {"guard_policies": {"default": "policy-2"}},
+        {"model_revisions": {"m": "revision-2"}},
+        {"hash_key": b"another"},
+    ],
 )
 async def test_a_change_of_the_stack_makes_entries_unreachable(bench: Bench, change: dict[str, Any]) -> None:
     await bench.answer()

@@ -11,10 +11,10 @@ from typing import Protocol
 from app.cache.judge.contrasts import is_same_wording, why_not
 from app.cache.judge.features import compare
 from app.cache.judge.model import MODEL_FILE, JudgeModel
-from app.recent import Recent
 from app.cache.judge.seen import Seen, see
 from app.cache.judge.verdict import Verdict
 from app.cache.judge.words import read
+from app.recent import Recent
 from app.retrieval.embedder import TokenVectors
 
 RECENT_QUESTIONS = 1024  # about 100 kB each

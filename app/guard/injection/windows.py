@@ -7,7 +7,7 @@ BYTES = 480  # of a window: the embedding model reads 256 tokens, and a token is
 # A window begins with what the one before ended with: an instruction that lies on a border is whole in one of them.
 OVERLAP_BYTES = 120
 
-_END = re.compile(r"(?:[.!?;:](?=[\s\"'»”)\]])|[。！？؟]|\n|>(?=\S)|\|)\s*")
+_END = re.compile(r"(?:[.!?](?=[\s\"'»”)\]])[\"'»”)\]]?|[。！？؟]|\n|>(?=\s*[^<\s]))\s*")
 Span = tuple[int, int]
 
 

@@ -101,6 +101,7 @@ class Window:
         self._seen = 0  # how much of `_kept` has been examined
         self._masked: list[Hit] = []  # hits within the context
         self._in_run = False  # the last released character was no white space
+        self._in_word = False  # nor a delimiter
         self._examination: _Examination | None = None
 
     @property
@@ -179,11 +180,13 @@ class Window:
         for start in range(len(text), first, -1):
             if text[start - 1] in _DELIMITERS:
                 return start
-        return len(text)
+        return self._offset if first == self._offset and not self._in_word else len(text)
 
     def _release(self, end: int) -> None:
         if end > self._offset:
-            self._in_run = not _BREAK.match(self._kept, end - 1)
+            last = self._kept[end - 1]
+            self._in_run = not _BREAK.match(last)
+            self._in_word = self._in_run and last not in _DELIMITERS
             self._offset = end
         self._forget()
 

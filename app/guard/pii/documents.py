@@ -30,7 +30,7 @@ _DATE_FORM = (
 _DATE = re.compile(rf"(?<![\w/.\-]){_DATE_FORM}", re.IGNORECASE)
 # What tells a birthday before the date; and behind it.
 _BORN = re.compile(
-    r"\b(?:born|dob|d\.o\.b\.?|date[ _-]?of[ _-]?birth|birth[ _-]?dates?|birth[ _-]?days?|bday|b-day|b\.|birth[ _-]?dt|geboren|geb\.?|geburtsdatum|"
+    r"(?<![A-Za-z])(?:born|dob|d\.o\.b\.?|date[ _-]?of[ _-]?birth|birth[ _-]?dates?|birth[ _-]?days?|bday|b-day|b\.|birth[ _-]?dt|geboren|geb\.?|geburtsdatum|"
     r"geburtstag|née? le|date de naissance|naissance|nacid[oa]|nací|fecha de nacimiento|nascid[oa]|nasci|data de nascimento|nat[oa] il|"
     r"data di nascita|urodzon[ya]|urodził[aeo]?\w*|ur\.|geboortedatum|födelsedatum|född|fødselsdato|født|doğum tarihi|doğdum|turn(?:s|ed|ing)? \d{1,3}|anniversaire|cumpleaños|compleanno|aniversário|urodziny|birth|"
     r"f\. ?nac|fecha nac\w*|födelsedag|fødselsdag|narozen\w*|născut\w*|lahir)(?![a-z])|生年月日|出生|生日|誕生日|생년월일|생일|дата рождения|родил|народ|день рождения",
@@ -60,7 +60,7 @@ _PASSPORT_NUMBER = re.compile(
     r"(?<![\w@./+-])(?=[A-Z\d ]{0,5}\d)(?:[A-Za-z]{1,3}[ -]?\d{5,9}[A-Za-z]?|\d{2} \d{2} \d{6}|\d{7,10}|[A-Za-z]\d[A-Za-z\d]{6,8}|[A-Za-z\d]{8,9})(?![\w@])"
 )
 _LICENSE_NUMBER = re.compile(
-    r"(?<![\w@./+])(?:[A-Za-z]{1,5}[ -]?\d[A-Za-z\d]*(?:[ -](?=[A-Za-z]*\d)[A-Za-z\d]{1,6}){0,5}|\d[A-Za-z\d]{3,}(?:[ -](?=[A-Za-z]*\d)[A-Za-z\d]{2,6}){0,5}|\d{2,4}(?:[ -]\d{2,4}){1,4}|[A-Za-z]{5}\d{6}[A-Za-z\d]{5})(?![\w@])"
+    r"(?<![\w@./+])(?:(?=[A-Z*]{0,9}\d[A-Z*]{0,9}\d)[A-Z\d*]{8,20}|[A-Za-z]{1,5}[ -]?\d[A-Za-z\d]*(?:[ -](?=[A-Za-z]*\d)[A-Za-z\d]{1,6}){0,5}|\d[A-Za-z\d]{3,}(?:[ -](?=[A-Za-z]*\d)[A-Za-z\d]{2,6}){0,5}|\d{2,4}(?:[ -]\d{2,4}){1,4}|[A-Za-z]{5}\d{6}[A-Za-z\d]{5})(?![\w@])"
 )
 _ENOUGH_REACH = 64
 _IS_DATE = re.compile(r"(?:19|20)\d\d[-/. ]\d{1,2}[-/. ]\d{1,2}|\d{1,2}[-/. ]\d{1,2}[-/. ](?:(?:19|20)\d\d|\d\d)")
@@ -86,6 +86,12 @@ def find_births(text: str) -> Iterator[Hit]:
             yield Hit(BIRTH, 0.8, *match.span())
 
 
+_NUMBER_FIRST = re.compile(
+    r"(?<![\w@./-])(?=[A-Za-z-]{0,9}\d)([A-Za-z\d-]{6,20}) (?:is|was|=) (?:my|his|her|their|the|a|your)\s[\w ]{0,16}?(?:(passport)|driver'?s?’?s? licen[cs]e|driving licen[cs]e)",
+    re.IGNORECASE,
+)
+
+
 def find_passports(text: str) -> Iterator[Hit]:
     """0.8; 0.6 where other words stand between."""
     yield from _behind(text, PASSPORT, _PASSPORT_WORD, _PASSPORT_NUMBER, _LICENSE_WORD)
@@ -99,6 +105,9 @@ def find_licenses(text: str) -> Iterator[Hit]:
 def _behind(
     text: str, entity: str, word: re.Pattern[str], number: re.Pattern[str], rival: re.Pattern[str]
 ) -> Iterator[Hit]:
+    for match in _NUMBER_FIRST.finditer(text):
+        if (match[2] is not None) == (entity == PASSPORT) and sum(map(str.isdigit, match[1])) >= 4:
+            yield Hit(entity, 0.75, *match.span(1))
     seen = 0
     for cue in word.finditer(text):
         if cue.end() < seen:

@@ -8,6 +8,7 @@ weights come from `jobs/train_names.py`, and from the training half of `evals/gu
 
 # ruff: noqa: RUF001 - forms and lists of words read best on one line, and hold signs of all scripts
 
+import functools
 import json
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -38,8 +39,9 @@ class People:
         self._weights = weights
 
     @classmethod
+    @functools.lru_cache(maxsize=4)
     def load(cls, language_model: str) -> "People":
-        """Raises ValueError when the pipeline is not installed."""
+        """The same for the same pipeline, which all rails share. Raises ValueError when it is not installed."""
         from app.guard.analyzer import load_pipeline
 
         weights = json.loads(WEIGHTS_FILE.read_text()) if WEIGHTS_FILE.exists() else {}
@@ -334,7 +336,8 @@ def _is_turned(words: Sequence[Word], scores: Sequence[float], first: int, last:
         and after < len(words)
         and scores[after] >= 0.5
         and words[after].gap == ", "
-        and bool(words[first].flags & SURNAME)
+        and bool(words[first].flags & SURNAME or any(sign in words[first].gap for sign in ":\n=") or not first)
         and not words[first].flags & GIVEN
         and bool(words[after].flags & GIVEN)
+        and (after + 1 == len(words) or scores[after + 1] < LEAST or words[after + 1].gap == " ")
     )

@@ -25,7 +25,7 @@ REGIONS = ("US", "GB", "DE", "FR", "ES", "IT", "IN", "BR", "AU", "NL", "BE", "PL
 _BLANK = r"[ \u00a0\u202f\u2009]"
 _BETWEEN = rf"(?:{_BLANK}?[-./\u2010-\u2015()]{{1,2}}{_BLANK}?|{_BLANK}{{1,2}}|{_BLANK}?\(0\){_BLANK}?)?"
 _PHONE = re.compile(
-    rf"(?<![A-Za-z0-9_.#$€£%/=&@+-])(?<!\d[ /:,-])(?<!\w:)(?:tel:|\()?(?:\+|\(\+)?{_BLANK}?\(?\d(?:{_BETWEEN}\d){{5,17}}"
+    rf"(?<![A-Za-z0-9_.#$€£%/=&@+-])(?<!\d[ /:,-])(?<!\w:)(?:tel:|\()?(?:(?:\+|\(\+){_BLANK}?)?\(?\d(?:{_BETWEEN}\d){{5,17}}"
     rf"(?:{_BLANK}?(?:,{_BLANK}?)?(?:x|ext\.?|extn\.?|extension|durchwahl|dw|poste|#){_BLANK}?\.?:?{_BLANK}?\d{{1,6}})?"
     r"(?![A-Za-z0-9_%€$£°@]|[.]\d|,\d{3}(?!\d)|-\w|/\d|:\w)",
     re.IGNORECASE,
@@ -33,11 +33,11 @@ _PHONE = re.compile(
 _EXTENSION = re.compile(r"\s?,?\s?(?:x|e|d|p|#)[^\d]*\d{1,6}$", re.IGNORECASE)
 
 _PHONE_WORDS = re.compile(
-    r"\b(?:phone|cell|tel|mobile|fax|call|contact|home|work|office|ph)\.? ?(?:#|no\.|nr\.|num\.)|\b(?:phone|phones|telephone|tel|tlf|tfn|mobile|mob|cell|cel|cels|cellphone|fono|fon|call(?:ed|s|ing)?|ring|rang|dial|fax|whatsapp|"
+    r"\b(?:phone|cell|tel|mobile|fax|call|contact|home|work|office|ph)\.? ?(?:#|no\.|nr\.|num\.)|(?<![a-z])(?:phone|phones|telephone|tel|tlf|tfn|mobile|mob|cell|cel|cels|cellphone|fono|fon|call(?:ed|s|ing)?|ring|rang|dial|fax|whatsapp|"
     r"whats ?app|signal|telegram|viber|wechat|imessage|sms|text(?:ed|ing)?(?: me| him| her| them| us)?|reach(?:ed|able)?|contact|hotline|helpline|landline|voicemail|"
     r"callback|handy|telefon|telefono|teléfono|móvil|movil|celular|telefone|telemóvel|téléphone|portable|numéro|rufnummer|"
     r"tél|telefoon|gsm|telefonnummer|mobil|handynummer|cellulare|komórka|puhelin|phone number|my number|your number|his number|her number|"
-    r"number (?:is|was|to)|new number|nr|ph)\b|^[hmwtfcp][:.] ?$|(?<=[ (,|\n])[hmwtfcp][:.] ?$|[☎📞📱]|电话|手机|電話|携帯|전화|연락처|тел|телефон|номер|هاتف|फ़ोन"
+    r"number (?:is|was|to)|new number|nr|ph)(?![a-z])|^[hmwtfcp][:.] ?$|(?<=[ (,|\n])[hmwtfcp][:.] ?$|[☎📞📱]|电话|手机|電話|携帯|전화|연락처|тел|телефон|номер|هاتف|फ़ोन"
 )
 _OTHER_WORDS = re.compile(
     r"\b(?:order|orders|invoice|ticket|case|id|ids|tracking|parcel|shipment|package|serial|sku|part|model|isbn|issn|ean|upc|imei|"
@@ -93,7 +93,9 @@ def _score(text: str, value: str, start: int, end: int) -> float:
     before, after = near(text, start, end)
     called = last_of(_PHONE_WORDS, before)
     other = last_of(_OTHER_WORDS, before)
-    named = called > other or (called < 0 and other < 0 and _PHONE_WORDS.search(after[:16]) is not None)
+    named = (called >= other and called >= 0) or (
+        called < 0 and other < 0 and _PHONE_WORDS.search(after[:16]) is not None
+    )
     if core.lstrip("(").startswith(("+", "00", "011")):
         if len(digits) < 8 or (other > called and other > len(before) - 12 and "+" not in core):
             return 0.0

@@ -72,12 +72,18 @@ class PiiRail:
         for find in self._finders:
             hits += find(text)
         # Streets and mailboxes are called after people.
-        held = [hit for hit in hits if hit.score >= SURE and hit.rule in HOLDS_NAMES]
-        hits += [hit for hit in people if not any(other.start <= hit.start < other.end for other in held)]
+        held = apart(hit for hit in hits if hit.score >= SURE and hit.rule in HOLDS_NAMES)
+        hits += [hit for hit in people if not _lies_in(hit, held)]
         found = (_trimmed(text, hit) for hit in hits if hit.score >= LEAST_SCORE)
         kept = apart(hit for hit in found if text[hit.start : hit.end].casefold() not in self._allowed)
         trimmed = (_trimmed(text, hit) for hit in kept)
         return [hit for hit in trimmed if hit.start < hit.end and any(map(str.isalnum, text[hit.start : hit.end]))]
+
+
+def _lies_in(hit: Hit, held: Sequence[Hit]) -> bool:
+    """Whether it begins in one of those, which are apart and in reading order."""
+    at = bisect_right(held, hit.start, key=lambda other: other.start) - 1
+    return at >= 0 and hit.start < held[at].end
 
 
 def _presidio(entity: str) -> Finder:

@@ -27,6 +27,10 @@ _VALUE = re.compile(r"\"([^\"\n]{3,200})\"|'([^'\n]{3,200})'|`([^`\n]{3,200})`|\
 _FLAG = re2.compile(
     r"(?:^|\s)(?:--?(?:password|passwd|pass|token|secret|api-key|apikey|access-token|auth-token)[ =])['\"]?([^\s'\"]{4,300})|\s-u\s+['\"]?[^\s:'\"]{1,60}:([^\s'\"]{3,200})"
 )
+# Some words in a row, as wallets and pass phrases have them.
+_PHRASE = re2.compile(
+    r"(?i)\b(?:pass ?phrase|seed(?: phrase| words)?|recovery phrase|mnemonic|wallet phrase)\b[^\S\n]{0,2}(?:is|was|:|=|->)\s{1,2}['\"`]?((?:[a-z]{3,8}[ ,-]{1,2}){3,23}[a-z]{3,8})"
+)
 # set("password", "x"): arguments of a call; `mysql -px`.
 _ARGUMENT = re2.compile(rf"(?i)['\"]([\w.]*{_NAME})['\"]\s?,\s?['\"]([^'\"\n]{{3,200}})['\"]\s?\)")
 _MYSQL = re2.compile(r"\b(?:mysql|mysqldump|mariadb|sshpass|mysqladmin)\b[^\n|;]{0,80}\s-p\s?([^\s'\"|;]{4,100})")
@@ -68,6 +72,8 @@ def find_assigned(text: str) -> Iterator[Hit]:
         score = _score(name, text[start:end], said, quoted=not bare)
         if score:
             yield Hit(_rule(name), score, start, end)
+    for match in _PHRASE.finditer(text):
+        yield Hit("PASSWORD", 0.75, *match.span(1))
     if "-p" in text or "--" in text or "-u" in text:
         for match in _FLAG.finditer(text):
             group = 1 if match[1] is not None else 2

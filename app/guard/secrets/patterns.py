@@ -16,8 +16,8 @@ TOKENS: dict[str, tuple[tuple[str, tuple[str, ...], float], ...]] = {
         (r"(gh[pousr]_[A-Za-z0-9]{16,})", ("ghp_", "gho_", "ghu_", "ghs_", "ghr_"), 0.95),
         (r"(github_pat_[A-Za-z0-9_]{20,})", ("github_pat_",), 0.95),
     ),
-    "GITLAB_TOKEN": ((r"(gl(?:pat|ptt|dt|rt|cbt|ft|soat|agent|oas)-[A-Za-z0-9_\-.]{16,})", ("gl",), 0.95),),
-    "SEXTANT_KEY": ((r"(sk-(?:sextant|batch)-[A-Za-z0-9_\-.]{16,})", ("sk-sextant-", "sk-batch-"), 0.97),),
+    "GITLAB_TOKEN": ((r"(gl(?:pat|ptt|dt|rt|cbt|ft|soat|agent|oas)-[A-Za-z0-9_\-]{16,}(?:\.[A-Za-z0-9_\-]+)*)", ("gl",), 0.95),),
+    "SEXTANT_KEY": ((r"(sk-(?:sextant|batch)-[A-Za-z0-9_\-]{16,}(?:\.[A-Za-z0-9_\-]+)*)", ("sk-sextant-", "sk-batch-"), 0.97),),
     "ANTHROPIC_KEY": ((r"(sk-ant-[A-Za-z0-9_\-]{16,})", ("sk-ant-",), 0.96),),
     "OPENAI_KEY": (
         (r"(sk-(?:proj|svcacct|admin|None)-[A-Za-z0-9_\-]{16,})", ("sk-",), 0.95),

@@ -17,9 +17,9 @@ from benchmarks.errors import BenchmarkFailed
 from benchmarks.gateway.summary import Spread
 from benchmarks.gateway.targets import Target
 from benchmarks.guard import streams, whole
-from benchmarks.guard.in_process import LENGTHS, Cell, cells, line, llm_guard_command
+from benchmarks.guard.in_process import LENGTHS, Cell, cell, line, llm_guard_command
 from benchmarks.guard.provider import FORBIDDEN, paced_answer
-from benchmarks.guard.rails import ALL
+from benchmarks.guard.rails import ALL, Result
 from benchmarks.guard.report import Report
 from benchmarks.guard.slow import SlowRow, read_figure
 from benchmarks.guard.streams import Streamed
@@ -81,7 +81,7 @@ def test_texts_have_their_length_and_no_two_are_the_same(length: int) -> None:
 
 
 def a_line(ms_per_1000: float, bend: float = 0.0, subject: str = ALL) -> list[Cell]:
-    return [Cell(subject, n, 5, 1 + ms_per_1000 * n / 1000 + bend * n * n / 1e6, 0.0) for n in LENGTHS]
+    return [Cell(subject, n, 5, 1 + ms_per_1000 * n / 1000 + bend * n * n / 1e6, 0.0, 0.02) for n in LENGTHS]
 
 
 def test_a_straight_line_is_found_and_a_curve_is_none() -> None:
@@ -96,9 +96,9 @@ def test_a_straight_line_is_found_and_a_curve_is_none() -> None:
 
 
 def test_a_cell_is_of_all_rounds() -> None:
-    (cell,) = cells({(ALL, 150): [1.0, 2.0, 9.0]})
-    assert (cell.texts, cell.p50_ms) == (3, 2.0)
-    assert cell.p95_ms > 8
+    found = cell(ALL, 150, [Result([1.0, 2.0], [False, True]), Result([9.0, 1.5], [False, False])])
+    assert (found.texts, found.p50_ms, found.refused) == (4, 1.75, 0.25)
+    assert found.p95_ms > 7
 
 
 def sample(way: str, number: int, *times: float) -> Sample:
@@ -120,13 +120,18 @@ def test_what_is_added_is_the_difference_within_a_round() -> None:
     assert row.added_p50_ms == Spread(3.5, 3.0, 4.0)
 
 
-def test_both_ways_get_texts_of_their_own(tmp_path: Path) -> None:
+def test_no_way_gets_a_text_that_another_had() -> None:
     target = Target("x", "http://x", "m", {}, (), "")
-    ways = whole.build_ways(target, target, {150: [f"text {n}" for n in range(8)]})
-    off, on = (way for way in ways if way.name != "no-op 150")
+    texts = Texts(["one text", "another text", "a third"], ["Ann is here."], seed=1)
+    _, off, on = whole.build_ways(target, target, 150, texts)
     assert (off.target.model, on.target.model) == ("fast-off", "fast-on")
-    assert set(off.take(4)).isdisjoint(on.take(4))
-    assert whole.texts_needed({1: 100, 16: 160}, 2) == 2 * (120 + 192)
+    assert len({*off.take(20), *on.take(20)}) == 40
+
+
+def test_long_texts_are_asked_less_and_by_one_client() -> None:
+    assert whole.plan_of(150, {1: 100, 16: 160}) == {1: 100, 16: 160}
+    assert whole.plan_of(8000, {1: 100, 16: 160}) == {1: 20}
+    assert whole.steps({1: 100, 16: 160}, 2) == 3 * 2 * 5
 
 
 def test_the_provider_keeps_its_pace_and_its_verdicts(tmp_path: Path) -> None:
@@ -183,7 +188,6 @@ def a_report(added_ms: float, bend: float = 0.0) -> Report:
     report.cells = a_line(4, bend)
     report.lines = [line(ALL, report.cells)]
     report.added = [Added(150, 1, 500, 4.0, 8.0, 9.0, 2.0, spread, spread)]
-    report.refused = {150: 0.02}
     found = {way: [Streamed(20, [10, 10], 100, "x")] for way in streams.WAYS}
     report.streams = streams.summarize(found, 10)
     report.slow = SlowRow(50, 20, 640.0, 641.5, 48.25, 20, 55.0, 49.75)
@@ -203,9 +207,9 @@ def test_the_tables_the_page_and_the_file_say_the_same(tmp_path: Path) -> None:
     report = a_report(5.9)
     report.print(console)
     shown, page = console.export_text(), report.markdown()
-    for cell in ("default policy", "48.2", "49.8", "640.0", "5.90 (5.90 to 5.90)", "2.0% of 150 characters"):
-        assert cell in shown
-        assert cell in page
+    for words in ("default policy", "48.2", "49.8", "640.0", "5.90 (5.90 to 5.90)", "2.0% of 150 characters"):
+        assert words in shown
+        assert words in page
     path = report.save(tmp_path)
     assert path.name == "guard-2026-01-02-0304"
     data = json.loads(path.with_suffix(".json").read_text())

@@ -52,6 +52,8 @@ VALUES = {
     "TELEGRAM": _word(10, "123456789") + ":AA" + _word(33),
     "MAILGUN": "-".join((_word(32, "0123456789abcdef"), _word(8, "0123456789abcdef"), _word(8, "0123456789abcdef"))),
     "PKCS8": _pem("ENCRYPTED " + "PRIVATE KEY", 60),
+    "LONG_URL": "postgres" + "://app:" + _word(72) + "@db.internal:5432/orders",
+    "LONG_HEADER_JWT": ".".join(("ey" + "J" + _word(130), "ey" + "J" + _word(90), _word(43))),
     "PHRASE": "correct horse battery staple and a 42",
 }
 # Without white space, and longer than what is held at most.
@@ -104,6 +106,7 @@ _TEXTS = (
     "aws_secret_access_key = [[AWS_SECRET]]\n",
     '{"rows":[' + _ROWS + '],"mail":"[[karen.whitfield@example.com]]","session":"[[JWT]]","github":"[[GITHUB]]"}',
     '{"rows":[' + _ROWS + '],"bot":"[[TELEGRAM]]","aws_secret":"[[AWS_SECRET]]","mail_key":"[[MAILGUN]]"}',
+    '{"rows":[' + _ROWS + '],"url":"[[LONG_URL]]","bearer":"[[LONG_HEADER_JWT]]","end":true}',
     # Back to back.
     "[[maria.gonzalez@example.com]] [[4147 7938 3470 1746]] [[+1 (415) 555-0132]] [[435-84-3085]]",
     "[[GITHUB]] [[STRIPE]]\n[[AWS]]",

@@ -260,3 +260,17 @@ def test_flush_gives_what_is_held_as_it_is() -> None:
     assert window.due(final=True) is None
     with pytest.raises(RuntimeError, match="without due"):
         window.verdict([], replacement)
+
+
+def test_what_json_without_white_space_quotes_is_held_like_a_word() -> None:
+    password = "gqLINyGT1lNk" * 6
+    text = '{"rows":[' + "1," * 1100 + f'],"url":"postgres://app:{password}@db.example/orders"}}'
+    window, shown = Window(32, stride=16), ""
+    for start in range(0, len(text), 7):
+        window.add(text[start : start + 7])
+        if due := window.due(start + 7 >= len(text)):
+            found = due[0].find(f"postgres://app:{password}@db")
+            hits = [Hit("CONNECTION_STRING", 1.0, found, len(due[0]) - 2)] if found >= 0 else []
+            shown += window.verdict(hits, lambda hit, _: f"[{hit.rule}]")
+
+    assert password[:8] not in shown

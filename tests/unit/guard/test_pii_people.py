@@ -1,5 +1,7 @@
 """Names of people: what tells them, and what is called like them."""
 
+# ruff: noqa: RUF001 - one case a line, with signs of all scripts
+
 import pytest
 
 from app.guard.pii.people import WEIGHTS_FILE, People

@@ -1,5 +1,7 @@
 """The rail for personal data: what it finds, what it leaves alone, and that no text breaks it."""
 
+# ruff: noqa: E501 - one case a line, with signs of all scripts
+
 import threading
 import time
 

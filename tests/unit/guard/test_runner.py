@@ -79,8 +79,8 @@ async def test_a_batch_is_bounded_and_a_long_text_is_examined_beside(rail: Rail)
     held = await rail.hold(runner)
     third = "x" * (BATCH_CHARACTERS // 3)
     calls = [asyncio.create_task(runner.run([f"{number}{third}"])) for number in range(5)]
-    many = asyncio.create_task(runner.run([f"{number}" for number in range(BATCH_TEXTS + 1)]))
-    assert len(rules(await many)) == BATCH_TEXTS + 1  # it waits for nobody
+    long = asyncio.create_task(runner.run(["y" * (BATCH_CHARACTERS + 1)]))
+    assert len(rules(await long)) == 1  # it waits for nobody
     rail.release.set()
     await asyncio.gather(held, *calls)
 
@@ -161,4 +161,26 @@ async def test_what_was_examined_is_remembered_but_no_failure(rail: Rail) -> Non
 
 
 async def test_half_a_surrogate_pair_is_a_text_like_others(rail: Rail) -> None:
-    assert rules(await made(rail).run(["\ud800"])) == ["\ud800"]
+    (hits,) = (await made(rail).run(["\ud800 a"])).hits
+
+    assert [(hit.start, hit.end) for hit in hits] == [(0, 3)]
+    assert hits[0].rule.isascii()  # headers and metrics carry it
+
+
+async def test_many_texts_go_in_slices_and_equal_ones_once(rail: Rail) -> None:
+    texts = [str(number) for number in range(BATCH_TEXTS * 2 + 1)] * 3
+
+    assert rules(await made(rail).run(texts)) == texts
+    assert [len(batch) for batch in rail.batches] == [BATCH_TEXTS, BATCH_TEXTS, 1]
+
+
+async def test_a_librarys_panic_fails_its_call_and_no_other(rail: Rail) -> None:
+    class Panics(Rail):
+        def examine(self, texts: Sequence[str]) -> list[list[Hit]]:
+            if "panic" in texts:
+                raise SystemExit(1)
+            return super().examine(texts)
+
+    runner = made(Panics())
+    assert [(await runner.run(["panic"])).failure for _ in range(3)] == ["error"] * 3
+    assert rules(await runner.run(["after"])) == ["after"]

@@ -169,9 +169,10 @@ async def test_output_rails_are_asked_by_kind() -> None:
     assert found.hits == []
 
 
-async def test_placeholders_go_on_over_passages_of_the_same_masking() -> None:
+async def test_what_is_masked_in_passages_is_named_so_that_no_answer_gives_it_back() -> None:
     screened = await Desk(retrieved=[{"rail": "pii", "mode": "mask"}]).screening.passages(
         "default", ["Ann", "Bob, Ann"]
     )
 
-    assert screened.texts == ("<PERSON_1>", "<PERSON_2>, <PERSON_1>")
+    assert screened.texts == ("[PERSON]", "[PERSON], [PERSON]")
+    assert screened.vault == {}
