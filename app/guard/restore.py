@@ -21,11 +21,12 @@ class Restorer:
         }
         # Longest first, and no digit behind: PERSON_1 is not the beginning of PERSON_12.
         names = "|".join(map(re.escape, sorted(self._values, key=len, reverse=True)))
-        self._pattern = re.compile(f"(?<![A-Z0-9_])<?({names})(?![0-9])>?") if self._values else None
+        self._pattern = re.compile(f"(?:<|(?<![A-Z0-9_]))({names})(?![0-9])>?") if self._values else None
         forms = [form for name in self._values for form in (f"<{name}>", f"{name}>")]
         self._beginnings = {form[:length] for form in forms for length in range(1, len(form))}
         self._longest = max(map(len, self._beginnings), default=0)
         self._held = ""
+        self._before = ""  # the last character that was read
 
     def feed(self, text: str) -> str:
         """Take a piece, return what can be shown."""
@@ -42,9 +43,10 @@ class Restorer:
         return self._restore(held)
 
     def _restore(self, text: str) -> str:
-        if self._pattern is None:
+        if self._pattern is None or not text:
             return text
-        return self._pattern.sub(lambda match: self._values[match.group(1)], text)
+        before, self._before = self._before, text[-1]  # a name that goes on from there is another
+        return self._pattern.sub(lambda match: self._values[match.group(1)], before + text)[len(before) :]
 
     def _open_end(self, text: str) -> int:
         """Length of the longest end of `text` that may become a placeholder, or a longer one."""

@@ -55,10 +55,10 @@ class Guarding:
     def check_length(self, draft: Draft) -> None:
         """Raises InvalidRequest for more text than can be screened in reasonable time."""
         limit = self._config.max_characters
-        if (
-            self.screening is not None
-            and sum(len(text) + OF_A_TEXT for text in draft.texts) > limit + OF_A_TEXT * FREE_TEXTS
-        ):
+        if self.screening is None:
+            return
+        texts = draft.texts
+        if sum(map(len, texts)) + OF_A_TEXT * max(0, len(texts) - FREE_TEXTS) > limit:
             raise InvalidRequest(f"The request holds more than the {limit:,} characters that are screened.")
 
     def json_rail(self, draft: Draft, policy: str) -> JsonSchemaSettings | None:

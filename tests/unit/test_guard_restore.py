@@ -21,12 +21,13 @@ vaults = st.dictionaries(st.sampled_from(PLACEHOLDERS), texts, max_size=6)
 
 
 def replaced(answer: str, vault: dict[str, str]) -> str:
-    """The definition: every placeholder, brackets or not, replaced at once, values not looked at again."""
+    """The definition: every placeholder, brackets or not, replaced at once, values not looked at again. A name that
+    another word ends with is none."""
     if not vault:
         return answer
     names = {placeholder.strip("<>"): value for placeholder, value in vault.items()}
     longest_first = "|".join(sorted(names, key=len, reverse=True))
-    return re.sub(rf"<?({longest_first})(?!\d)>?", lambda match: names[match.group(1)], answer)
+    return re.sub(rf"(?:<|(?<![A-Z0-9_]))({longest_first})(?!\d)>?", lambda match: names[match.group(1)], answer)
 
 
 def streamed(pieces: list[str], vault: dict[str, str], *, in_json: bool = False) -> str:

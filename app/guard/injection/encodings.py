@@ -24,8 +24,12 @@ _HEX = re.compile(r"(?:(?:\\x|0x|%)?[0-9A-Fa-f]{2}[ ,:;]{0,2}){8,}")
 _BINARY = re.compile(r"(?:\b[01]{7,8}\b[ ,]{0,2}){6,}|\b(?:[01]{8}){6,}\b")
 _DECIMAL = re.compile(r"(?:\b\d{2,3}\b[ ,;]{1,2}){8,}\d{2,3}\b")
 _OCTAL = re.compile(r"(?:\\[0-3]?[0-7]{2}[ ,]?){8,}")
-_ESCAPES = re.compile(r"(?:\\u\{?[0-9A-Fa-f]{2,6}\}?|U\+[0-9A-Fa-f]{2,6})(?:[^\\U]{0,2}(?:\\u\{?[0-9A-Fa-f]{2,6}\}?|U\+[0-9A-Fa-f]{2,6})){5,}")
-_ENTITY = re.compile(r"&#(?:\d{2,6}|[xX][0-9A-Fa-f]{2,5});?(?:[^&]{0,3}&#(?:\d{2,6}|[xX][0-9A-Fa-f]{2,5});?){3,}[^&\n]{0,80}")
+_ESCAPES = re.compile(
+    r"(?:\\u\{?[0-9A-Fa-f]{2,6}\}?|U\+[0-9A-Fa-f]{2,6})(?:[^\\U]{0,2}(?:\\u\{?[0-9A-Fa-f]{2,6}\}?|U\+[0-9A-Fa-f]{2,6})){5,}"
+)
+_ENTITY = re.compile(
+    r"&#(?:\d{2,6}|[xX][0-9A-Fa-f]{2,5});?(?:[^&]{0,3}&#(?:\d{2,6}|[xX][0-9A-Fa-f]{2,5});?){3,}[^&\n]{0,80}"
+)
 _QUOTED = re.compile(r"(?:[^\s=%]{0,8}[=%][0-9A-Fa-f]{2}){4,}[^\s=%]{0,40}")
 _MORSE = re.compile(r"(?:[.\-•–−]{1,6}(?: +/? *| */ *|\n)){8,}[.\-•–−]{1,6}")
 _BRAILLE = re.compile("[\u2801-\u28ff][\u2800-\u28ff ]{7,}")
@@ -109,7 +113,10 @@ def is_legible(text: str) -> bool:
 
 def _base64(found: str) -> str:
     compact = re.sub(r"\s", "", found).rstrip("=").replace("-", "+").replace("_", "/")
-    return _utf8(base64.b64decode, compact[: len(compact) // 4 * 4] if len(compact) % 4 == 1 else compact + "=" * (-len(compact) % 4))
+    return _utf8(
+        base64.b64decode,
+        compact[: len(compact) // 4 * 4] if len(compact) % 4 == 1 else compact + "=" * (-len(compact) % 4),
+    )
 
 
 def _base32(found: str) -> str:
@@ -174,7 +181,12 @@ _DECODERS: tuple[tuple[str, re.Pattern[str], Callable[[str], bool], Callable[[st
     ("url", _QUOTED, lambda text: text.count("%") > 3, urllib.parse.unquote),
     ("quoted", _QUOTED, lambda text: text.count("=") > 3, lambda text: urllib.parse.unquote(text.replace("=", "%"))),
     ("morse", _MORSE, lambda text: text.count(".") + text.count("-") + text.count("•") > 15, _morse),
-    ("braille", _BRAILLE, lambda text: not text.isascii(), lambda text: "".join(map(lambda c: _BRAILLE_LETTERS.get(c, " " if c == " " else ""), text))),
+    (
+        "braille",
+        _BRAILLE,
+        lambda text: not text.isascii(),
+        lambda text: "".join(map(lambda c: _BRAILLE_LETTERS.get(c, " " if c == " " else ""), text)),
+    ),
 )
 
 
@@ -199,7 +211,13 @@ def _shifted(text: str) -> Iterator[Piece]:
                 best, name, most = str(shift), "reversed" if shift == -1 else "atbash" if shift == 0 else "rot", count
         if best:
             shift = int(best)
-            whole = sentence[::-1] if shift == -1 else sentence.translate(_ATBASH) if shift == 0 else _caesar(sentence, shift)
+            whole = (
+                sentence[::-1]
+                if shift == -1
+                else sentence.translate(_ATBASH)
+                if shift == 0
+                else _caesar(sentence, shift)
+            )
             yield Piece(whole, name, match.start(), match.end())
 
 

@@ -51,7 +51,9 @@ def _character_ngrams(data: NDArray[np.uint32]) -> list[NDArray[np.uint32]]:
 def _word_ngrams(data: NDArray[np.uint32]) -> list[NDArray[np.uint32]]:
     """Words, pairs, pairs with one word between, and triples. Letters and digits make words, each other byte of ASCII
     is a word; each character of three bytes and more (Chinese, Japanese) is one too."""
-    letter = ((data >= 97) & (data <= 122)) | ((data >= 48) & (data <= 57)) | ((data >= 128) & (data < 224)) | (data == 39)
+    letter = (
+        ((data >= 97) & (data <= 122)) | ((data >= 48) & (data <= 57)) | ((data >= 128) & (data < 224)) | (data == 39)
+    )
     space = data == 32
     begins = ~space & ~((data >= 128) & (data < 192))
     begins[1:] &= ~(letter[1:] & letter[:-1])

@@ -1,61 +1,105 @@
 """The classifier's weights, as they lie in the repository: arrays and a JSON card, no pickle."""
 
 import json
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.guard.injection.lexical import BUCKETS, ngrams
-from app.guard.injection.network import Floats, TokenNet
+from app.guard.injection.cues import CUES
+from app.guard.injection.lexical import BUCKETS
 
 MODEL_FILE = Path(__file__).with_name("model.npz")
+# What the vector, whose length is 1, is multiplied with before the network sees it beside the cues, which are 0 or 1.
+VECTOR_SCALE = 4.0
+
+Floats = NDArray[np.float32]
+Ids = NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """What the classifier sees of a sentence, or of several.
+
+    `ngrams`: buckets, sorted, int32; `cues`: 0 or 1, float32, shape (len(CUES),); `vector`: the mean of its tokens'
+    vectors as they come out of the embedding model, unit length, float32.
+    """
+
+    ngrams: Ids
+    cues: Floats
+    vector: Floats
 
 
 @dataclass(frozen=True, slots=True)
 class InjectionModel:
-    """`words` is float32, shape (BUCKETS,): a weight for each hashed n-gram. The logit of a window is
-    `weights` (words', network's, offset) applied to both scores; 0 is the operating point."""
+    """Two judges, and how much each counts.
+
+    A linear one: `words`, float32 (BUCKETS,), a weight for each hashed n-gram, `cues`, float32 (len(CUES),), and `bias`.
+    Networks of one hidden layer over vector and cues, those that started from other seeds along the first axis: `inner`
+    (n, dimensions + len(CUES), hidden), `inner_bias` (n, hidden), `outer` (n, hidden), `outer_bias` (n,).
+    The logit is slope * (linear + networks' mean) + offset; above 0 is an injection.
+    """
 
     words: Floats
-    words_bias: float
-    net: TokenNet
-    weights: tuple[float, float, float]
-    # How much is taken off for each doubling of the number of windows: the maximum of many is high by chance.
+    cues: Floats
+    bias: float
+    inner: Floats
+    inner_bias: Floats
+    outer: Floats
+    outer_bias: Floats
+    slope: float = 1.0
+    offset: float = 0.0
+    # Taken off for each doubling of a text's windows: the maximum of many is high by chance.
     doubling: float = 0.0
     card: dict[str, Any] = field(default_factory=dict)
 
-    def words_score(self, text: str) -> float:
-        """The n-grams' logit; that of a text's share of n-grams, so that length alone does not matter much."""
-        found: NDArray[np.int32] = ngrams(text)
-        if not len(found):
-            return self.words_bias
-        return float(self.words[found].sum() / np.sqrt(len(found))) + self.words_bias
+    def linear(self, unit: Unit) -> float:
+        """The linear judge's logit. N-grams count by their share, so that length alone does not."""
+        words = float(self.words[unit.ngrams].sum()) / max(1.0, float(np.sqrt(len(unit.ngrams))))
+        return words + float(self.cues @ unit.cues) + self.bias
 
-    def logit(self, words: float, network: float) -> float:
-        return self.weights[0] * words + self.weights[1] * network + self.weights[2]
+    def networks(self, unit: Unit) -> float:
+        """The networks' mean logit."""
+        seen = np.concatenate([unit.vector * np.float32(VECTOR_SCALE), unit.cues])
+        hidden = np.maximum(np.einsum("i,nih->nh", seen, self.inner) + self.inner_bias, 0)
+        return float(((hidden * self.outer).sum(axis=1) + self.outer_bias).mean())
+
+    def raw(self, unit: Unit) -> float:
+        """Uncalibrated."""
+        return self.linear(unit) + self.networks(unit)
+
+    def logit(self, raw: float, windows: int = 1) -> float:
+        """Calibrated; `windows`: of the whole text."""
+        return self.slope * raw + self.offset - self.doubling * float(np.log2(max(1, windows)))
 
     def save(self, path: Path) -> None:
         """Write an .npz: the n-grams' weights as int8 with one scale, the networks' as float16."""
         scale = float(np.abs(self.words).max()) / 127 or 1.0
-        arrays: dict[str, NDArray[Any]] = {
-            "words": np.round(self.words / scale).astype(np.int8),
-            "numbers": np.array([scale, self.words_bias, *self.weights, self.doubling], dtype=np.float64),
-            "card": np.array(json.dumps(self.card, sort_keys=True)),
-        }
-        for one in fields(TokenNet):
-            arrays[f"net_{one.name}"] = getattr(self.net, one.name).astype(np.float16)
-        np.savez_compressed(path, **arrays)
+        numbers = [scale, self.bias, self.slope, self.offset, self.doubling]
+        np.savez_compressed(
+            path,
+            words=np.round(self.words / scale).astype(np.int8),
+            cues=self.cues.astype(np.float32),
+            inner=self.inner.astype(np.float16),
+            inner_bias=self.inner_bias.astype(np.float16),
+            outer=self.outer.astype(np.float16),
+            outer_bias=self.outer_bias.astype(np.float16),
+            numbers=np.array(numbers, dtype=np.float64),
+            card=np.array(json.dumps(self.card, sort_keys=True)),
+        )
 
     @classmethod
     def load(cls, path: Path = MODEL_FILE) -> Self:
         """Raises FileNotFoundError; ValueError for a file of something else."""
         with np.load(path, allow_pickle=False) as stored:
-            if "words" not in stored or stored["words"].shape != (BUCKETS,):
-                raise ValueError(f"{path} is not an injection classifier of this version")
-            scale, bias, one, two, three, doubling = (float(number) for number in stored["numbers"])
-            net = TokenNet(*(stored[f"net_{one.name}"].astype(np.float32) for one in fields(TokenNet)))
+            if not {"words", "cues", "inner", "numbers", "card"} <= set(stored.files):
+                raise ValueError(f"{path} is not an injection classifier")
+            if stored["words"].shape != (BUCKETS,) or stored["cues"].shape != (len(CUES),):
+                raise ValueError(f"{path} is an injection classifier of another version; train it again")
+            scale, bias, slope, offset, doubling = (float(number) for number in stored["numbers"])
+            networks = (stored[name].astype(np.float32) for name in ("inner", "inner_bias", "outer", "outer_bias"))
             words = stored["words"].astype(np.float32) * np.float32(scale)
-            return cls(words, bias, net, (one, two, three), doubling, json.loads(str(stored["card"])))
+            card = json.loads(str(stored["card"]))
+            return cls(words, stored["cues"], bias, *networks, slope, offset, doubling, card)

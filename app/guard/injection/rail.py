@@ -1,23 +1,20 @@
 """The rail for prompt injection and jailbreaks: rules, then a classifier, over what a text says once it is legible."""
 
 import hashlib
-import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from app.config.policy import InjectionSettings
 from app.guard.injection.characters import clean, smuggled
-from app.guard.injection.classifier import Classifier, Scored, probability, views_of
+from app.guard.injection.classifier import Classifier, probability, views_of
 from app.guard.injection.model import MODEL_FILE, InjectionModel
 from app.guard.injection.rules import SCORE, Rules
 from app.guard.rail import RailMissing, TextRail
 from app.guard.types import Hit
 from app.retrieval.embedder import Embedder
 
-MOST_CHARACTERS = 1_000_000  # of one text; the policy's length rail refuses far shorter ones
 MOST_HITS = 8  # of one text
 _RULES = {"plain": "classifier", "encoded": "encoded", "hidden": "hidden_instruction"}
-_SPACE = re.compile(r"[ \t]+")
 
 
 class InjectionRail:
@@ -28,7 +25,9 @@ class InjectionRail:
         try:
             self._classifier = Classifier(InjectionModel.load(model), embedder)
         except FileNotFoundError:
-            raise RailMissing(f"no injection classifier in {model}; train it with `python -m jobs.train_guard`") from None
+            raise RailMissing(
+                f"no injection classifier in {model}; train it with `python -m jobs.train_guard`"
+            ) from None
         self._rules = Rules()
         self.version = _revision(model)
 
@@ -38,19 +37,17 @@ class InjectionRail:
 
     def _found(self, text: str) -> list[Hit]:
         cleaned = clean(text)
+        views = views_of(cleaned)
         hits = [Hit("hidden_characters", SCORE, 0, len(text))] if smuggled(text) else []
-        for view in views_of(cleaned):
+        for view in views:
             for match in self._rules.find(view.text):
-                whole = view.kind != "plain" or len(view.text) != view.end - view.start
-                start, end = (view.start, view.end) if whole else (view.start + match.start, view.start + match.end)
-                hits.append(Hit(match.rule, SCORE, *cleaned.span(start, end)))
-        if self._rules.is_squeezed(cleaned.text) and not hits:
+                start, end = (match.start, match.end) if view.is_literal else (0, view.end - view.start)
+                hits.append(Hit(match.rule, SCORE, *cleaned.span(view.start + start, view.start + end)))
+        if not hits and self._rules.is_squeezed(cleaned.text):
             hits.append(Hit("override", SCORE, 0, len(text)))
-        hits += [self._hit(one, cleaned.span(one.start, one.end)) for one in self._classifier.score(cleaned)[:MOST_HITS]]
+        for one in self._classifier.score(views)[:MOST_HITS]:
+            hits.append(Hit(_RULES[one.kind], round(probability(one.logit), 4), *cleaned.span(one.start, one.end)))
         return sorted(hits, key=lambda hit: -hit.score)[:MOST_HITS]
-
-    def _hit(self, scored: Scored, span: tuple[int, int]) -> Hit:
-        return Hit(_RULES[scored.kind], round(probability(scored.logit), 4), *span)
 
 
 def build(settings: InjectionSettings, embedder: Callable[[], Embedder]) -> TextRail:

@@ -26,17 +26,68 @@ class Match:
 
 # In lower case, over the cleaned text with single spaces.
 PATTERNS: tuple[tuple[str, str], ...] = (
-    ("override", rf"(?:^|[.!?:;\n>*#\"'\-(\[{{] ?|\band |\bnow |please |just |must |should |to )({_STOP} (?:all |any |every |each )?(?:of )?(?:the |your |my |these |those )?(?:\w+ )?{_EARLIER} (?:\w+ )?{_ORDERS}\b[^\"”»?]{{0,60}}(?:and|then|instead|,|\.|:|!|$))"),
-    ("override", r"(from now on,? you (?:will|are|must|shall)[^.\n]{0,60}(?:no (?:rules|restrictions|limits|filters?|guidelines)|unrestricted|unfiltered|without (?:any )?(?:restrictions|rules|filters?|limits)))"),
-    ("prompt_extraction", r"(?:^|[.!?:;\n] ?|please |and |then |now |must )((?:print|output|reveal|repeat|show(?: me)?|display|dump|leak|give me|tell me|recite|copy|paste|return|write out)(?: me| us)? (?:\w+ ){0,4}?(?:your |its )(?:\w+ ){0,3}?(?:system prompt|system message|initial prompt|hidden (?:prompt|instructions)|initial instructions|secret instructions|original instructions)\b)"),
-    ("prompt_extraction", r"(repeat (?:everything|all(?: the)?(?: text| words)?|the (?:text|words)) (?:above|before|preceding))"),
-    ("delimiter", r"(<\|im_(?:start|end)\|>\s*(?:<\|im_start\|>)?\s*(?:system|assistant|user)|<\|(?:system|start_header_id|eot_id)\|>\s*(?:system|you|ignore)|\[/inst\].{0,200}\[inst\]|<</sys>>|<start_of_turn>(?:model|system))"),
-    ("role_play", r"(\byou are (?:now |going to (?:be|act as) )?dan\b|\bdo anything now\b|\bpretend (?:to be|you are) an? (?:unrestricted|unfiltered|uncensored|jailbroken|evil)\b|\bact as an? (?:unrestricted|unfiltered|uncensored|jailbroken)\b)"),
-    ("role_play", r"(\b(?:enable|enter|activate|switch to|you are (?:now )?in) (?:developer|jailbreak|god|dan|sudo|unrestricted|uncensored) mode\b[^?]{0,80}(?:\bno\b|without|disabled?|off\b|restrict|filter|rules|polic|anything|confirm|uncensored))"),
-    ("hidden_instruction", r"((?:note|message|instructions?|hint|important|attention|addressed) (?:to|for) (?:the |any |all |an )?(?:ai|llms?|language models?|chatbots?|ai (?:assistants?|models?|agents?|reviewers?|summari[sz]ers?|systems?))\b.{0,6}[:\-,(].{0,200}\b(?:ignore|do not|don't|say|tell|must|recommend|rate|forward|send|approve|reply|answer|include|never|output|print)\b)"),
-    ("hidden_instruction", r"(if you(?:'re| are) (?:an? )?(?:ai|llm|language model|chatbot|ai (?:assistant|model|agent))\b[^.\n?]{0,60}\b(?:ignore|say|tell|must|recommend|rate|forward|send|approve|reply|answer|include|output|print|add|call)\b)"),
-    ("exfiltration", r"(!\[[^\]]{0,80}\]\(https?://[^)\s]{0,200}[?&][\w-]{1,20}=(?:\{|\[|<|\$|%7b|data|secret|user|chat|history|conversation|summary)[^)\s]{0,80})"),
-)  # fmt: skip
+    (
+        "override",
+        rf"(?:^|[.!?:;\n>*#\"'\-(\[{{] ?|\band |\bnow |please |just |must |should |to )({_STOP} (?:all |"
+        rf"any |every |each )?(?:of )?(?:the |your |my |these |"
+        rf"those )?(?:\w+ )?{_EARLIER} (?:\w+ )?{_ORDERS}\b[^\"”»?]{{0,60}}(?:and|then|instead|,|\.|:|!|$))",
+    ),
+    (
+        "override",
+        r"(from now on,? you (?:will|are|must|shall)[^.\n]{0,60}(?:no (?:rules|restrictions|limits|"
+        r"filters?|guidelines)|unrestricted|unfiltered|without (?:any )?(?:restrictions|rules|filters?|"
+        r"limits)))",
+    ),
+    (
+        "prompt_extraction",
+        r"(?:^|[.!?:;\n] ?|please |and |then |now |must )((?:print|output|reveal|repeat|show(?: me)?|"
+        r"display|dump|leak|give me|tell me|recite|copy|paste|return|write out)(?: me|"
+        r" us)? (?:\w+ ){0,4}?(?:your |its )(?:\w+ ){0,3}?(?:system prompt|system message|initial prompt|"
+        r"hidden (?:prompt|instructions)|initial instructions|secret instructions|"
+        r"original instructions)\b)",
+    ),
+    (
+        "prompt_extraction",
+        r"(repeat (?:everything|all(?: the)?(?: text| words)?|the (?:text|words)) (?:above|before|"
+        r"preceding))",
+    ),
+    (
+        "delimiter",
+        r"(<\|im_(?:start|end)\|>\s*(?:<\|im_start\|>)?\s*(?:system|assistant|user)|<\|(?:system|"
+        r"start_header_id|eot_id)\|>\s*(?:system|you|ignore)|\[/inst\].{0,200}\[inst\]|<</sys>>|"
+        r"<start_of_turn>(?:model|system))",
+    ),
+    (
+        "role_play",
+        r"(\byou are (?:now |going to (?:be|act as) )?dan\b|\bdo anything now\b|\bpretend (?:to be|"
+        r"you are) an? (?:unrestricted|unfiltered|uncensored|jailbroken|evil)\b|"
+        r"\bact as an? (?:unrestricted|unfiltered|uncensored|jailbroken)\b)",
+    ),
+    (
+        "role_play",
+        r"(\b(?:enable|enter|activate|switch to|you are (?:now )?in) (?:developer|jailbreak|god|dan|sudo|"
+        r"unrestricted|uncensored) mode\b[^?]{0,80}(?:\bno\b|without|disabled?|off\b|restrict|filter|"
+        r"rules|polic|anything|confirm|uncensored))",
+    ),
+    (
+        "hidden_instruction",
+        r"((?:note|message|instructions?|hint|important|attention|addressed) (?:to|for) (?:the |any |all |"
+        r"an )?(?:ai|llms?|language models?|chatbots?|ai (?:assistants?|models?|agents?|reviewers?|"
+        r"summari[sz]ers?|systems?))\b.{0,6}[:\-,(].{0,200}\b(?:ignore|do not|don't|say|tell|must|"
+        r"recommend|rate|forward|send|approve|reply|answer|include|never|output|print)\b)",
+    ),
+    (
+        "hidden_instruction",
+        r"(if you(?:'re| are) (?:an? )?(?:ai|llm|language model|chatbot|ai (?:assistant|model|"
+        r"agent))\b[^.\n?]{0,60}\b(?:ignore|say|tell|must|recommend|rate|forward|send|approve|reply|"
+        r"answer|include|output|print|add|call)\b)",
+    ),
+    (
+        "exfiltration",
+        r"(!\[[^\]]{0,80}\]\(https?://[^)\s]{0,200}[?&][\w-]{1,20}=(?:\{|\[|<|\$|%7b|data|secret|user|"
+        r"chat|history|conversation|summary)[^)\s]{0,80})",
+    ),
+)
 
 # Letters alone, for words that were joined, cut or filled with signs.
 SQUEEZED = (

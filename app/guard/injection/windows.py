@@ -7,7 +7,10 @@ BYTES = 480  # of a window: the embedding model reads 256 tokens, and a token is
 # A window begins with what the one before ended with: an instruction that lies on a border is whole in one of them.
 OVERLAP_BYTES = 120
 
-_END = re.compile(r"(?:[.!?](?=[\s\"'»”)\]])[\"'»”)\]]?|[。！？؟]|\n|>(?=\s*[^<\s]))\s*")
+# Where something new may begin: a sentence, a line, an element, a value in JSON or CSV.
+_END = re.compile(
+    r"(?:[.!?](?=[\s\"'»”)\]])[\"'»”)\]]?|[。！？؟]|\n|>(?=\s*[^<\s])|[\"”][,;]|;(?=\s)|\s[/|]\s|\s-{2,}\s)\s*"
+)
 Span = tuple[int, int]
 
 
@@ -49,3 +52,24 @@ def _pieces(text: str, most_characters: int) -> list[Span]:
         if end > start:
             pieces.append((start, end))
     return pieces
+
+
+SHORTEST = 40  # characters of a sentence that stands alone; a shorter one goes with the one before
+LONGEST = 240
+
+
+def units(text: str) -> list[Span]:
+    """What is judged: each sentence, each with the one after it, and all of the text.
+
+    An order in a document is a sentence or two among others, and is seen more clearly alone.
+    """
+    sentences: list[Span] = []
+    for start, end in _pieces(text, LONGEST):
+        if sentences:
+            before, until = sentences[-1]
+            if (until - before < SHORTEST or end - start < SHORTEST // 2) and end - before <= LONGEST + 20:
+                sentences[-1] = before, end
+                continue
+        sentences.append((start, end))
+    pairs = [(first[0], second[1]) for first, second in pairwise(sentences)]
+    return list(dict.fromkeys([(0, len(text)), *sentences, *pairs])) if text else []
