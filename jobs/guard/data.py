@@ -43,7 +43,7 @@ def examples_of(rows: Sequence[Labelled]) -> list[Example]:
 
 def made_examples(seed: int, sentences: int, documents: int) -> list[Example]:
     """From the grammar: `sentences` of each kind of prompts and inserts, and `documents` of each label."""
-    draw = random.Random(seed)
+    draw = random.Random(seed)  # noqa: S311 (no secrets)
     slots = read_grammar(INJECTION_SETS / "grammar.txt")
     found: list[Example] = []
     for label in ("attack", "benign"):
@@ -56,14 +56,14 @@ def made_examples(seed: int, sentences: int, documents: int) -> list[Example]:
     harmless = make(slots, "benign insert", 4_000, draw)
     carriers = [json.loads(line) for line in (INJECTION_SETS / "documents.jsonl").open(encoding="utf-8")]
     passages = [passage[:500] for passage in own_passages()]
-    for label in (True, False):
-        for text in make(slots, "attack insert" if label else "benign insert", documents, draw):
-            order = draw.choice(written[label]) if draw.random() < 0.3 else text
+    for is_attack in (True, False):
+        for text in make(slots, "attack insert" if is_attack else "benign insert", documents, draw):
+            order = draw.choice(written[is_attack]) if draw.random() < 0.3 else text
             carrier = draw.choice(carriers)
             document = _with_hole(carrier["text"], harmless, passages, draw)
             place = draw.choice(_PLACES.get(carrier["kind"], ("{}",))) if draw.random() < 0.7 else "{}"
             whole = document.replace(_HOLE, place.replace("{}", order))
-            found.append(Example(whole, label, "made_document", order if label else ""))
+            found.append(Example(whole, is_attack, "made_document", order if is_attack else ""))
     found += [Example(carrier["text"].replace(_HOLE, ""), False, "made_document") for carrier in carriers]
     return found
 
@@ -84,7 +84,7 @@ def own_questions(count: int, seed: int) -> list[str]:
         for line in path.open(encoding="utf-8"):
             group = json.loads(line)
             questions += [group["question"], *group["paraphrases"][:1]]
-    return random.Random(seed).sample(questions, min(count, len(questions)))
+    return random.Random(seed).sample(questions, min(count, len(questions)))  # noqa: S311 (no secrets)
 
 
 def _inserts() -> dict[bool, list[str]]:

@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it has none
 
 from app.guard.injection.lexical import BUCKETS
 from app.guard.injection.model import InjectionModel
 from jobs.guard.data import Example
 from jobs.guard.table import NEGATIVE, POSITIVE, UNKNOWN, Table
 
-ROUNDS = 2  # of choosing attacks' sentences
+ROUNDS = 1  # of choosing attacks' sentences
 LINEAR_C = 10.0
 HIDDEN, EPOCHS, DECAY, RATE = 64, 8, 1e-2, 1e-3
 SEEDS = 3

@@ -88,7 +88,7 @@ class Archive:
 
     def neuralchemy(self, most: int, draw: random.Random) -> list[Labelled]:
         """`most` rows of each label and kind at the most."""
-        import pyarrow.parquet as parquet
+        import pyarrow.parquet as parquet  # type: ignore[import-untyped]  # it has none
 
         table = parquet.read_table(io.BytesIO(self._read("neuralchemy/core-train.parquet"))).to_pylist()
         kinds: dict[tuple[bool, bool], list[Labelled]] = {}

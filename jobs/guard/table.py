@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
+from scipy import sparse  # type: ignore[import-untyped]  # it has none
 
 from app.guard.injection.characters import clean
 from app.guard.injection.classifier import units_of, views_of

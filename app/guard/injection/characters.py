@@ -28,7 +28,7 @@ _STYLED |= {chr(0x1F130 + i + step): chr(97 + i) for i in range(26) for step in 
 _STYLED |= {chr(0x1F1E6 + i): chr(97 + i) for i in range(26)}
 _STYLED |= {"‘": "'", "’": "'", "“": '"', "”": '"', "–": "-", "—": "-", "‐": "-", "‑": "-", "…": "..."}
 
-_DIACRITICS = re.compile("[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]")
+_DIACRITICS = re.compile("[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]")
 # Tabs and line breaks are kept: windows are cut there.
 _SPECIAL = re.compile(r"[^\t\n\r -~]+")
 _WORD = re.compile(r"[^\W\d_]+")

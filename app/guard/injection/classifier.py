@@ -63,7 +63,7 @@ def views_of(cleaned: Cleaned) -> list[View]:
     """The windows of a cleaned text, then those of what is encoded and hidden in it."""
     text = cleaned.text
     views = []
-    invisible = _LETTERS_APART if _MOST_APART < cleaned.hidden and len(text) < 20 * cleaned.hidden else 0.0
+    invisible = _LETTERS_APART if cleaned.hidden > _MOST_APART and len(text) < 20 * cleaned.hidden else 0.0
     for start, end in cut(text):
         joined = join_letters(text[start:end])
         evasion = _LETTERS_APART if len(joined) + _MOST_APART <= end - start else invisible

@@ -7,81 +7,90 @@ import numpy as np
 import re2
 from numpy.typing import NDArray
 
+# RE2's \b and \w know ASCII alone: words of other scripts stand beside the Latin ones, without borders. Latin letters
+# have lost their accents when they come here.
+_AI_KIND = (
+    r"(?:(?:ai|llm|ml|language|gpt|virtual|digital|voice|smart|automated|machine|chat|mail|review(?:er|ing)?|coding|"
+    r"search|support|grading|screening|summary|triage|reading|ranking|booking|shopping)[ -])?"
+)
 _AI = (
-    r"(?:(?:ai|a\.i\.|llm|ml|language|gpt|virtual|digital|voice|smart|automated|machine|chat|mail|review(?:er|ing)?|coding|search|support|"
-    r"grading|screening|summary|triage|reading|ranking|booking|shopping)[ -])?"
-    r"(?:ais?|llms?|gpts?|chatgpt|claude|gemini|copilot|cursor|models?|language models?|assistants?|agents?|bots?|chatbots?|"
-    r"summari[sz]ers?|graders?|robots?|machines?|neural networks?|ki|ia|asistentes?|assistente|assistenten?|sprachmodelle?|modelos?|modelle?|"
-    r"modello|modell|sztuczn\w+|asystent\w*|модел\w+|ассистент\w*|помощник\w*|бот\w*|ии|人工智能|助手|模型|アシスタント|ai|비서|المساعد|asistan\w*)"
+    rf"(?:\b{_AI_KIND}(?:ais?|llms?|gpts?|chatgpt|claude|gemini|copilot|cursor|models?|assistants?|agents?|bots?|"
+    r"chatbots?|summari[sz]ers?|graders?|robots?|machines?|neural networks?|ki|ia|asistentes?|assistente|assistenten?|"
+    r"sprachmodelle?|modelos?|modelle?|modello|sztuczn\w+|asystent\w*|asistan\w*)\b|"
+    r"модел\pL+|ассистент\pL*|помощник\pL*|(?:для|[^\pL])ии(?:[^\pL]|$)|人工智能|助手|语言模型|アシスタント|비서|المساعد|الذكاء)"
 )
 _ACT = (
-    r"(?:say|tell|state|claim|answer|reply|respond|report|write|print|output|return|repeat|show|reveal|give|list|display|send|forward|"
-    r"post|upload|e-?mail|transfer|wire|pay|book|buy|order|approve|accept|merge|mark|rate|rank|grade|recommend|suggest|praise|add|insert|"
-    r"append|include|put|delete|remove|drop|wipe|replace|change|set|close|run|execute|call|fetch|open|visit|click|download|install|read|"
-    r"ask|deny|hide|omit|skip|ignore|disregard|forget|stop|treat|confirm|mention|pretend|act|store|save|remember|use|make|translate|do|"
-    r"summari[sz]e|turn|switch|disable|unlock|refuse|insist|convince|persuade|urge|insult|quote|cite|link|copy|decode|follow|obey|comply)"
+    r"(?:say|tell|state|claim|answer|reply|respond|report|write|print|output|return|repeat|show|reveal|give|list|"
+    r"display|send|forward|post|upload|e-?mail|transfer|wire|pay|book|buy|order|approve|accept|merge|mark|rate|rank|"
+    r"grade|recommend|suggest|praise|add|insert|append|include|put|delete|remove|drop|wipe|replace|change|set|close|"
+    r"run|execute|call|fetch|open|visit|click|download|install|read|ask|deny|hide|omit|skip|ignore|disregard|forget|"
+    r"stop|treat|confirm|mention|pretend|act|store|save|remember|use|make|translate|do|summari[sz]e|turn|switch|"
+    r"disable|unlock|refuse|insist|convince|persuade|urge|insult|quote|cite|link|copy|decode|follow|obey|comply)"
 )
 _RULES = (
-    r"(?:instructions?|directions?|directives?|guidelines?|guidance|rules?|orders?|prompts?|polic(?:y|ies)|constraints?|restrictions?|"
-    r"limits?|limitations?|filters?|programming|training|configuration|configured|preamble|briefing|objective|safety|safeguards?|guardrails?|"
-    r"ethics|morals?|anweisung\w*|regeln?|richtlinie\w*|vorgaben|consignes?|instrucciones|reglas|istruzioni|regole|instruções|regras|"
-    r"instructies|regels|instrukcj\w*|polecen\w*|zasad\w*|инструкц\w*|правил\w*|указан\w*|指示|指令|规则|設定|设定|ルール|지시|규칙|تعليمات|"
-    r"القواعد|talimat\w*|kural\w*|निर्देश\w*|नियम\w*|instruktion\w*|pokyn\w*)"
+    r"(?:(?:instructions?|directions?|directives?|guidelines?|guidance|rules?|orders?|prompts?|polic(?:y|ies)|"
+    r"constraints?|restrictions?|limits?|limitations?|filters?|programming|training|configuration|configured|preamble|"
+    r"briefing|objective|safety|safeguards?|guardrails?|ethics|morals?|anweisung\w*|regeln?|richtlinie\w*|vorgaben|"
+    r"consignes?|instrucciones|reglas|istruzioni|regole|instrucoes|regras|instructies|regels|instrukcj\w*|polecen\w*|"
+    r"zasad\w*|talimat\w*|kural\w*|instruktion\w*|pokyn\w*)|"
+    r"инструкц\pL*|правил\pL*|указан\pL*|指示|指令|规则|規則|設定|设定|ルール|지시|규칙|تعليمات|القواعد|निर्देश|नियम)"
 )
 _DROP = (
-    r"(?:ignor\w*|disregard\w*|forget\w*|overlook\w*|discard\w*|overrid\w*|bypass\w*|neglect\w*|void|revok\w*|cancel\w*|suspend\w*|erase\w*|"
-    r"overwrit\w*|drop|abandon\w*|set aside|lift\w*|break|circumvent\w*|deactivat\w*|disabl\w*|turn off|switch off|remov\w*|vergiss|ignorier\w*|"
-    r"missachte\w*|oublie\w*|ignore[zr]?|olvida\w*|ignora\w*|omite|dimentica\w*|esque[cç]a\w*|desconsider\w*|negeer|vergeet|zignoruj|zapomnij|"
-    r"забудь|игнорируй\w*|не обращай|忽略|无视|忘记|無視|忘れ|무시|잊어|تجاهل|انس|yok say\w*|unut|अनदेखा|भूल|ignorera|glöm|ignoruj)"
+    r"(?:\b(?:ignor\w*|disregard\w*|forget\w*|overlook\w*|discard\w*|overrid\w*|bypass\w*|neglect\w*|void|revok\w*|"
+    r"cancel\w*|suspend\w*|erase\w*|overwrit\w*|drop|abandon\w*|set aside|lift\w*|break|circumvent\w*|deactivat\w*|"
+    r"disabl\w*|turn off|switch off|remov\w*|vergiss|ignorier\w*|missachte\w*|oublie\w*|olvida\w*|omite|dimentica\w*|"
+    r"esqueca\w*|desconsider\w*|negeer|vergeet|zignoruj|zapomnij|yok say\w*|unut|glom)\b|"
+    r"забудь|игнорируй|не обращай|忽略|无视|忘记|無視|忘れ|무시|잊어|تجاهل|انس|अनदेखा|भूल)"
 )
-_SECRET = (
-    r"(?:system ?prompts?|sys prompt|system ?messages?|systemprompt\w*|developer message|hidden (?:prompt|text|instructions?|rules?|part)|"
-    r"initial (?:prompt|instructions?|message|text)|secret (?:prompt|instructions?|rules?|word|code|key)|internal (?:rules?|instructions?|"
-    r"guidelines?|notes?|documents?)|initiali[sz]ation|preamble|prompt (?:système|de sistema|del sistema|di sistema|systemowy)|mensaje de sistema|"
-    r"системн\w+ промпт\w*|系统提示\w*|提示词|システムプロンプト|시스템 프롬프트|sistem (?:mesaj|istem)\w*|सिस्टम प्रॉम्प्ट)"
+_HIDDEN = (
+    r"(?:system ?prompts?|sys prompt|system ?messages?|systemprompt\w*|developer message|hidden (?:prompt|text|"
+    r"instructions?|rules?|part)|initial (?:prompt|instructions?|message|text)|secret (?:prompt|instructions?|rules?|"
+    r"word|code|key)|internal (?:rules?|instructions?|guidelines?|notes?|documents?)|initiali[sz]ation|preamble|"
+    r"prompt (?:systeme|de sistema|del sistema|di sistema|systemowy)|mensaje de sistema|sistem (?:mesaj|istem)\w*|"
+    r"системн\pL+ промпт|系统提示|提示词|システムプロンプト|시스템 프롬프트|सिस्टम प्रॉम्प्ट)"
 )
 
 CUES: tuple[tuple[str, str], ...] = (
     # who is addressed
-    ("ai", rf"\b{_AI}\b"),
+    ("ai", rf"{_AI}"),
     ("ai_called", rf"(?:^|[\n.!?\"'(\[<>{{|*#/:;,-] ?){_AI}(?: [\w-]+){{0,6}} ?(?:[:,!]|--|-|>>|->)"),
     (
         "ai_vocative",
-        rf"\b(?:dear|hey|hello|hi|attention|attn|psst|listen|to|for|an|à l'|à|para|al|per|voor|do|для|"
-        rf"an die|für)[ ,]+(?:the |any |all |an |a |your |every |die |das |den |la |il |el |lo |whatever |"
-        rf"whichever )?(?:\w+ ){{0,2}}{_AI}\b",
+        rf"\b(?:dear|hey|hello|hi|attention|attn|psst|listen|to|for|an|a l'|a|para|al|per|voor|do|"
+        rf"an die|fur)[ ,]+(?:the |any |all |an |a |your |every |die |das |den |la |il |el |lo |whatever |"
+        rf"whichever )?(?:\w+ ){{0,2}}{_AI}",
     ),
     (
         "note_to",
         rf"\b(?:note|message|instructions?|hint|notice|directive|memo|request|command|hinweis|anweisung|"
-        rf"nota|note|aviso|instrucci[oó]n|uwaga|istruzioni)\b.{{0,12}}\b(?:to|for|à|an|für|para|per|al|"
-        rf"voor|do|dla)\b.{{0,24}}\b{_AI}\b",
+        rf"nota|note|aviso|instrucci[oo]n|uwaga|istruzioni)\b.{{0,12}}\b(?:to|for|a|an|fur|para|per|al|"
+        rf"voor|do|dla)\b.{{0,24}}{_AI}",
     ),
     (
         "ai_must",
-        rf"\b{_AI}\b[^.!?\n]{{0,80}}\b(?:must|shall|should|has to|have to|(?:is|are) (?:to|required|"
+        rf"{_AI}[^.!?\n]{{0,80}}\b(?:must|shall|should|has to|have to|(?:is|are) (?:to|required|"
         rf"obliged|bound|told|instructed|expected|hereby|asked|ordered)|will|needs? to|ought|may not|muss|"
         rf"soll|doit|debe|deve)\b",
     ),
     (
         "ai_acts",
-        rf"\b{_AI}\b ?[^.!?\n]{{0,60}}[:,-] ?(?:please |now |you (?:must|should|will|are) |don't |do not |"
+        rf"{_AI} ?[^.!?\n]{{0,60}}[:,-] ?(?:please |now |you (?:must|should|will|are) |don't |do not |"
         rf"never |always |just )?{_ACT}\b",
     ),
     (
         "ai_if",
-        rf"\b(?:if|when|whenever|once|should|any time|as soon as|wenn|falls|si|se|jeśli|если|"
-        rf"如果)\b[^.!?\n]{{0,40}}\b{_AI}\b[^.!?\n]{{0,60}}\b(?:read|process|pars|index|summar|evaluat|analy|"
-        rf"grad|review|see|load|find|open|handl|ask|answer|you|lies|lit|lee)",
+        rf"\b(?:if|when|whenever|once|should|any time|as soon as|wenn|falls|si|se|jesli)\b[^.!?\n]{{0,40}}{_AI}"
+        rf"[^.!?\n]{{0,60}}\b(?:read|process|pars|index|summar|evaluat|analy|"
+        rf"grad|review|see|load|find|open|handl|ask|answer|you|lies|lit|lee)|(?:если|如果|若)[^.!?\n]{{0,20}}{_AI}",
     ),
     (
         "you_ai",
-        rf"\b(?:if you(?:'re| are)|as|you(?:'re| are)|since you(?:'re| are)|du bist|tu es|eres|sei|"
-        rf"ты) (?:an? |the |eine? |une? |un |una |)?{_AI}\b",
+        rf"\b(?:if you(?:'re| are)|as|you(?:'re| are)|since you(?:'re| are)|du bist|tu es|eres|sei) "
+        rf"(?:an? |the |eine? |une? |un |una |)?{_AI}|(?:ты |你(?:现在)?是|あなたは)[^.!?\n]{{0,20}}{_AI}",
     ),
     (
         "about_ai",
-        rf"\b(?:the|our|your|an?|this|that|these|those|my|their) {_AI}\b[^.!?\n]{{0,40}}\b(?:is|are|was|"
+        rf"\b(?:the|our|your|an?|this|that|these|those|my|their) {_AI}[^.!?\n]{{0,40}}\b(?:is|are|was|"
         rf"were|has|had|can|could|did|does|tried|told|answers?|drafts?|hands?|which|that|who)\b",
     ),
     # what is asked
@@ -91,54 +100,57 @@ CUES: tuple[tuple[str, str], ...] = (
         rf"don't |never |always |only )?{_ACT}\b",
     ),
     ("starts_imperative", rf"^\W{{0,4}}(?:please |now |so |ok |then )?(?:do not |don't |never |always )?{_ACT}\b"),
-    ("drop_rules", rf"\b{_DROP}\b[^.!?\n]{{0,60}}{_RULES}"),
+    ("drop_rules", rf"{_DROP}[^.!?\n]{{0,60}}{_RULES}"),
     ("drop_rules_wide", rf"{_DROP}.{{0,60}}{_RULES}|{_RULES}.{{0,40}}{_DROP}"),
     (
         "rules_gone",
         rf"{_RULES}[^.!?\n]{{0,50}}\b(?:no longer|don't (?:apply|count|exist|matter|bind)|do not (?:apply|"
         rf"count|exist)|void|expired?|over|ended|obsolete|cancel\w*|lifted|off|offline|suspended|disabled|"
-        rf"outdated|gone|removed|revoked|updated|changed|gelten nicht|hinfällig|aufgehoben)\b",
+        rf"outdated|gone|removed|revoked|updated|changed|gelten nicht|hinfallig|aufgehoben)\b",
     ),
     (
         "your_rules",
-        rf"\b(?:your|ur|deine?n?|eure?n?|tes|vos|tus|sus|tue|tuas|suas|je|jouw|twoi\w+|swoi\w+|твои\w*|"
-        rf"свои\w*|你的|あなたの|너의)\b ?(?:\w+ ){{0,3}}{_RULES}",
+        rf"\b(?:your|ur|deine?n?|eure?n?|tes|vos|tus|sus|tue|tuas|suas|je|jouw|twoi\w+|swoi\w+)\b "
+        rf"?(?:\w+ ){{0,3}}{_RULES}|"
+        rf"(?:твои\pL*|свои\pL*|你的|你之前的|あなたの|너의) ?(?:\pL+ ){{0,3}}{_RULES}",
     ),
     (
         "no_rules",
         rf"\b(?:no|without|free (?:of|from)|zero|neither|nor|lacks?|never had|ohne|sans|sin|senza|sem|"
-        rf"zonder|bez|без|没有|なし|없이|olmadan)\b (?:\w+ ){{0,3}}{_RULES}",
+        rf"zonder|bez)\b (?:\w+ ){{0,3}}{_RULES}|"
+        rf"(?:без|нет|没有|无) ?(?:\pL+ ){{0,2}}{_RULES}|{_RULES}(?:のない|なし|없)",
     ),
     (
         "unrestricted",
         r"\b(?:unrestricted|unfiltered|uncensored|unaligned|unlimited|unbound|unchained|jailbroken|amoral|"
-        r"unbeschränkt\w*|ungefiltert\w*)\b|\b(?:no|without (?:any )?)(?:limits|filters?|restrictions|"
+        r"unbeschrankt\w*|ungefiltert\w*)\b|\b(?:no|without (?:any )?)(?:limits|filters?|restrictions|"
         r"morals|ethics|censorship|warnings?|disclaimers?)\b",
     ),
     (
         "before_this",
         r"\b(?:previous|prior|above|preceding|earlier|foregoing|former|so far|until now|before this|"
-        r"up to now|bisherig\w*|vorherig\w*|précédent\w*|anterior\w*|precedent\w*|eerdere?|poprzedni\w*|"
-        r"предыдущ\w*)\b|之前|以上|以前|이전|السابقة|önceki|पिछले",
+        r"up to now|bisherig\w*|vorherig\w*|precedent\w*|anterior\w*|eerdere?|poprzedni\w*|"
+        r"onceki)\b|предыдущ|прежни|之前|以上|以前|이전|السابقة|पिछले|これまで",
     ),
     (
         "from_now",
         r"\b(?:from (?:now|here|this (?:point|moment|message)) on(?:wards?)?|as of now|henceforth|"
         r"from this (?:point|moment|message)|starting now|new (?:rules?|task|instructions?|directives?|"
-        r"policy|persona|job|orders?|objective|session)|ab (?:jetzt|sofort)|à partir de (?:maintenant|ce)|"
-        r"a partir de (?:ahora|agora|este)|d'ora in poi|da adesso|vanaf nu|od teraz)\b|从现在|今から|지금부터",
+        r"policy|persona|job|orders?|objective|session)|ab (?:jetzt|sofort)|a partir de (?:maintenant|ce)|"
+        r"a partir de (?:ahora|agora|este)|d'ora in poi|da adesso|vanaf nu|od teraz)\b|"
+        r"с этого момента|отныне|从现在|今から|지금부터",
     ),
-    ("secret", _SECRET),
+    ("secret", _HIDDEN),
     (
         "secret_yours",
-        rf"\b(?:your|ur|its|thy)\b (?:\w+ ){{0,3}}(?:{_SECRET}|prompt|instructions|configuration|context|"
+        rf"\b(?:your|ur|its|thy)\b (?:\w+ ){{0,3}}(?:{_HIDDEN}|prompt|instructions|configuration|context|"
         rf"system)\b",
     ),
     (
         "reveal",
         rf"\b(?:print|output|reveal|repeat|show|display|dump|leak|disclose|recite|paste|quote|list|tell|"
         rf"share|give|spell|return|read|copy|export|reproduce|summari[sz]e|translate|encode|"
-        rf"write)\b[^.!?\n]{{0,60}}(?:{_SECRET}|\byour (?:\w+ )?{_RULES})",
+        rf"write)\b[^.!?\n]{{0,60}}(?:{_HIDDEN}|\byour (?:\w+ )?{_RULES})",
     ),
     (
         "told_before",
@@ -150,16 +162,16 @@ CUES: tuple[tuple[str, str], ...] = (
     (
         "verbatim",
         r"\b(?:verbatim|word for word|word by word|exact (?:wording|words|text|phrasing|content)|in full|"
-        r"unchanged|character by character|from the (?:very )?(?:start|beginning|top)|wörtlich|"
-        r"wortwörtlich|mot pour mot|palabra por palabra|parola per parola|słowo w słowo|дословно|逐字|"
-        r"woord voor woord|letterlijk\w*)\b",
+        r"unchanged|character by character|from the (?:very )?(?:start|beginning|top)|wortlich|"
+        r"wortwortlich|mot pour mot|palabra por palabra|parola per parola|słowo w słowo|"
+        r"woord voor woord|letterlijk\w*)\b|дословно|逐字|完整地|そのまま",
     ),
     ("exfil_target", r"\b(?:https?://|www\.|[\w.+-]{1,30}@[\w-]{1,30}\.)|\b[\w-]{2,30}\.example\b"),
     (
         "send_out",
         r"\b(?:send|forward|post|upload|transmit|e-?mail|mail|export|exfiltrat\w*|attach|deliver|"
-        r"schick\w*|sende\w*|envoie\w*|envía\w*|invia\w*|enviar?|wyślij|отправ\w*|"
-        r"发送)\b[^.!?\n]{0,80}\b(?:to|an|à|a|do|на|至)\b",
+        r"schick\w*|sende\w*|envoie\w*|envia\w*|invia\w*|enviar?|wyslij)\b"
+        r"[^.!?\n]{0,80}\b(?:to|an|a|do)\b|отправ\pL*|发送|發送|送信",
     ),
     (
         "private_data",
@@ -186,20 +198,21 @@ CUES: tuple[tuple[str, str], ...] = (
         r"bring\w*|let (?:him|her|them|the user))|keep (?:this|it|that) (?:\w+ ){0,3}(?:secret|quiet|"
         r"hidden|yourself|out)|hide (?:this|it|from)|silently|secretly|quietly|covertly|unnoticed|"
         r"no mention|not (?:to )?be (?:mentioned|quoted|shown|cited)|out of the summary|"
-        r"nobody (?:will )?know\w*|between us|erwähne?\w* .{0,20}nicht|verschweig\w*|ne mentionne|"
-        r"no menciones|non menzionare|não mencione|nie wspominaj|не упоминай|不要提)\b",
+        r"nobody (?:will )?know\w*|between us|erwahne?\w* .{0,20}nicht|verschweig\w*|ne mentionne|"
+        r"no menciones|non menzionare|nao mencione|nie wspominaj|"
+        r"sag es niemand|non dirlo)\b|не упоминай|не говори|不要提|不要翻译|触れないで|언급하지",
     ),
     (
         "instead",
         r"\b(?:instead|rather than|in place of|regardless|whatever|irrespective|no matter|even if|"
-        r"stattdessen|à la place|en lugar|invece|em vez)\b",
+        r"stattdessen|a la place|en lugar|invece|em vez)\b",
     ),
     (
         "user_third",
         r"\b(?:the|your|this|any|every|their) (?:user|human|reader|customer|visitor|owner|operator|"
         r"developer|patient|client|guest|employee|caller|student|candidate|next person)s?'?s?\b|"
-        r"\bthem that\b|\bdem nutzer|\bl'utilisateur|\bal usuario|\bdel usuario|\bl'utente|\bo usuário|"
-        r"\bпользовател\w+|用户|ユーザー|사용자",
+        r"\bthem that\b|\bdem nutzer|\bl'utilisateur|\bal usuario|\bdel usuario|\bl'utente|\bo usuario|"
+        r"пользовател|用户|用戶|ユーザー|사용자|المستخدم",
     ),
     (
         "false_verdict",
@@ -224,7 +237,7 @@ CUES: tuple[tuple[str, str], ...] = (
         r"\b(?:you(?:'re| are) (?:now|no longer|going to|about to)|act as|pretend|role-?play|roleplay|"
         r"simulate|emulate|imagine|impersonate|take on the (?:role|persona)|assume the|play (?:the|a|an)|"
         r"be my|persona|character|alter ego|evil twin|du bist (?:jetzt|ab)|spiel\w*|tu es maintenant|"
-        r"agis comme|actúa como|eres ahora|fai finta|finge|você é|udawaj|притворись|ты теперь)\b|你现在|扮演|"
+        r"agis comme|actua como|eres ahora|fai finta|finge|voce e|udawaj)\b|притворись|ты теперь|你现在|扮演|"
         r"あなたは今から|너는",
     ),
     (
@@ -245,12 +258,13 @@ CUES: tuple[tuple[str, str], ...] = (
         r"steal\w*|launder\w*|forge\w*|counterfeit|kill|murder|blackmail|stalk\w*|spy|burglar\w*|"
         r"pick (?:a|the) lock|fraud\w*|scam\w*|hotwire|exploit\w*|nerve agent|chloroform|silencer|"
         r"cheat\w*|skim\w*|break into|get into|illegal\w*|stolen|fake|waffe\w*|hacken|pirater|piratear|"
-        r"voler|robar|falsificar|rubare|украсть|взлом\w*|бомб\w*|武器|炸弹|黑客|盗)\b",
+        r"voler|robar|falsificar|rubare)\b|украсть|взлом|бомб|оружи|武器|炸弹|黑客|盗|爆弾|해킹|폭탄",
     ),
     (
         "steps",
         r"\b(?:step by step|steps|in detail|detailed|exact(?:ly)?|recipe|instructions|how (?:to|do|would|"
-        r"does|can|could|he|she|they|one)|wie (?:man|ich|komme)|comment|cómo|come (?:si|faccio)|как)\b",
+        r"does|can|could|he|she|they|one)|wie (?:man|ich|komme)|comment|como|come (?:si|faccio))\b|"
+        r"как |怎么|如何|どうやって",
     ),
     (
         "pressure",
@@ -294,8 +308,8 @@ CUES: tuple[tuple[str, str], ...] = (
     (
         "asks_how",
         r"^\W{0,3}(?:hi|hello|hey|ok|so|please)?,? ?(?:what|how|why|which|who|when|where|can (?:i|you)|"
-        r"could (?:i|you)|is|are|do|does|did|should|may|was (?:ist|sind)|wie|warum|welche|qu|comment|cómo|"
-        r"qué|como|come|cosa|jak|как|что|怎么|什么)\b",
+        r"could (?:i|you)|is|are|do|does|did|should|may|was (?:ist|sind)|wie|warum|welche|qu|comment|como|"
+        r"que|come|cosa|jak)\b|^(?:как|что|怎么|什么|どう)|(?:か|吗|呢)[。？?]?\s*$",
     ),
     ("quoted", r"[\"“”«»„].{4,200}[\"“”«»„]"),
     ("quote_open", r"[\"“«„]\W{0,2}(?:ignore|disregard|forget|assistant|you are|skip|reveal|system|dear)"),

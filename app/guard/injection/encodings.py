@@ -1,8 +1,8 @@
 """Texts inside of a text that only a machine reads at sight: base64, hexadecimal, shifted alphabets, Morse and others.
 
-Each decoder looks for its own alphabet in linear time, and keeps only what decodes to something legible. What was found
-is decoded again, to a depth of `DEPTH`, since encodings are put into each other. All of it is bounded: `MOST` pieces and
-`CHARACTERS` decoded characters a text.
+Each decoder looks for its own alphabet in linear time, and keeps only what decodes to something legible. What was
+found is decoded again, to a depth of `DEPTH`, since encodings are put into each other. All of it is bounded: `MOST`
+pieces and `CHARACTERS` decoded characters a text.
 """
 
 import base64
@@ -13,6 +13,7 @@ import re
 import urllib.parse
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 MOST = 16
 CHARACTERS = 8_000
@@ -34,6 +35,7 @@ _QUOTED = re.compile(r"(?:[^\s=%]{0,8}[=%][0-9A-Fa-f]{2}){4,}[^\s=%]{0,40}")
 _MORSE = re.compile(r"(?:[.\-•–−]{1,6}(?: +/? *| */ *|\n)){8,}[.\-•–−]{1,6}")
 _BRAILLE = re.compile("[\u2801-\u28ff][\u2800-\u28ff ]{7,}")
 _LETTERS = re.compile(r"[A-Za-z]+")
+_OPAQUE = re.compile(r"[!-~]{16,}")  # what may be encoded once more
 _UNPRINTABLE = re.compile(r"[^\t\n\r\x20-\x7e\u00a1-\U0001faff]")
 
 # Frequent words, and those of commands: what a shifted or reversed alphabet must give to be believed.
@@ -81,8 +83,9 @@ def decoded(text: str) -> list[Piece]:
                 start, end = (piece.start, piece.end) if depth == 0 else (outer.start, outer.end)
                 kept = Piece(piece.text[:left], piece.encoding, start, end)
                 left -= len(kept.text)
-                found.append(kept)
                 following.append(kept)
+                if is_legible(kept.text):
+                    found.append(kept)
         queue = following
     return found
 
@@ -91,13 +94,9 @@ def _once(text: str) -> Iterator[Piece]:
     for name, pattern, may, decode in _DECODERS:
         if not may(text):
             continue
-        tried = 0
-        for match in pattern.finditer(text):
-            tried += 1
-            if tried > 4 * MOST:
-                break
+        for match in islice(pattern.finditer(text), 4 * MOST):
             plain = decode(match[0][: 2 * CHARACTERS])
-            if plain and is_legible(plain):
+            if is_legible(plain) or _OPAQUE.fullmatch(plain):
                 yield Piece(plain, name, match.start(), match.end())
     yield from _shifted(text)
 
@@ -108,7 +107,7 @@ def is_legible(text: str) -> bool:
         return False
     letters = sum(map(len, _LETTERS.findall(text)))
     wide = sum(character > "\u0370" for character in text)
-    return (letters + wide) * 10 >= len(text) * 6 and (" " in text or wide > 4 or text.isalpha() and text.islower())
+    return (letters + wide) * 10 >= len(text) * 6 and (" " in text or wide > 4)
 
 
 def _base64(found: str) -> str:
@@ -185,7 +184,7 @@ _DECODERS: tuple[tuple[str, re.Pattern[str], Callable[[str], bool], Callable[[st
         "braille",
         _BRAILLE,
         lambda text: not text.isascii(),
-        lambda text: "".join(map(lambda c: _BRAILLE_LETTERS.get(c, " " if c == " " else ""), text)),
+        lambda text: "".join(_BRAILLE_LETTERS.get(sign, " " if sign == " " else "") for sign in text),
     ),
 )
 
@@ -195,8 +194,8 @@ def _common(text: str) -> int:
 
 
 def _shifted(text: str) -> Iterator[Piece]:
-    """Sentences in a shifted alphabet (rot13 and other Caesar ciphers, Atbash) or written backwards: those with hardly a
-    common word that have several once they are turned."""
+    """Sentences in a shifted alphabet (rot13 and other Caesar ciphers, Atbash) or written backwards: those with hardly
+    a common word that have several once they are turned."""
     for match in re.finditer(r"[^\n\"“”:]{12,}", text[: 2 * CHARACTERS]):
         sentence = match[0]
         words = len(_LETTERS.findall(sentence))

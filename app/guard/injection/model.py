@@ -36,9 +36,9 @@ class Unit:
 class InjectionModel:
     """Two judges, and how much each counts.
 
-    A linear one: `words`, float32 (BUCKETS,), a weight for each hashed n-gram, `cues`, float32 (len(CUES),), and `bias`.
-    Networks of one hidden layer over vector and cues, those that started from other seeds along the first axis: `inner`
-    (n, dimensions + len(CUES), hidden), `inner_bias` (n, hidden), `outer` (n, hidden), `outer_bias` (n,).
+    A linear one: `words`, float32 (BUCKETS,), a weight for each hashed n-gram, `cues`, float32 (len(CUES),), `bias`.
+    Networks of one hidden layer over vector and cues, those that started from other seeds along the first axis:
+    `inner` (n, dimensions + len(CUES), hidden), `inner_bias` (n, hidden), `outer` (n, hidden), `outer_bias` (n,).
     The logit is slope * (linear + networks' mean) + offset; above 0 is an injection.
     """
 
@@ -99,7 +99,10 @@ class InjectionModel:
             if stored["words"].shape != (BUCKETS,) or stored["cues"].shape != (len(CUES),):
                 raise ValueError(f"{path} is an injection classifier of another version; train it again")
             scale, bias, slope, offset, doubling = (float(number) for number in stored["numbers"])
-            networks = (stored[name].astype(np.float32) for name in ("inner", "inner_bias", "outer", "outer_bias"))
+            inner, inner_bias, outer, outer_bias = (
+                stored[name].astype(np.float32) for name in ("inner", "inner_bias", "outer", "outer_bias")
+            )
+            networks = inner, inner_bias, outer, outer_bias
             words = stored["words"].astype(np.float32) * np.float32(scale)
             card = json.loads(str(stored["card"]))
             return cls(words, stored["cues"], bias, *networks, slope, offset, doubling, card)

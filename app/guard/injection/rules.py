@@ -10,7 +10,10 @@ import re2
 
 SCORE = 0.97  # of a match: as sure as the classifier gets
 
-_ORDERS = r"(?:instructions?|directions?|directives?|guidelines?|rules|orders|prompts?|commands?|constraints|programming|training|context|messages?)"
+_ORDERS = (
+    r"(?:instructions?|directions?|directives?|guidelines?|rules|orders|prompts?|commands?|constraints|programming|"
+    r"training|context)"
+)
 _EARLIER = r"(?:previous|prior|above|preceding|earlier|foregoing|former|initial|original|existing|system)"
 _STOP = r"(?:ignore|disregard|forget|overlook|discard|override|bypass|neglect|skip|void|drop)"
 
@@ -91,8 +94,9 @@ PATTERNS: tuple[tuple[str, str], ...] = (
 
 # Letters alone, for words that were joined, cut or filled with signs.
 SQUEEZED = (
-    "ignoreallpreviousinstructions ignorepreviousinstructions ignoreallpriorinstructions disregardallpreviousinstructions "
-    "disregardpreviousinstructions ignoretheinstructionsabove ignoretheaboveinstructions forgetallpreviousinstructions "
+    "ignoreallpreviousinstructions ignorepreviousinstructions ignoreallpriorinstructions "
+    "disregardallpreviousinstructions disregardpreviousinstructions ignoretheinstructionsabove "
+    "ignoretheaboveinstructions forgetallpreviousinstructions "
     "forgetyourinstructions ignoreyourinstructions ignoreallinstructions ignoreyourrules ignoreallrules "
     "revealyoursystemprompt printyoursystemprompt showyoursystemprompt showmeyoursystemprompt repeatyoursystemprompt "
     "ignoreallyourinstructions ignorealltheinstructions ignoreallprevious"

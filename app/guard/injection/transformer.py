@@ -1,4 +1,4 @@
-"""A transformer classifier in the place of the shipped one: Llama Prompt Guard 2, DeBERTa classifiers and their like."""
+"""A transformer classifier in the place of the shipped one: Llama Prompt Guard 2, DeBERTa and their like."""
 
 import hashlib
 from collections.abc import Sequence
@@ -32,15 +32,15 @@ class TransformerRail:
             from transformers import AutoModelForSequenceClassification, AutoTokenizer
         except ImportError:
             raise RailMissing(
-                "the rail `injection` with `model` needs transformers and torch; install Sextant with the extra `transformers`"
+                "the rail `injection` with `model` needs transformers and torch; install the extra `transformers`"
             ) from None
         try:
             self._tokenizer: Any = AutoTokenizer.from_pretrained(model)
             self._model: Any = AutoModelForSequenceClassification.from_pretrained(model).eval()
         except (OSError, ValueError) as error:
             raise RailMissing(
-                f"no classifier could be loaded from {model!r} ({type(error).__name__}); give a directory or a hub id, and "
-                "set HF_TOKEN for a gated model"
+                f"no classifier could be loaded from {model!r} ({type(error).__name__}); give a directory or a "
+                "hub id, and set HF_TOKEN for a gated model"
             ) from error
         self._torch = torch
         self._attacks = attack_labels(self._model.config.id2label, model)
