@@ -319,9 +319,12 @@ class Policy(Settings):
     input: tuple[InputRail, ...] = Field(
         (PiiSettings(), SecretsSettings(), InjectionSettings()), description="What users write."
     )
-    retrieved: tuple[InputRail, ...] = Field((InjectionSettings(),), description="Passages of the knowledge base.")
+    # Documents give orders to their readers: at 0.5 too many harmless ones would be dropped (docs/guard-injection.md).
+    retrieved: tuple[InputRail, ...] = Field(
+        (InjectionSettings(threshold=0.8),), description="Passages of the knowledge base."
+    )
     tool_result: tuple[InputRail, ...] = Field(
-        (PiiSettings(), SecretsSettings(), InjectionSettings()), description="What tools answered."
+        (PiiSettings(), SecretsSettings(), InjectionSettings(threshold=0.8)), description="What tools answered."
     )
     output: tuple[OutputRail, ...] = Field(
         (SecretsSettings(), PromptLeakSettings()), description="What the model answers."

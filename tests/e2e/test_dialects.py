@@ -134,7 +134,7 @@ def test_a_message_calls_a_tool_and_reads_its_result(claude: Any) -> None:
 
 
 def test_personal_data_is_masked_on_these_routes_too(claude: Any, client: openai.OpenAI) -> None:
-    sentence = "Repeat exactly: my e-mail is maria.gonzalez@example.com"
+    sentence = "My e-mail is maria.gonzalez@example.com. Which address did I give?"
     answer = claude.messages.with_raw_response.create(
         model="chat", max_tokens=48, extra_body=GREEDY, messages=[{"role": "user", "content": sentence}]
     )

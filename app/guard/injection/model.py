@@ -63,7 +63,7 @@ class InjectionModel:
     def networks(self, unit: Unit) -> float:
         """The networks' mean logit."""
         seen = np.concatenate([unit.vector * np.float32(VECTOR_SCALE), unit.cues])
-        hidden = np.maximum(np.einsum("i,nih->nh", seen, self.inner) + self.inner_bias, 0)
+        hidden = np.maximum(seen @ self.inner + self.inner_bias, 0)
         return float(((hidden * self.outer).sum(axis=1) + self.outer_bias).mean())
 
     def raw(self, unit: Unit) -> float:
