@@ -79,7 +79,9 @@ def test_a_request_becomes_a_trace_without_its_text(stack: Stack, client: openai
 
 def test_no_user_text_is_in_any_log(stack: Stack, client: openai.OpenAI) -> None:
     word = "quizzaciously"
-    client.chat.completions.create(model="docs", messages=[{"role": "user", "content": f"What does {word} mean?"}], max_tokens=4)
+    client.chat.completions.create(
+        model="docs", messages=[{"role": "user", "content": f"What does {word} mean?"}], max_tokens=4
+    )
     with pytest.raises(openai.BadRequestError):
         client.chat.completions.create(
             model="chat", messages=[{"role": "user", "content": f"{word}, " + "word " * 3000}]
