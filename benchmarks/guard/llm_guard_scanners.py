@@ -15,8 +15,8 @@ from typing import Any
 
 def build() -> list[Any]:
     """The scanners."""
-    import structlog  # type: ignore[import-not-found,unused-ignore]
-    from llm_guard.input_scanners import (  # type: ignore[import-not-found,unused-ignore]
+    import structlog  # type: ignore[import-not-found,unused-ignore]  # it is in the peers' environment
+    from llm_guard.input_scanners import (  # type: ignore[import-not-found,unused-ignore]  # as above
         InvisibleText,
         Regex,
         Secrets,
