@@ -31,7 +31,7 @@ def test_cites_the_right_document(client: openai.OpenAI) -> None:
 
 
 def test_marks_the_sentences_that_a_passage_supports(client: openai.OpenAI) -> None:
-    answer = ask(client, "What does the guard mask?")
+    answer = ask(client, "Which personal data does the guard mask?")
     told = extension(answer)
     assert told["cited"]
     for number in told["cited"]:
@@ -40,7 +40,7 @@ def test_marks_the_sentences_that_a_passage_supports(client: openai.OpenAI) -> N
 
 
 def test_streams_citations_first_and_marks_last(client: openai.OpenAI) -> None:
-    chunks = list(ask(client, "What does the guard mask?", stream=True, extra_headers={"cache-control": "no-store"}))
+    chunks = list(ask(client, "Which personal data does the guard mask?", stream=True, extra_headers={"cache-control": "no-store"}))
     assert chunks[0].model_extra["sextant"]["citations"][0]["document"] == "docs/guard.md"
     assert chunks[-1].model_extra["sextant"]["cited"]
 
