@@ -40,7 +40,11 @@ def test_marks_the_sentences_that_a_passage_supports(client: openai.OpenAI) -> N
 
 
 def test_streams_citations_first_and_marks_last(client: openai.OpenAI) -> None:
-    chunks = list(ask(client, "Which personal data does the guard mask?", stream=True, extra_headers={"cache-control": "no-store"}))
+    chunks = list(
+        ask(
+            client, "Which personal data does the guard mask?", stream=True, extra_headers={"cache-control": "no-store"}
+        )
+    )
     assert chunks[0].model_extra["sextant"]["citations"][0]["document"] == "docs/guard.md"
     assert chunks[-1].model_extra["sextant"]["cited"]
 
