@@ -68,8 +68,6 @@ def open_check(config: StackConfig, policy: str | None, place: GuardPlace) -> Ch
 
     Raises CommandFailed.
     """
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it has no types
-
     from app.guard.build import build_engine, open_embedder
 
     name, found = policy_of(config.guard, policy)
@@ -85,8 +83,6 @@ def open_check(config: StackConfig, policy: str | None, place: GuardPlace) -> Ch
         rails = _context_rails(config, there, place)
     except (ValueError, OSError) as error:
         raise CommandFailed(f"the rails of {name!r} cannot be loaded: {error}") from None
-    # As in the stack: the matrices are too small for BLAS's threads, which would only wait for each other.
-    threadpool_limits(limits=1, user_api="blas")
     check = Check(Screening({DEFAULT: there}, engine, rails), DEFAULT, place)
     check.explain([WARM_UP])  # so that no text's time, or deadline, has the loading in it
     return check

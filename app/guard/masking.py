@@ -1,10 +1,10 @@
 """Masking: what rails found is replaced by placeholders before anything else sees the text."""
 
 import re
-from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from app.guard.spans import apart
 from app.guard.types import Finding, Hit
 from app.guard.without_torch import without_torch
 
@@ -84,21 +84,3 @@ def trimmed(hit: Hit, text: str) -> Hit:
     value = text[hit.start : hit.end].rstrip()
     start = hit.start + len(value) - len(value.lstrip())
     return replace(hit, start=start, end=max(start, hit.start + len(value)))
-
-
-def apart(hits: Iterable[Hit]) -> list[Hit]:
-    """Hits without overlaps, in reading order: of two that do, the surer (then the longer) stays whole, and of the
-    other what lies outside. A text with overlapping placeholders could not be restored."""
-    kept: list[Hit] = []  # in reading order, apart from each other
-    for hit in sorted(hits, key=lambda h: (-h.score, h.start - h.end, h.start)):
-        first = bisect_right(kept, hit.start, key=lambda h: h.end)
-        last = bisect_left(kept, hit.end, key=lambda h: h.start)
-        free, start = [], hit.start
-        for other in kept[first:last]:
-            free.append(replace(hit, start=start, end=other.start))
-            start = other.end
-        free.append(replace(hit, start=start))
-        kept[first:last] = sorted(
-            [*kept[first:last], *(part for part in free if part.start < part.end)], key=lambda h: h.start
-        )
-    return kept

@@ -11,8 +11,10 @@ from app.config.policy import AnyRail, Policy
 from app.errors import ClientClosedRequest, SextantError
 from app.failures import Failures
 from app.guard.engine import TEXT_RAILS, Job, TextRails, is_meant
-from app.guard.masking import Masking, apart
+from app.guard.masking import Masking
+from app.guard.output.stream_window import masked as with_masks
 from app.guard.rail import ContextRail
+from app.guard.spans import apart, placeholder
 from app.guard.types import Context, Examined, Finding, GuardPlace, Hit, Screened, Verdict, clean
 
 logger = logging.getLogger(__name__)
@@ -50,15 +52,6 @@ class _Looked:
     settings: AnyRail
     examined: Examined
     texts: tuple[int, ...]
-
-
-def named(text: str, hits: Sequence[Hit]) -> str:
-    """The text with the names of what was found in it, in place of it. `hits`: in reading order, apart."""
-    parts, start = [], 0
-    for hit in hits:
-        parts += [text[start : hit.start], f"[{hit.rule}]"]
-        start = hit.end
-    return "".join([*parts, text[start:]])
 
 
 def context_key(place: GuardPlace, settings: AnyRail) -> ContextKey:
@@ -298,7 +291,7 @@ class Screening:
             if index in dropped:
                 continue
             if masks == "named":
-                masked[index] = named(texts[index], apart(spans[index]))
+                masked[index] = with_masks(texts[index], apart(spans[index]), placeholder)
                 continue
             masked[index], found = masking.mask(texts[index], spans[index], index)
             findings += found

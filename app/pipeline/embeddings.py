@@ -26,13 +26,7 @@ class EmbeddingPipeline:
 
     async def answer(self, request: EmbeddingRequest, flight: Flight) -> dict[str, Any]:
         """OpenAI's answer. Raises SextantError; settled in any case."""
-        try:
-            answer = await flight.before_deadline(self._answer(request, flight))
-        except BaseException as error:
-            await flight.settle(error)
-            raise
-        await flight.settle()
-        return answer
+        return await flight.settled_after(self._answer(request, flight))
 
     async def _answer(self, request: EmbeddingRequest, flight: Flight) -> dict[str, Any]:
         if request.model != self._config.id:

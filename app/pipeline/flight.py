@@ -135,6 +135,16 @@ class Flight:
             self._check_lease()
             raise DeadlineExceeded("The request took longer than it may; the generation was ended.") from None
 
+    async def settled_after(self, work: Awaitable[T]) -> T:
+        """Await something under the deadline, and settle, whichever way it ends."""
+        try:
+            answer = await self.before_deadline(work)
+        except BaseException as error:
+            await self.settle(error)
+            raise
+        await self.settle()
+        return answer
+
     async def to_the_end(self, chunks: AsyncGenerator[dict[str, Any], None]) -> AsyncGenerator[dict[str, Any], None]:
         """Pass chunks on under the deadline, and settle when they end, whichever way.
 

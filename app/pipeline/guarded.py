@@ -13,6 +13,7 @@ from typing import Any
 
 from app.guard.output.stream_window import Window, masked
 from app.guard.screening import Answered, Kind, Screening
+from app.guard.spans import placeholder
 from app.guard.types import Context, Hit, Verdict
 from app.pipeline.answer_parts import Chunk, assembled, bare, ending, fields, known, parts_of, withhold_choice
 from app.pipeline.flight import Flight
@@ -21,11 +22,6 @@ from app.pipeline.texts import Place
 from app.pipeline.transcript import SPOKEN
 
 _ALL: tuple[Kind, ...] = ("window", "whole", "watch")
-
-
-def placeholder(hit: Hit, value: str) -> str:
-    """What stands in an answer for what was found."""
-    return f"[{hit.rule}]" if hit.rule else value
 
 
 class OutputGuard:

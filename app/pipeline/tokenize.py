@@ -17,13 +17,7 @@ class TokenizePipeline:
 
     async def answer(self, model: str, fields: dict[str, Any], flight: Flight) -> dict[str, Any]:
         """vLLM's tokenize answer. Raises SextantError; settled in any case."""
-        try:
-            answer = await flight.before_deadline(self._answer(model, fields, flight))
-        except BaseException as error:
-            await flight.settle(error)
-            raise
-        await flight.settle()
-        return answer
+        return await flight.settled_after(self._answer(model, fields, flight))
 
     async def _answer(self, model: str, fields: dict[str, Any], flight: Flight) -> dict[str, Any]:
         target = self._router.route(model).base

@@ -1,8 +1,8 @@
 """The rail for personal data: what all recognizers find, without overlaps."""
 
 import hashlib
-from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import re2
@@ -13,6 +13,7 @@ from app.guard.pii.context import encodable
 from app.guard.pii.gazetteer import NAMES_FILE
 from app.guard.pii.people import WEIGHTS_FILE, People
 from app.guard.rail import RailMissing
+from app.guard.spans import apart
 from app.guard.types import Hit
 
 REVISION = "2"  # raise it when the code would find something else
@@ -129,23 +130,3 @@ def _trimmed(text: str, hit: Hit) -> Hit:
     start = hit.start + len(value) - len(value.lstrip())
     end = max(start, hit.start + len(value))
     return hit if (start, end) == (hit.start, hit.end) else replace(hit, start=start, end=end)
-
-
-def apart(hits: Iterable[Hit]) -> list[Hit]:
-    """Hits without overlaps, in reading order. A text with overlapping placeholders could not be restored."""
-    kept: list[Hit] = []
-    for hit in sorted(hits, key=lambda h: (-h.score, h.start - h.end, h.start)):
-        first = bisect_right(kept, hit.start, key=lambda h: h.end)
-        last = bisect_left(kept, hit.end, key=lambda h: h.start)
-        if first == last:
-            kept.insert(first, hit)
-            continue
-        free, start = [], hit.start
-        for other in kept[first:last]:
-            free.append(replace(hit, start=start, end=other.start))
-            start = other.end
-        free.append(replace(hit, start=start))
-        kept[first:last] = sorted(
-            [*kept[first:last], *(part for part in free if part.start < part.end)], key=lambda h: h.start
-        )
-    return kept

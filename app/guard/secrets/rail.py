@@ -8,9 +8,9 @@ import re2
 
 from app.config.policy import SecretsSettings
 from app.guard.pii.context import encodable
-from app.guard.pii.rail import apart
 from app.guard.secrets import patterns
 from app.guard.secrets.assignments import find_assigned
+from app.guard.spans import apart
 from app.guard.types import Hit
 
 

@@ -10,9 +10,10 @@ import pytest
 
 from app.config import GuardConfig
 from app.config.policy import PiiSettings
-from app.guard.masking import Masking, apart
+from app.guard.masking import Masking
 from app.guard.pii.rail import PiiRail
 from app.guard.restore import Restorer
+from app.guard.spans import apart
 from app.guard.types import Hit, Screened
 
 

