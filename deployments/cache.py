@@ -14,11 +14,14 @@ from app.cache.desk import Place
 from app.cache.embedded import EmbeddedValkey
 from app.cache.semantic.types import Proposal
 from app.config import StackConfig
+from app.direct_calls import DirectServer, Method, direct_path
 from app.errors import Unavailable
 from app.retrieval.types import Vector
 
 if TYPE_CHECKING:
     from deployments import semantic
+
+DIRECT = "cache"  # its socket, for ingress processes on the same machine
 
 
 class Cache:
@@ -37,6 +40,8 @@ class Cache:
             from deployments.semantic import Semantics
 
             self._semantics = Semantics(config, self._embedder, judging_model)
+        methods: dict[str, Method] = {"embed": self.embed, "find": self._find_directly, "remember": self.remember}
+        self._direct = DirectServer(direct_path(config.home, DIRECT), methods)
 
     async def embed(self, texts: Sequence[str]) -> list[Vector]:
         return list(await asyncio.to_thread(self._embedder.embed, texts))
@@ -66,9 +71,14 @@ class Cache:
         return True
 
     async def check_health(self) -> None:
-        """Serve asks every 2 s: a Valkey that has died is started again, with what it had on disk."""
+        """Serve asks before the first request and every 2 s: a Valkey that has died is started again, with what it had
+        on disk."""
+        await self._direct.listen()
         if self._valkey is not None:
             await asyncio.to_thread(self._valkey.start)
+
+    async def _find_directly(self, place: Place, vector: Vector | None) -> tuple[Vector, Proposal | None]:
+        return await self._tier.find(place, vector, is_alone=self._direct.is_alone)
 
     @property
     def _tier(self) -> "semantic.Semantics":
@@ -77,6 +87,7 @@ class Cache:
         return self._semantics
 
     async def __del__(self) -> None:
+        self._direct.close()
         if self._semantics is not None:
             await self._semantics.close()
         if self._valkey is not None:

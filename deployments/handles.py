@@ -12,6 +12,7 @@ from ray.serve.handle import DeploymentHandle, DeploymentResponse
 
 from app.cache.desk import Place
 from app.cache.semantic.types import Proposal
+from app.direct_calls import DirectClient, NotReached
 from app.errors import (
     ClientClosedRequest,
     ContextTooLong,
@@ -65,11 +66,12 @@ class GuardHandle:
 
 
 class CacheHandle:
-    def __init__(self, handle: DeploymentHandle) -> None:
+    def __init__(self, handle: DeploymentHandle, direct: DirectClient) -> None:
         self._handle = handle
+        self._direct = direct
 
     async def embed(self, texts: Sequence[str]) -> list[Vector]:
-        vectors: list[Vector] = await called(self._handle.embed.remote(list(texts)), "embedder")
+        vectors: list[Vector] = await directly(self._direct, self._handle, "embed", list(texts), name="embedder")
         return vectors
 
     async def count_tokens(self, texts: Sequence[str]) -> list[int]:
@@ -83,17 +85,28 @@ class CacheHandle:
 class SemanticHandle:
     """The semantic tier, in the Cache deployment. A look-up has a deadline; what nobody waits for has a long one."""
 
-    def __init__(self, handle: DeploymentHandle, timeout_ms: float) -> None:
+    def __init__(self, handle: DeploymentHandle, timeout_ms: float, direct: DirectClient) -> None:
         self._handle = handle
         self._timeout_s = timeout_ms / 1000
+        self._direct = direct
 
     async def find(self, place: Place, vector: Vector | None) -> tuple[Vector, Proposal | None]:
-        call = self._handle.find.remote(place, vector)
-        found: tuple[Vector, Proposal | None] = await called(call, "semantic cache", self._timeout_s)
+        found: tuple[Vector, Proposal | None] = await directly(
+            self._direct, self._handle, "find", place, vector, name="semantic cache", timeout_s=self._timeout_s
+        )
         return found
 
     async def remember(self, place: Place, vector: Vector | None, ttl_s: float) -> None:
-        await called(self._handle.remember.remote(place, vector, ttl_s), "semantic cache", PATIENCE_S)
+        await directly(
+            self._direct,
+            self._handle,
+            "remember",
+            place,
+            vector,
+            ttl_s,
+            name="semantic cache",
+            timeout_s=PATIENCE_S,
+        )
 
     async def compare(self, place: Place, proposal: Proposal, old: str, new: str) -> bool | None:
         call = self._handle.compare.remote(place, proposal, old, new)
@@ -160,6 +173,24 @@ class ModelHandle:
     def _for(self, body: dict[str, Any]) -> DeploymentHandle:
         _, _, adapter = body["model"].partition(":")
         return self._handle.options(multiplexed_model_id=body["model"]) if adapter else self._handle
+
+
+async def directly(
+    direct: DirectClient,
+    handle: DeploymentHandle,
+    method: str,
+    *arguments: Any,
+    name: str,
+    timeout_s: float | None = None,
+) -> Any:
+    """Call past Serve where the deployment is on this machine, else through its handle. For what may be done twice."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            return await direct.call(method, *arguments)
+    except NotReached:
+        return await called(getattr(handle, method).remote(*arguments), name, timeout_s)
+    except TimeoutError:
+        raise Unavailable(f"The {name} did not answer in time; try again.", retry_after_s=1) from None
 
 
 async def called(response: DeploymentResponse, name: str, timeout_s: float | None = None) -> Any:

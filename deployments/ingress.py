@@ -21,6 +21,7 @@ from app.cache.exact import ExactCache
 from app.cache.lease import Leases
 from app.cache.store import SharedStore
 from app.config import StackConfig, load_secrets
+from app.direct_calls import DirectClient, direct_path
 from app.gateway.api import create_api
 from app.gateway.gateway import Gateway, Pipelines
 from app.gateway.health import Dependency, ReadinessCheck
@@ -44,6 +45,7 @@ from app.telemetry.routing_log import log_routing
 from app.telemetry.tracing import Tracing
 from deployments.accounting import open_accounting
 from deployments.batches import RayJobs
+from deployments.cache import DIRECT as CACHE_SOCKET
 from deployments.guarding import needs_guard, open_screening
 from deployments.handles import CacheHandle, GuardHandle, ModelHandle, RetrieverHandle, SemanticHandle
 from deployments.routing import build_dispatching
@@ -76,17 +78,21 @@ class Ingress:
         self._shadow = Shadow(ports, [log_routing])
         self._exact = ExactCache(config.cache, self._shared, secrets.hash_key) if config.cache.enabled else None
         self._leases = Leases(self._shared) if config.gateway.replicas > 1 else None
-        semantic = SemanticHandle(cache, config.cache.semantic.timeout_ms) if config.has_semantic_cache else None
+        direct = DirectClient(direct_path(config.home, CACHE_SOCKET))
+        embedder = CacheHandle(cache, direct)
+        semantic = (
+            SemanticHandle(cache, config.cache.semantic.timeout_ms, direct) if config.has_semantic_cache else None
+        )
         screening = None
         if guard is not None:
             far = GuardHandle(guard, config.guard.far_timeout_ms)
-            screening = open_screening(config, far, ports, catalogue, CacheHandle(cache))
+            screening = open_screening(config, far, ports, catalogue, embedder)
         stages = Stages(
             guard=screening,
             cache=self._exact,
             semantic=semantic,
             leases=self._leases,
-            embed=CacheHandle(cache),
+            embed=embedder,
             search=RetrieverHandle(retriever, config.retrieval.timeout_ms),
             versions=PublishedVersions(self._shared, config.retrieval.collection),
             router=Router(config, catalogue),

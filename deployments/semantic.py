@@ -34,6 +34,8 @@ from deployments.handles import ModelHandle
 
 TENANT = ("tenant",)
 RECENT_QUESTIONS = 64
+# Embedded and judged within 4 ms: a lone one is not worth two changes of threads.
+SHORT_CHARACTERS = 200
 
 
 class Semantics:
@@ -60,10 +62,17 @@ class Semantics:
         self._high = Gauge("sextant_cache_false_hit_rate_high", "Upper end of its 99% interval.", TENANT)
         self._judged = Gauge("sextant_cache_judged_hits", "Hits that were judged, in the window.", TENANT)
 
-    async def find(self, place: Place, vector: Vector | None) -> tuple[Vector, Proposal | None]:
+    async def find(
+        self, place: Place, vector: Vector | None, *, is_alone: bool = False
+    ) -> tuple[Vector, Proposal | None]:
+        here = is_alone and len(place.question) <= SHORT_CHARACTERS
         if vector is None:
-            vector = await asyncio.to_thread(self._embedder.embed_one, place.question)
-        return vector, await self._tier.find(place.tenant, place.scope, place.question, vector)
+            vector = (
+                self._embedder.embed_one(place.question)
+                if here
+                else await asyncio.to_thread(self._embedder.embed_one, place.question)
+            )
+        return vector, await self._tier.find(place.tenant, place.scope, place.question, vector, here=here)
 
     async def remember(self, place: Place, vector: Vector | None, ttl_s: float) -> None:
         if vector is None:

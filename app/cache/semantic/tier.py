@@ -87,20 +87,23 @@ class SemanticTier:
         self._clock = clock
         self._decider = _decider(config, self._judge)
         self._learning: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()  # by tenant
-        # One thread: the judge holds the interpreter's lock most of the time, and need not be safe for several.
+        # One thread: the judge holds the interpreter's lock most of the time.
         self._thread = ThreadPoolExecutor(1, "semantic-judge")
         self._silent_until_ms = 0
         self._served = self._explored = self._alone = self._judged = 0
 
-    async def find(self, tenant: str, scope: str, question: str, vector: Vector) -> Proposal | None:
-        """The best candidate, and whether it is served; None when nothing is near."""
+    async def find(
+        self, tenant: str, scope: str, question: str, vector: Vector, *, here: bool = False
+    ) -> Proposal | None:
+        """The best candidate, and whether it is served; None when nothing is near. `here`: judged on the loop, which
+        saves a thread's start where nobody else waits for it."""
         near = await self._index.search(tenant, scope, vector, self._config.candidates, self._clock())
         near = [(entry, cosine) for entry, cosine in near if cosine >= self._config.min_similarity]
         if not near:
             self._alone += 1
             return None
         is_recalled = await self._recall(tenant)
-        ratings = await self._rate(question, near)
+        ratings = await self._rate(question, near, here)
         best = min(ratings, key=lambda rating: (not rating.would_serve, rating.risk))
         self._decider.note(best)
         reason = await self._refusal(tenant, best) if is_recalled else NOT_RECALLED
@@ -165,12 +168,16 @@ class SemanticTier:
         self._thread.shutdown(wait=True)
         await self._index.close()
 
-    async def _rate(self, question: str, near: list[tuple[Indexed, float]]) -> list[Rating]:
+    async def _rate(self, question: str, near: list[tuple[Indexed, float]], here: bool) -> list[Rating]:
         """The nearest first, until one would be served. Judging is work for the thread, what was learned the loop's."""
         loop = asyncio.get_running_loop()
         ratings: list[Rating] = []
         for entry, cosine in near:
-            verdict = await loop.run_in_executor(self._thread, self._judge.judge, entry.question, question, cosine)
+            pair = entry.question, question, cosine
+            if here:
+                verdict = self._judge.judge(*pair)
+            else:
+                verdict = await loop.run_in_executor(self._thread, self._judge.judge, *pair)
             rating = self._decider.rate(entry, cosine, verdict.score, verdict.reason)
             ratings.append(replace(rating, would_serve=False) if verdict.is_refused else rating)
             if ratings[-1].would_serve:
