@@ -20,6 +20,7 @@ class KeyRecord:
     digest: bytes
     customer: str | None = None
     models: frozenset[str] | None = None
+    groups: tuple[str, ...] = ()
     expires_ms: int | None = None
     revoked_ms: int | None = None
     previous_digest: bytes | None = None
@@ -120,6 +121,7 @@ class Book:
             key_id=record.id,
             customer=record.customer,
             models=record.models,
+            groups=record.groups,
             limits=tuple(rule.limit for rule in rules if rule.limit),
             budgets=tuple(budget for rule in rules for budget in rule.budgets),
             model_limits=by_model.limits,

@@ -30,6 +30,7 @@ class Key:
     name: str
     hint: str
     models: tuple[str, ...] | None
+    groups: tuple[str, ...]
     metadata: Mapping[str, str]
     created_ms: int
     expires_ms: int | None
@@ -51,6 +52,7 @@ class NewKey:
     customer: str | None = None
     name: str = ""
     models: tuple[str, ...] | None = None
+    groups: tuple[str, ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)
     expires_ms: int | None = None
     strict: bool = False
@@ -98,6 +100,7 @@ class KeyStore:
                 "digest": self._hasher.digest(secret),
                 "hint": hint(secret),
                 "models": None if wanted.models is None else list(wanted.models),
+                "groups": list(wanted.groups),
                 "metadata": dict(wanted.metadata),
                 "created_ms": now,
                 "expires_ms": wanted.expires_ms,
@@ -145,7 +148,7 @@ class KeyStore:
             return [_key(row) for row in await connection.execute(statement)]
 
     async def edit(self, key_id: str, changes: Mapping[str, Any]) -> Key:
-        """Changes columns: name, models, metadata, expires_ms. Raises NotFound."""
+        """Changes columns: name, models, groups, metadata, expires_ms. Raises NotFound."""
         async with change(self._engine) as edit:
             await _get(edit.connection, key_id)
             return await _update(edit, key_id, changes)
@@ -237,4 +240,4 @@ async def _update(edit: Change, key_id: str, changes: Mapping[str, Any]) -> Key:
 
 def _key(row: Any) -> Key:
     models = None if row.models is None else tuple(row.models)
-    return Key(**{**row._mapping, "models": models})
+    return Key(**{**row._mapping, "models": models, "groups": tuple(row.groups or ())})

@@ -82,6 +82,7 @@ KEY_ROWS = select(
     keys.c.digest,
     keys.c.customer,
     keys.c.models,
+    keys.c.groups,
     keys.c.expires_ms,
     keys.c.revoked_ms,
     keys.c.previous_digest,
@@ -97,7 +98,7 @@ def budget_of(row: Row[*tuple[Any, ...]]) -> Budget:
 
 def _key(row: Row[*tuple[Any, ...]]) -> KeyRecord:
     models = None if row.models is None else frozenset(row.models)
-    return KeyRecord(**{**row._mapping, "models": models})
+    return KeyRecord(**{**row._mapping, "models": models, "groups": tuple(sorted(row.groups or ()))})
 
 
 def limit_of(row: Row[*tuple[Any, ...]]) -> LimitRule:

@@ -52,6 +52,7 @@ class Caller:
     key_id: str
     customer: str | None = None
     models: frozenset[str] | None = None  # names that may be asked for; None: all
+    groups: tuple[str, ...] = ()  # whose documents are seen, beside those that are everybody's of the tenant; sorted
     limits: tuple[LimitRule, ...] = ()  # of the key, its customer and its tenant
     budgets: tuple[Budget, ...] = ()
     # By model name: limits go by the name asked for and its part before `:`, budgets by the model that answers.

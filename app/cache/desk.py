@@ -58,7 +58,7 @@ class CacheDesk:
 
     def upon(self, passages: Sequence[Passage]) -> "CacheDesk":
         """The desk once the passages are known: a change to other documents changes nothing for it."""
-        seen = replace(self.provenance, knowledge_base=None, evidence=evidence_of(passages))
+        seen = replace(self.provenance, knowledge_base=None, groups=(), evidence=evidence_of(passages))
         return replace(self, provenance=seen, is_known=True, before=self.key if self.is_known else None)
 
     async def look_up(self) -> Found | None:

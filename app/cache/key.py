@@ -46,6 +46,7 @@ class Provenance:
     prompts: tuple[str, ...]  # name@version of each prompt used
     knowledge_base: str | None  # version, when the answer draws on it and its passages are not known yet
     retrieval: tuple[str | float, ...] = ()  # everything else that decides which passages are seen, and how
+    groups: tuple[str, ...] = ()  # whose documents the asker sees, as long as the passages are not known
     evidence: str | None = None  # digest of the passages that the model sees
 
 
@@ -78,7 +79,7 @@ def evidence_of(passages: Sequence[Passage]) -> str:
 
     Their order is left out: it follows from the question, which stands in the key beside them.
     """
-    seen = sorted((p.chunk.document, p.chunk.content_hash, p.chunk.ordinal, p.chunk.start) for p in passages)
+    seen = sorted((p.chunk.document, p.chunk.content_hash, p.chunk.ordinal, p.chunk.start, p.chunk.end) for p in passages)
     return hashlib.blake2b(orjson.dumps(seen), digest_size=16).hexdigest()
 
 

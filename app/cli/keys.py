@@ -24,6 +24,9 @@ def create(
     customer: Annotated[str | None, typer.Option(help="The tenant's customer; made when it is new.")] = None,
     name: Annotated[str, typer.Option(help="What you call it.")] = "",
     model: Annotated[list[str] | None, typer.Option(help="A model it may ask for (repeat); by default all.")] = None,
+    group: Annotated[
+        list[str] | None, typer.Option(help="A group whose documents it sees (repeat); by default only everybody's.")
+    ] = None,
     expires: Annotated[str | None, typer.Option(help="A date, a time, or a duration such as 30d.")] = None,
     rpm: Rpm = None,
     tpm: Tpm = None,
@@ -42,6 +45,7 @@ def create(
     sextant keys create --tenant acme --customer eu --model chat --rpm 60 --budget 100/month --expires 90d
     """
     body: dict[str, Any] = {"tenant": tenant, "customer": customer, "name": name, "strict": strict, "models": model}
+    body["groups"] = group or []
     body["metadata"] = words.labels(metadata or [])
     body["budgets"] = [words.budget(text) for text in budget or []]
     body["limits"] = _bounds(rpm, tpm, concurrent) or None

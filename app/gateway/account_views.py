@@ -32,6 +32,7 @@ def key_view(key: Key, /, **more: Any) -> dict[str, Any]:
         "name": key.name,
         "hint": key.hint,
         "models": key.models,
+        "groups": key.groups,
         "metadata": key.metadata,
         "created_at": seconds(key.created_ms),
         "expires_at": seconds(key.expires_ms),

@@ -28,6 +28,7 @@ async def create_key(request: Request) -> Response:
         customer=body.customer,
         name=body.name,
         models=None if body.models is None else tuple(body.models),
+        groups=tuple(body.groups),
         metadata=body.metadata,
         expires_ms=_ms(body.expires_at),
         strict=body.strict,
@@ -57,7 +58,7 @@ async def show_key(request: Request, key_id: str) -> Response:
 
 @router.patch("/keys/{key_id}")
 async def edit_key(request: Request, key_id: str) -> Response:
-    """Change a key's name, models, metadata or expiry."""
+    """Change a key's name, models, groups, metadata or expiry."""
     changes: dict[str, Any] = (await read_body(request, EditKey)).model_dump(exclude_unset=True)
     if "expires_at" in changes:
         changes["expires_ms"] = _ms(changes.pop("expires_at"))

@@ -82,6 +82,7 @@ class Desks:
             prompts=prompts.identities,
             knowledge_base=version,
             retrieval=self._retrieval(route),
+            groups=caller.groups if route.retrieval else (),
         )
         # While documents change nobody knows what an answer would be drawn from, until its passages are found.
         is_known = route.retrieval is None or version is not None

@@ -58,6 +58,7 @@ keys = Table(
     Column("digest", LargeBinary(32), nullable=False, unique=True),  # keyed BLAKE2b of the key
     Column("hint", String(32), nullable=False),  # what may be shown: prefix and last four characters
     Column("models", JSON),  # names it may ask for; null: all
+    Column("groups", JSON),  # whose documents it sees, beside those that are everybody's of its tenant
     Column("metadata", JSON, nullable=False),
     Column("created_ms", BigInteger, nullable=False),
     Column("expires_ms", BigInteger),

@@ -19,6 +19,8 @@ MAX_WINDOW_S = 400 * 86_400
 Id = Annotated[str, Field(pattern=f"^{ID}$")]
 Title = Annotated[str, Field(max_length=256, pattern=PRINTABLE)]
 Models = Annotated[list[Annotated[str, Field(pattern=f"^{MODEL}$")]], Field(min_length=1, max_length=100)]
+# Groups of a tenant, whose documents a key sees.
+Groups = Annotated[list[Annotated[str, Field(pattern=f"^{ID}$")]], Field(max_length=100)]
 Labels = Annotated[
     dict[
         Annotated[str, Field(min_length=1, max_length=64, pattern=PRINTABLE)],
@@ -86,6 +88,7 @@ class CreateKey(Wire):
     customer: Id | None = None
     name: Title = ""
     models: Models | None = None
+    groups: Groups = Field(default_factory=list)
     metadata: Labels = Field(default_factory=dict)
     expires_at: FutureTime | None = None
     strict: bool = False
@@ -98,13 +101,14 @@ class EditKey(Wire):
 
     name: Title = ""
     models: Models | None = None
+    groups: Groups = Field(default_factory=list)
     metadata: Labels = Field(default_factory=dict)
     expires_at: FutureTime | None = None
 
     @model_validator(mode="after")
     def _changes_something(self) -> Self:
         if not self.model_fields_set:
-            raise ValueError("give name, models, metadata or expires_at")
+            raise ValueError("give name, models, groups, metadata or expires_at")
         return self
 
 

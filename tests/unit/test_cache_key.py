@@ -34,6 +34,7 @@ OTHER: dict[str, Any] = {
     "prompts": ("assistant@2",),
     "knowledge_base": "kb2",
     "retrieval": (5, 0.25),
+    "groups": ("board",),
     "evidence": "other passages",
 }
 

@@ -54,10 +54,10 @@ def refusal(directory: Directory, secret: str) -> str:
 
 
 async def test_a_key_is_its_tenants_customers_and_models(store: AccountStore, directory: Directory) -> None:
-    issued = await store.keys.create(NewKey("acme", "eu", models=("m", "n")))
+    issued = await store.keys.create(NewKey("acme", "eu", models=("m", "n"), groups=("staff", "board")))
     assert refusal(directory, issued.secret) == "This API key is not valid."
     await directory.refresh()
-    caller = Caller("acme", issued.key.id, "eu", frozenset({"m", "n"}))
+    caller = Caller("acme", issued.key.id, "eu", frozenset({"m", "n"}), ("board", "staff"))
     assert directory.authenticate(bearer(issued.secret)) == caller
     assert directory.authenticate(None, issued.secret) == caller
     assert directory.authenticate(f"bearer   {issued.secret} ") == caller

@@ -29,12 +29,18 @@ TEN_DOLLARS = BudgetTerms(10_000_000_000, "month")
 
 async def test_a_key_is_what_was_asked_for(store: AccountStore) -> None:
     expiry = now_ms() + 60_000
-    wanted = NewKey("acme", "eu", "web", ("m", "org/m:adapter"), {"team": "web"}, expiry)
+    wanted = NewKey("acme", "eu", "web", ("m", "org/m:adapter"), ("staff",), {"team": "web"}, expiry)
     issued = await store.keys.create(wanted)
     assert issued.made == ("tenant:acme", "customer:acme/eu")
     key = await store.keys.get(issued.key.id)
     assert key == issued.key
-    assert (key.tenant, key.customer, key.name, key.models) == ("acme", "eu", "web", ("m", "org/m:adapter"))
+    assert (key.tenant, key.customer, key.name, key.models, key.groups) == (
+        "acme",
+        "eu",
+        "web",
+        ("m", "org/m:adapter"),
+        ("staff",),
+    )
     assert (key.metadata, key.expires_ms, key.state(now_ms())) == ({"team": "web"}, expiry, "active")
     assert key.state(expiry) == "expired"
     assert issued.secret.startswith(KEY_PREFIX)
@@ -115,7 +121,7 @@ async def test_a_rotated_key_keeps_its_id_and_rights(store: AccountStore) -> Non
     rotated = await store.keys.rotate(issued.key.id, grace_s=60)
     assert rotated.secret != issued.secret
     assert rotated.key.hint != issued.key.hint
-    for name in ("id", "tenant", "customer", "name", "models", "metadata", "created_ms", "expires_ms"):
+    for name in ("id", "tenant", "customer", "name", "models", "groups", "metadata", "created_ms", "expires_ms"):
         assert getattr(rotated.key, name) == getattr(issued.key, name)
     left = (rotated.key.previous_until_ms or 0) - now_ms()
     assert 50_000 < left <= 60_000
