@@ -10,7 +10,7 @@ from app.guard.types import Hit
 
 CARD, IBAN, SSN = "CREDIT_CARD", "IBAN_CODE", "US_SSN"
 
-_CARD = re.compile(r"(?<![\w.,/+-])[2-6](?:[ .\-/\u00a0\u2010-\u2015\u202f]{0,2}\d){11,18}(?![\w]|[.,-]\d)", re.ASCII)
+_CARD = re.compile(r"(?<![\w.,/+-])[2-6](?:[ .\-/_\n\u00a0\u2010-\u2015\u202f]{0,2}\d){11,18}(?![\w]|[.,-]\d)", re.ASCII)
 _CARD_WORDS = re.compile(
     r"\b(?:card|visa|master ?card|amex|american express|discover|maestro|diners|jcb|credit|debit|pan|kreditkarte|karte|tarjeta|carte|carta|cart[aã]o|cc|cvv|cvc)\b"
 )
@@ -65,7 +65,7 @@ def find_cards(text: str) -> Iterator[Hit]:
         if len(digits) >= 13 and luhn(digits) and _issued(digits):
             if value == digits and not called and _NO_CARD.search(before):
                 yield Hit(CARD, 0.4, start, end)
-            elif _even(value):
+            elif _even(value, bool(called)):
                 yield Hit(CARD, 0.95 if called or grouped else 0.85, start, end)
         elif called and len(digits) in (15, 16) and (grouped or value == digits) and not _NO_CARD.search(before):
             yield Hit(CARD, 0.6, start, end)
@@ -94,10 +94,14 @@ def _issued(digits: str) -> bool:
     return len(digits) in (13, 16, 18, 19) if digits[0] == "4" else len(digits) >= 15
 
 
-def _even(value: str) -> bool:
-    """Whether groups are those of one number: several numbers in a row have groups of one, two or many sizes."""
+def _even(value: str, is_called: bool) -> bool:
+    """Whether groups are those of one number: several numbers in a row have groups of one, two or many sizes, or stand
+    in lines of their own. What is called a card may be typed in pairs."""
     groups = [len(group) for group in re.split(r"\D+", value)]
-    return len(groups) == 1 or (min(groups) >= 2 and max(groups) <= 7 and len(groups) <= 6)
+    if len(groups) == 1:
+        return True
+    most = 10 if is_called else 6
+    return min(groups) >= 2 and max(groups) <= 8 and len(groups) <= most and value.count("\n") <= 1
 
 
 def find_ibans(text: str) -> Iterator[Hit]:
