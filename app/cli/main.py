@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from app.cli import cache, cache_judge, guard, keys, money
+from app.cli import cache, cache_judge, guard, kb, keys, money
 from app.cli.connection import CommandFailed, find_stack
 from app.cli.output import errors
 
@@ -19,6 +19,7 @@ app.add_typer(money.ledger, name="ledger")
 cache.app.command()(cache_judge.judge)
 app.add_typer(cache.app, name="cache")
 app.add_typer(guard.app, name="guard")
+app.add_typer(kb.app, name="kb")
 
 
 @app.callback()

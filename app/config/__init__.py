@@ -4,6 +4,7 @@ from app.config.accounts import AccountsConfig, LedgerConfig
 from app.config.cache import CacheConfig, SemanticConfig
 from app.config.errors import ConfigError
 from app.config.guard import GuardConfig
+from app.config.memory import MemoryConfig
 from app.config.models import ModelConfig, ReplicasConfig
 from app.config.money import PriceConfig
 from app.config.policy import Policy
@@ -29,6 +30,7 @@ __all__ = [
     "GuardConfig",
     "HostedModelConfig",
     "LedgerConfig",
+    "MemoryConfig",
     "ModelConfig",
     "ObservabilityConfig",
     "Policy",

@@ -318,13 +318,11 @@ class Policy(Settings):
     version: str = Field("1", pattern=r"^[\w.-]{1,40}$", description="Its author's name for it, told in verdicts.")
     # At 0.5 too many harmless long texts would be refused: they give orders to their readers (docs/guard-injection.md).
     input: tuple[InputRail, ...] = Field(
-        (PiiSettings(), SecretsSettings(), InjectionSettings(threshold=0.8)), description="What users write."
+        (PiiSettings(), SecretsSettings(), InjectionSettings()), description="What users write."
     )
-    retrieved: tuple[InputRail, ...] = Field(
-        (InjectionSettings(threshold=0.8),), description="Passages of the knowledge base."
-    )
+    retrieved: tuple[InputRail, ...] = Field((InjectionSettings(),), description="Passages of the knowledge base.")
     tool_result: tuple[InputRail, ...] = Field(
-        (PiiSettings(), SecretsSettings(), InjectionSettings(threshold=0.8)), description="What tools answered."
+        (PiiSettings(), SecretsSettings(), InjectionSettings()), description="What tools answered."
     )
     output: tuple[OutputRail, ...] = Field(
         (SecretsSettings(), PromptLeakSettings()), description="What the model answers."

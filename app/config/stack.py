@@ -15,6 +15,8 @@ from app.config.batches import BatchesConfig
 from app.config.cache import CacheConfig
 from app.config.errors import explain
 from app.config.guard import GuardConfig
+from app.config.ingest import IngestConfig
+from app.config.memory import MemoryConfig
 from app.config.models import ModelConfig
 from app.config.policy import PLACES, SafetyModelSettings
 from app.config.providers import HostedModelConfig, ProviderConfig
@@ -56,6 +58,8 @@ class StackConfig(Settings):
     cache: CacheConfig = Field(default_factory=CacheConfig, description="The cache.")
     embedder: EmbedderConfig = Field(default_factory=EmbedderConfig, description="The embedding model.")
     retrieval: RetrievalConfig = Field(default_factory=RetrievalConfig, description="The knowledge base.")
+    ingest: IngestConfig = Field(default_factory=IngestConfig, description="The ingestion job.")
+    memory: MemoryConfig = Field(default_factory=MemoryConfig, description="Conversations and facts about users.")
     prompts: PromptsConfig = Field(default_factory=PromptsConfig, description="System prompts.")
     observability: ObservabilityConfig = Field(
         default_factory=ObservabilityConfig, description="Traces and where they go."
@@ -111,6 +115,14 @@ class StackConfig(Settings):
                             f"guard: the policy {name!r} asks {rail.model!r} at {place}, which is no model; "
                             f"known: {', '.join(ids)}"
                         )
+        return self
+
+    @model_validator(mode="after")
+    def _memory_models_resolve(self) -> Self:
+        known = [*self.model_ids, *self.aliases]
+        for path, name in (("summary", self.memory.summary.model), ("facts", self.memory.facts.model)):
+            if name is not None and name.partition(":")[0] not in known:
+                raise ValueError(f"memory.{path}.model: {name!r} is no model or alias; known: {', '.join(known)}")
         return self
 
     @property

@@ -1,5 +1,7 @@
 """Settings of the stages a request passes: gateway, guard, retrieval, prompts, observability."""
 
+from typing import Literal
+
 from pydantic import Field, field_validator
 
 from app.config.money import PriceConfig
@@ -41,17 +43,93 @@ class EmbedderConfig(Settings):
         return price
 
 
+class RerankConfig(Settings):
+    """A cross-encoder that judges the best passages once more. It runs on ONNX beside the search."""
+
+    model: str | None = Field(
+        None,
+        description="Directory with model.onnx and tokenizer.json (relative: in `home`), or a hub id, fetched once; "
+        "absent, the order of the search stays.",
+    )
+    candidates: int = Field(24, ge=1, le=200, description="Passages that it judges.")
+    deadline_ms: Milliseconds = Field(400, description="Past this the order of the search stays; counted as a failure.")
+    threads: Count = Field(2, description="ONNX threads.")
+    batch_size: int = Field(8, ge=1, le=64, description="Passages that are judged at once.")
+    max_tokens: int = Field(384, ge=32, le=8192, description="Tokens of query and passage together; more are cut.")
+
+
+class RewriteConfig(Settings):
+    """Queries written by a model before the search."""
+
+    mode: Literal["off", "dependent", "always"] = Field(
+        "dependent",
+        description="`dependent`: a question that only its conversation explains is searched for as one that stands "
+        "alone. `always`: each question is. `off`: none.",
+    )
+    model: str | None = Field(
+        None,
+        description="Model that writes it; absent, no model is asked, and a dependent question is searched for with "
+        "the words of the user's turn before it.",
+    )
+    variants: int = Field(
+        0, ge=0, le=4, description="Further queries in other words that the model writes with it (multi-query)."
+    )
+    timeout_ms: Milliseconds = Field(3000, description="Past this the question is searched for without the model.")
+
+
 class RetrievalConfig(Settings):
     """The knowledge base and how much of it a request gets to see."""
 
     url: str | None = Field(None, description="Qdrant server (http://host:6333); absent, Qdrant's engine runs inside.")
     collection: str = Field("knowledge", pattern=r"^[a-z0-9_-]{1,64}$", description="Collection name.")
+    quantization: Literal["none", "scalar", "binary"] = Field(
+        "none",
+        description="Compressed vectors on a server: `scalar` takes a quarter of the memory, `binary` a 32nd. Set when "
+        "the collection is made.",
+    )
+    shard_number: Count | None = Field(
+        None, description="Shards of a server's collection, when it is made; absent, one for each node."
+    )
+    replication_factor: int = Field(
+        1, ge=1, le=32, description="Copies of each shard on a server's nodes, when the collection is made."
+    )
     top_k: int = Field(4, ge=1, le=50, description="Passages that a request gets by default.")
-    min_score: Share = Field(0.25, description="Cosine similarity under which a passage is irrelevant.")
+    candidates: int = Field(
+        40,
+        ge=5,
+        le=500,
+        description="Chunks that the search by meaning and the one by words give each, to choose from.",
+    )
+    min_score: Share = Field(
+        0.28,
+        description="Relevance, a probability, under which a passage is left out; with no passage above it the answer "
+        "is not in the documents.",
+    )
+    relevance: str | None = Field(
+        None,
+        description="Weights that `jobs.train_relevance` made of your own questions (relative: in `home`); absent, "
+        "those that ship.",
+    )
+    diversity: Share = Field(
+        0.0, description="How much a passage counts less for being like a better one: 0 not at all, 1 wholly (MMR)."
+    )
+    neighbours: int = Field(
+        1, ge=0, le=5, description="Chunks before and after a hit that are joined to it where the prompt has room."
+    )
+    rerank: RerankConfig = Field(default_factory=RerankConfig, description="A cross-encoder.")
+    rewrite: RewriteConfig = Field(default_factory=RewriteConfig, description="Queries written by a model.")
     max_context_tokens: Count = Field(900, description="Tokens of passages packed into a prompt.")
     prompt: str = Field(
         "answer-from-documents",
         description="Template of the question's turn, with {{passages}} and {{question}} in it.",
+    )
+    on_nothing: Literal["abstain", "ask"] = Field(
+        "abstain",
+        description="Where no passage is relevant: answer `nothing_found` without a model, or `ask` the model all the "
+        "same. A request for JSON or with tools is always asked.",
+    )
+    nothing_found: str = Field(
+        "The documents say nothing about that.", min_length=1, max_length=2000, description="The answer then."
     )
     marks: bool = Field(
         True,

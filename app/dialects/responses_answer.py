@@ -27,6 +27,7 @@ def response_object(
         "id": f"resp_{answer_id}",
         "object": "response",
         "created_at": answer.created,
+        "conversation": _conversation(request),
         "completed_at": int(time.time()) if status == "completed" else None,
         "status": status,
         "background": False,
@@ -64,6 +65,11 @@ def response_object(
         "user": request.user,
         "sextant": answer.extension,
     }
+
+
+def _conversation(request: ResponsesRequest) -> dict[str, str] | None:
+    given = request.conversation
+    return None if given is None else {"id": given if isinstance(given, str) else given.id}
 
 
 def item_id(answer_id: str, index: int, part: Part) -> str:

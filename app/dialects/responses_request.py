@@ -1,5 +1,7 @@
 """A Responses request as a chat request."""
 
+from collections.abc import Sequence
+
 from app.dialects.chat import (
     Choice,
     chat_rules,
@@ -40,6 +42,7 @@ def to_chat(request: ResponsesRequest) -> ChatRequest:
                 stream_options=StreamOptions(include_usage=True) if request.stream else None,
                 response_format=_format(request.text.format) if request.text else None,
                 metadata=request.metadata,
+                conversation=request.conversation,
                 user=request.safety_identifier or request.user,
                 prompt_cache_key=request.prompt_cache_key,
                 prompt_cache_retention=request.prompt_cache_retention,
@@ -54,13 +57,23 @@ def _messages(request: ResponsesRequest) -> list[Message]:
         messages.append(Message(role="system", content=request.instructions))
     if isinstance(request.input, str):
         return [*messages, Message(role="user", content=request.input)]
-    for item in request.input:
+    return _joined_messages(request.input, messages)
+
+
+def _joined_messages(items: Sequence[Item], messages: list[Message]) -> list[Message]:
+    for item in items:
         message = _message(item)
         if isinstance(item, FunctionCallItem) and messages and messages[-1].role == "assistant":
             # Items are finer than messages: what the model said and called in one turn is one message.
             message = _joined(messages.pop(), message)
         messages.append(message)
     return messages
+
+
+def messages_of(items: Sequence[Item]) -> list[Message]:
+    """Items as chat messages. Raises InvalidRequest for what breaks a rule of these."""
+    with chat_rules():
+        return _joined_messages(items, [])
 
 
 def _message(item: Item) -> Message:

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.accounts.keys import Issued, NewKey
-from app.gateway import admin_cache, admin_rules, admin_spend
+from app.gateway import admin_cache, admin_kb, admin_memory, admin_rules, admin_spend
 from app.gateway.account_access import follow_up, page_of, require_admin
 from app.gateway.account_views import key_view, party_view
 from app.gateway.admin_rules import bounds_of, terms_of
@@ -110,5 +110,7 @@ def _ms(seconds: int | None) -> int | None:
 
 
 router.include_router(admin_cache.router)
+router.include_router(admin_kb.router)
+router.include_router(admin_memory.router)
 router.include_router(admin_rules.router)
 router.include_router(admin_spend.router)

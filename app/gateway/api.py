@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.errors import InvalidRequest, MethodNotAllowed, NotFound, SextantError
-from app.gateway import admin, batches, dialects, operations, routes, usage
+from app.gateway import admin, batches, conversations, dialects, memories, operations, routes, usage
 from app.gateway.envelope import Envelope
 from app.gateway.gateway import Gateway
 from app.gateway.responses import error_response
@@ -42,6 +42,8 @@ def create_api(
         dialects.responses,
         dialects.messages,
         batches.router,
+        conversations.router,
+        memories.router,
         usage.router,
         admin.router,
         operations.router,

@@ -13,10 +13,14 @@ from app.cache.admin import CacheAdmin
 from app.config import GatewayConfig
 from app.gateway.health import ReadinessCheck
 from app.ledger.ledger import Ledger
+from app.memory.memory import Memory
 from app.pipeline.embeddings import EmbeddingPipeline
 from app.pipeline.flight import Flight
+from app.pipeline.knowledge_admin import KnowledgeAdmin
 from app.pipeline.moderations import ModerationPipeline
 from app.pipeline.pipeline import Pipeline
+from app.pipeline.rerank import RerankPipeline
+from app.pipeline.search import SearchPipeline
 from app.pipeline.tokenize import TokenizePipeline
 from app.routing.shed import Shedder
 from app.telemetry.events import Listener, Timeline
@@ -30,6 +34,8 @@ class Pipelines:
     embeddings: EmbeddingPipeline
     moderations: ModerationPipeline
     tokenize: TokenizePipeline
+    search: SearchPipeline
+    rerank: RerankPipeline
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +52,8 @@ class Gateway:
     shedder: Shedder
     listeners: Sequence[Listener]
     readiness: ReadinessCheck
+    knowledge: KnowledgeAdmin
+    memory: Memory | None = None  # where it is turned off
     links: Mapping[str, str | None] = field(default_factory=dict)  # for the console
 
     def take_off(self, request_id: str, caller: Caller, operation: str, timeline: Timeline) -> Flight:

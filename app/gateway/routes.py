@@ -14,6 +14,7 @@ from app.wire.chat import ChatRequest
 from app.wire.completions import CompletionRequest
 from app.wire.embeddings import EmbeddingRequest
 from app.wire.moderations import ModerationRequest
+from app.wire.search import RerankBody, SearchBody
 from app.wire.tokenize import TokenizeRequest
 
 router = APIRouter()
@@ -48,6 +49,24 @@ async def moderations(request: Request) -> Response:
     received = await receive(request, ModerationRequest)
     flight = take_off(request, received, "moderations")
     answer = await while_connected(request, gateway_of(request).pipelines.moderations.answer(received.body, flight))
+    return json_response(answer, headers=flight.headers())
+
+
+@router.post("/v1/search")
+async def search(request: Request) -> Response:
+    """Find passages in the caller's knowledge base."""
+    received = await receive(request, SearchBody)
+    flight = take_off(request, received, "search")
+    answer = await while_connected(request, gateway_of(request).pipelines.search.answer(received.body, flight))
+    return json_response(answer, headers=flight.headers())
+
+
+@router.post("/v1/rerank")
+async def rerank(request: Request) -> Response:
+    """Order documents by how well they answer a query."""
+    received = await receive(request, RerankBody)
+    flight = take_off(request, received, "rerank")
+    answer = await while_connected(request, gateway_of(request).pipelines.rerank.answer(received.body, flight))
     return json_response(answer, headers=flight.headers())
 
 

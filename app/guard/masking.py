@@ -1,7 +1,7 @@
 """Masking: what rails found is replaced by placeholders before anything else sees the text."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from app.guard.spans import apart
@@ -24,13 +24,18 @@ class Masking:
     keeps the numbers it had. `vault` undoes it: placeholder -> value.
     """
 
-    def __init__(self, texts: Iterable[str]) -> None:
-        """`texts`: everything that the request holds, masked or not."""
+    def __init__(self, texts: Iterable[str], known: Mapping[str, str] | None = None) -> None:
+        """`texts`: everything that the request holds, masked or not. `known`: the vault of the conversation that it
+        goes on; its values keep their placeholders, and get into this vault where they come again."""
         self.vault: dict[str, str] = {}
         # A placeholder that the user typed must not be "restored" to somebody's data.
         self._typed = {found for text in texts if "_" in text for found in _LOOKS_LIKE_ONE.findall(text)}
         self._known: dict[tuple[str, str], str] = {}
         self._next: dict[str, int] = {}
+        for placeholder, value in (known or {}).items():
+            entity, _, number = placeholder.strip("<>").rpartition("_")
+            self._known[entity, value] = placeholder
+            self._next[entity] = max(self._next.get(entity, 0), int(number))
 
     def mask(self, text: str, hits: Sequence[Hit], index: int = 0) -> tuple[str, list[Finding]]:
         """The text with a placeholder for each hit. Of overlapping hits the surer, then the longer, counts whole."""
@@ -64,6 +69,7 @@ class Masking:
         entity = _NO_NAME.sub("_", entity.upper()).strip("_")[:40] or "MASKED"
         known = self._known.get((entity, value))
         if known:
+            self.vault[known] = value
             return known
         while True:
             self._next[entity] = number = self._next.get(entity, 0) + 1

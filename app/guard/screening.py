@@ -87,11 +87,11 @@ class Screening:
     on_verdict: Callable[[Verdict], None] = lambda verdict: None
     failures: Failures = field(default_factory=lambda: Failures(logger, "context rails of the guard"))
 
-    async def request(self, policy: str, spoken: Sequence[Spoken]) -> Screened:
+    async def request(self, policy: str, spoken: Sequence[Spoken], known: Mapping[str, str] | None = None) -> Screened:
         """What users and tools wrote. Rails that mask read all texts of a request, others only those of their place.
 
         What a blocking rail finds in a tool's result costs that result, not the request. Rails that need more than the
-        texts are not asked here: see `slow`.
+        texts are not asked here: see `slow`. `known`: the vault of the conversation that the request goes on.
         """
         texts = [each.text for each in spoken]
         by_tool = [i for i, each in enumerate(spoken) if each.by == "tool"]
@@ -108,7 +108,7 @@ class Screening:
         if by_tool:
             around = await self._look_around(policy, "tool_result", [texts[i] for i in by_tool], Context(), by_tool)
             looked += around
-        return self._screened(texts, looked)
+        return self._screened(texts, looked, known=known)
 
     async def slow(self, policy: str, place: GuardPlace, texts: Sequence[str], context: Context) -> Screened:
         """The rails of a place that need a model, or what stands around the texts."""
@@ -255,6 +255,7 @@ class Screening:
         looked: Sequence[_Looked],
         *,
         masks: Literal["numbered", "named", "none"] = "numbered",
+        known: Mapping[str, str] | None = None,
     ) -> Screened:
         verdicts: list[Verdict] = []
         blocked: Verdict | None = None
@@ -286,7 +287,7 @@ class Screening:
                     else:
                         blocked = blocked or verdict
         masked, findings = list(texts), list[Finding]()
-        masking = Masking(texts)
+        masking = Masking(texts, known)
         for index in sorted(spans) if masks != "none" else ():
             if index in dropped:
                 continue

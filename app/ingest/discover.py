@@ -12,9 +12,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path, PurePosixPath
+from typing import Protocol
 
 from app.ingest.glob import split_glob
-from app.ingest.parse import READERS, is_supported
+from app.ingest.parse import SUPPORTED, is_supported
 
 
 class InputError(ValueError):
@@ -23,10 +24,16 @@ class InputError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A document to ingest."""
+    """A file to ingest: a document, or many records."""
 
     name: str
     path: Path
+    suffix: str = ""  # what names the parser, where it is not the path's own
+
+    @property
+    def kind(self) -> str:
+        """The suffix that names the parser."""
+        return (self.suffix or self.path.suffix).lower()
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +42,14 @@ class Skipped:
 
     name: str
     reason: str
+
+
+class Place(Protocol):
+    """Where documents come from; says which of its documents are there no more."""
+
+    def lost(self, name: str) -> bool:
+        """Whether `name` belongs to this place and no such file is there any more."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +83,7 @@ class Discovery:
 
     sources: tuple[Source, ...]
     skipped: tuple[Skipped, ...]
-    roots: tuple[Root, ...]
+    roots: tuple[Place, ...]
 
 
 def discover(inputs: Sequence[str], base: Path | None = None) -> Discovery:
@@ -206,4 +221,4 @@ def _printable(name: str) -> str:
 def _nothing_found(inputs: Sequence[str], skipped: dict[str, str]) -> str:
     reasons = ", ".join(sorted(set(skipped.values()))[:3])
     left_out = f" ({len(skipped)} left out: {reasons})" if skipped else ""
-    return f"no documents in {' '.join(inputs)}{left_out}; supported are {' '.join(READERS)}"
+    return f"no documents in {' '.join(inputs)}{left_out}; supported are {' '.join(SUPPORTED)}"

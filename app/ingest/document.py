@@ -5,7 +5,10 @@ heading path and the offsets, so no parser counts characters.
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from app.retrieval.types import MetadataValue
 
 PATH_SEPARATOR = " > "
 
@@ -36,7 +39,10 @@ class Limits:
     max_bytes: int = 50_000_000
     max_pages: int = 2_000
     max_characters: int = 20_000_000  # of extracted text: a small file can unpack to a huge one
-    max_chunks: int = 20_000  # about 16 MB of English text, five minutes of embedding on two cores
+    max_chunks: int = 20_000  # about 16 MB of English text, two minutes of embedding on two cores
+    max_record_bytes: int = 5_000_000  # a line of a .jsonl file, which itself may be of any size
+    max_unpacked_bytes: int = 100_000_000  # of one part of a packed document, such as .docx
+    max_remote_bytes: int = 2_000_000_000  # of a .jsonl file in an object store: it is fetched to disk
 
 
 DEFAULT_LIMITS = Limits()
@@ -52,15 +58,21 @@ class Block:
     heading: str = ""  # path of headings above it, " > " between them
     page: int | None = None  # from 1, in paged formats
     section: int = 0  # which heading it stands under, counted: two headings can have the same words
+    is_code: bool = False  # cut between lines only
 
 
 @dataclass(frozen=True, slots=True)
 class ParsedDocument:
-    """The extracted text. Blocks are in order, do not overlap, and have a blank line between them."""
+    """The extracted text. Blocks are in order, do not overlap, and have a blank line between them.
+
+    `groups` and `metadata` are what the document says of itself (front matter, a record's fields).
+    """
 
     title: str
     text: str
     blocks: tuple[Block, ...]
+    groups: tuple[str, ...] = ()
+    metadata: Mapping[str, MetadataValue] = field(default_factory=dict)
 
 
 class DocumentBuilder:
@@ -78,6 +90,8 @@ class DocumentBuilder:
         self._section = 0
         self._heading_is_bare = False
         self.first_heading = ""
+        self.groups: tuple[str, ...] = ()
+        self.metadata: dict[str, MetadataValue] = {}
 
     def heading(self, level: int, text: str) -> None:
         """A heading. Smaller levels stand above larger ones; only their order matters."""
@@ -93,9 +107,15 @@ class DocumentBuilder:
         self._heading_is_bare = True
         self.first_heading = self.first_heading or words
 
-    def block(self, text: str, page: int | None = None) -> None:
+    def end_headings(self, level: int) -> None:
+        """What follows does not stand under the headings of this level and of larger ones."""
+        self._close_headings(level)
+        self._section += 1
+
+    def block(self, text: str, page: int | None = None, *, is_code: bool = False) -> None:
         """A block of text. Blank ones are ignored. Raises UnreadableDocument past the limit."""
-        self._heading_is_bare = self._append(text, page, self._path) == 0 and self._heading_is_bare
+        added = self._append(text, page, self._path, is_code)
+        self._heading_is_bare = added == 0 and self._heading_is_bare
 
     def build(self, title: str) -> ParsedDocument:
         """The document. Raises UnreadableDocument when there is nothing in it to find."""
@@ -104,14 +124,15 @@ class DocumentBuilder:
         if not any(character.isalnum() for block in self._blocks for character in block.text):
             raise UnreadableDocument("no text in it")
         text = "\n\n".join(block.text for block in self._blocks)
-        return ParsedDocument(one_line(title)[:MAX_HEADING_CHARACTERS].rstrip(), text, tuple(self._blocks))
+        words = one_line(title)[:MAX_HEADING_CHARACTERS].rstrip()
+        return ParsedDocument(words, text, tuple(self._blocks), self.groups, self.metadata)
 
     @property
     def is_empty(self) -> bool:
         """Whether no block has come yet."""
         return not self._blocks
 
-    def _append(self, text: str, page: int | None, path: list[tuple[int, str]]) -> int:
+    def _append(self, text: str, page: int | None, path: list[tuple[int, str]], is_code: bool = False) -> int:
         body = clean(text).strip()
         if not body:
             return 0
@@ -120,7 +141,7 @@ class DocumentBuilder:
         if self._length > self._limits.max_characters:
             raise UnreadableDocument(f"more than {self._limits.max_characters:,} characters of text")
         heading = PATH_SEPARATOR.join(words for _, words in path)
-        self._blocks.append(Block(body, start, self._length, heading, page, self._section))
+        self._blocks.append(Block(body, start, self._length, heading, page, self._section, is_code))
         return len(body)
 
     def _close_headings(self, level: int) -> None:

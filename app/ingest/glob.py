@@ -6,20 +6,23 @@ links, out of the folder or in circles.
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import PurePath
+from typing import TypeVar
+
+AnyPath = TypeVar("AnyPath", bound=PurePath)
 
 _WILDCARD = re.compile(r"[*?\[]")
 _SIGNS = re.compile(r"\[!?\]?[^\]]*\]|.", re.DOTALL)  # a set such as [a-z], or one character
 
 
-def split_glob(path: Path) -> tuple[Path, re.Pattern[str] | None]:
+def split_glob(path: AnyPath) -> tuple[AnyPath, re.Pattern[str] | None]:
     """The folder in front of the first wildcard, and a pattern for the "/"-separated path below it.
 
     Without a wildcard: the path itself and None. Raises re.error when a set is wrong.
     """
     parts = path.parts
     fixed = next((at for at, part in enumerate(parts) if _WILDCARD.search(part)), len(parts))
-    return Path(*parts[:fixed]), _pattern(parts[fixed:]) if fixed < len(parts) else None
+    return type(path)(*parts[:fixed]), _pattern(parts[fixed:]) if fixed < len(parts) else None
 
 
 def _pattern(parts: Sequence[str]) -> re.Pattern[str]:

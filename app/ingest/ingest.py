@@ -1,59 +1,67 @@
-"""Bring a knowledge base up to date with documents on disk."""
+"""Bring a knowledge base up to date with documents."""
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
-from app.ingest.chunk import chunk, embedding_text
-from app.ingest.discover import Discovery, Skipped, Source
-from app.ingest.document import DEFAULT_LIMITS, Limits, UnreadableDocument
-from app.ingest.parse import parse_bytes, read_bytes
-from app.ingest.plan import content_hash, make_plan
-from app.ingest.split import TokenCounter
-from app.retrieval.types import Chunk, KnowledgeBase, Vector
-
-# Documents are embedded together until this many passages are at hand: most are short, and a batch
-# of one passage costs as much as one of several.
-BATCH_CHUNKS = 256
-
-# Passages between two signs of life: about a second on two cores.
-_SLICE_CHUNKS = 64
+from app.ingest.attributes import Attributes
+from app.ingest.discover import Discovery, Skipped
+from app.ingest.document import DEFAULT_LIMITS, Limits
+from app.ingest.duplicates import DEFAULT_THRESHOLD, Duplicate, DuplicateFinder
+from app.ingest.flow import Flow, Known
+from app.ingest.plan import Plan, is_in_the_way, make_plan
+from app.ingest.prepare import Prepared, Recipe
+from app.ingest.scan import Hasher, Scan, scan
+from app.ingest.signatures import NoMemory, SignatureMemory
+from app.ingest.staging import Staging
+from app.ingest.workers import Workers
+from app.retrieval.types import Chunk, KnowledgeBase, StoredDocument, Vector
 
 
 class Target(Protocol):
     """The part of `app.retrieval.types.VectorStore` that ingestion uses, or a handle to it."""
 
-    async def replace(self, tenant: str, document: str, chunks: list[Chunk], vectors: list[Vector]) -> None: ...
+    async def stage(self, tenant: str, chunks: Sequence[Chunk], vectors: Sequence[Vector]) -> None: ...
 
-    async def delete(self, tenant: str, documents: list[str]) -> None: ...
+    async def stage_removal(self, tenant: str, documents: Sequence[str]) -> None: ...
+
+    async def staged(self, tenant: str) -> dict[str, str | None]: ...
+
+    async def commit(self, tenant: str) -> None: ...
+
+    async def discard(self, tenant: str) -> None: ...
+
+    async def documents(self, tenant: str) -> list[StoredDocument]: ...
 
     async def describe(self, tenant: str) -> KnowledgeBase: ...
 
 
-class PassageEmbedder(TokenCounter, Protocol):
-    """What ingestion needs of `app.retrieval.embedder.Embedder`."""
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a run does with what it finds.
 
-    @property
-    def max_tokens(self) -> int:
-        """Longest input, special tokens included."""
-        ...
+    `model` names the embedding model: another name means that all is embedded anew. `near` is the least similarity of
+    near duplicates; None: only exact ones are dropped; without `drop_duplicates` not even those.
+    """
 
-    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """float32, shape (len(texts), dimensions). May be called from a thread."""
-        ...
+    tenant: str
+    model: str
+    attributes: Attributes = field(default_factory=Attributes)
+    prune: bool = True
+    drop_duplicates: bool = True
+    near: float | None = DEFAULT_THRESHOLD
+    limits: Limits = DEFAULT_LIMITS
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
     """How far a run is."""
 
-    documents: int  # done: stored, or found unreadable
-    total: int  # new and changed documents
+    documents: int  # done: staged, or left out
+    total: int  # documents to look into
     chunks: int  # embedded
     document: str = ""  # what has just been done; "" between documents
 
@@ -67,169 +75,136 @@ class Report:
     unchanged: tuple[str, ...]
     deleted: tuple[str, ...]
     skipped: tuple[Skipped, ...]
-    chunks: int  # stored by this run
+    chunks: int  # embedded by this run
     seconds: float
     knowledge_base: KnowledgeBase  # after it
-
-
-@dataclass(frozen=True, slots=True)
-class _Prepared:
-    """A document that waits for its vectors."""
-
-    name: str
-    chunks: list[Chunk]
+    duplicates: tuple[Duplicate, ...] = ()
+    resumed: int = 0  # of the new and changed ones, those that an earlier run had staged before it was cut off
 
 
 async def ingest(
     discovery: Discovery,
-    tenant: str,
     target: Target,
-    embedder: PassageEmbedder,
+    workers: Workers,
+    options: Options,
     *,
-    model: str,
-    prune: bool = True,
-    limits: Limits = DEFAULT_LIMITS,
+    memory: SignatureMemory | None = None,
     on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> Report:
-    """Store what is new or changed, delete what is gone (see `make_plan`), leave the rest alone.
+    """Store what is new or changed, remove what is gone (see `make_plan`) or said twice, leave the rest alone.
 
-    `model` names the embedding model: another name means that all is embedded anew. Each document is
-    replaced in one call, so a reader sees its old passages or its new ones. Running it again does
-    nothing; running it again after a failure goes on where it stopped.
+    All is staged first, and one commit at the end switches to it: until then nobody sees any of it. Running it again
+    does nothing. After a failure or a kill the next run takes over what was staged, and embeds only what is missing.
 
-    A document that cannot be read is reported in `skipped`; what is stored of it stays. An error of
-    the target or the embedder ends the run.
+    A document that cannot be read is reported in `skipped`; what is stored of it stays. An error of the target or the
+    workers ends the run.
     """
     began = time.perf_counter()
-    stored = (await target.describe(tenant)).hashes
-    found, unreadable = await asyncio.to_thread(_hash_all, discovery.sources, model, limits)
-    plan = make_plan(found, stored, discovery.roots, prune=prune)
-    due = {*plan.new, *plan.changed}
-    run = _Run(tenant, target, embedder, model, limits, on_progress)
-    await run.store([source for source in discovery.sources if source.name in due])
-    if plan.deleted:
-        await target.delete(tenant, list(plan.deleted))
-    skipped = [*discovery.skipped, *unreadable, *run.skipped]
-    left_out = {file.name for file in skipped}
+    hasher = Hasher(options.model, options.attributes)
+    stored = await target.documents(options.tenant)
+    scanned = await asyncio.to_thread(scan, discovery.sources, hasher, options.limits)
+    hashes = {name: found.content_hash for name, found in scanned.found.items()}
+    plan = make_plan(hashes, stored, discovery.roots, scanned.complete, prune=options.prune)
+    run = _Run(target, workers, options, hasher, memory or NoMemory(), on_progress)
+    await run.go(scanned, plan, await _taken_over(target, options.tenant, plan))
+    skipped = [*discovery.skipped, *scanned.skipped, *run.skipped]
+    left_out = {*(each.name for each in skipped), *(each.name for each in run.duplicates)}
     return Report(
         new=tuple(name for name in plan.new if name not in left_out),
         changed=tuple(name for name in plan.changed if name not in left_out),
-        unchanged=plan.unchanged,
+        unchanged=tuple(name for name in plan.unchanged if name not in left_out),
         deleted=plan.deleted,
-        skipped=tuple(sorted(skipped, key=lambda file: file.name)),
-        chunks=run.chunks,
+        skipped=tuple(sorted(skipped, key=lambda each: each.name)),
+        chunks=run.staging.embedded,
         seconds=time.perf_counter() - began,
-        knowledge_base=await target.describe(tenant),
+        knowledge_base=await target.describe(options.tenant),
+        duplicates=tuple(run.duplicates),
+        resumed=run.resumed,
     )
 
 
-def _hash_all(sources: Iterable[Source], model: str, limits: Limits) -> tuple[dict[str, str], list[Skipped]]:
-    found: dict[str, str] = {}
-    unreadable: list[Skipped] = []
-    for source in sources:
-        try:
-            found[source.name] = content_hash(read_bytes(source.path, limits), model)
-        except UnreadableDocument as error:
-            unreadable.append(Skipped(source.name, error.reason))
-    return found, unreadable
+async def _taken_over(target: Target, tenant: str, plan: Plan) -> dict[str, str | None]:
+    """What an earlier run has staged, if this one can go on from there."""
+    staged = await target.staged(tenant)
+    if staged and is_in_the_way(staged, plan):
+        await target.discard(tenant)
+        return {}
+    return staged
 
 
 class _Run:
-    """The documents of one run on their way: read and chunk, embed, store."""
+    """The documents of one run on their way: read and cut, compared, embedded and staged."""
 
     def __init__(
         self,
-        tenant: str,
         target: Target,
-        embedder: PassageEmbedder,
-        model: str,
-        limits: Limits,
+        workers: Workers,
+        options: Options,
+        hasher: Hasher,
+        memory: SignatureMemory,
         on_progress: Callable[[Progress], None],
     ) -> None:
-        self._tenant = tenant
+        recipe = Recipe(
+            options.tenant, workers.max_tokens, options.attributes, options.limits, signs=options.drop_duplicates
+        )
         self._target = target
-        self._embedder = embedder
-        self._model = model
-        self._limits = limits
+        self._options = options
+        self._memory = memory
+        self._flow = Flow(workers, recipe, hasher, memory)
+        self._finder = DuplicateFinder(options.near)
+        self.staging = Staging(target, workers, options.tenant, self._advance)
         self._on_progress = on_progress
         self._total = 0
-        self._documents = 0
-        self.chunks = 0
+        self._done = 0
+        self.resumed = 0
         self.skipped: list[Skipped] = []
+        self.duplicates: list[Duplicate] = []
 
-    async def store(self, sources: Sequence[Source]) -> None:
-        """Ingest the sources; those that cannot be read end up in `skipped`."""
-        self._total = len(sources)
+    async def go(self, scanned: Scan, plan: Plan, staged: Mapping[str, str | None]) -> None:
+        """Everything that the plan wants, and the commit."""
+        hashes = {name: found.content_hash for name, found in scanned.found.items()}
+        waiting = {name for name in (*plan.new, *plan.changed) if staged.get(name) != hashes[name]}
+        self.resumed = len(plan.new) + len(plan.changed) - len(waiting)
+        self._total = len(waiting)
         self._tell()
-        batches = self._batches(sources)
-        # The next batch is read while this one is embedded: ONNX lets other threads run meanwhile.
-        upcoming = asyncio.create_task(asyncio.to_thread(next, batches, None))
+        in_store = {*plan.changed, *plan.unchanged, *staged}
+        removals = list(plan.deleted)
         try:
-            while (batch := await upcoming) is not None:
-                upcoming = asyncio.create_task(asyncio.to_thread(next, batches, None))
-                await self._store_batch(batch)
-        finally:
-            upcoming.cancel()
+            async with asyncio.TaskGroup() as tasks, aclosing(self._flow.run(scanned.found, waiting)) as items:
+                async for item in items:
+                    if isinstance(item, Skipped):
+                        self._leave_out(item.name, waiting)
+                        self.skipped.append(item)
+                    elif (duplicate := self._duplicate(item)) is not None:
+                        self._leave_out(item.name, waiting)
+                        self.duplicates.append(duplicate)
+                        removals += [item.name] if item.name in in_store else []
+                    elif isinstance(item, Prepared) and item.name in waiting:
+                        await self.staging.add(item, tasks)
+                await self.staging.flush(tasks)
+        except BaseExceptionGroup as group:
+            raise group.exceptions[0] from group
+        if removals:
+            await self._target.stage_removal(self._options.tenant, removals)
+        if removals or staged or self.staging.embedded:
+            await self._target.commit(self._options.tenant)
+        else:
+            await self._target.discard(self._options.tenant)  # of nothing: the run is over for the target, too
 
-    def _batches(self, sources: Iterable[Source]) -> Iterator[list[_Prepared | Skipped]]:
-        batch: list[_Prepared | Skipped] = []
-        waiting = 0
-        for source in sources:
-            item = self._prepare(source)
-            batch.append(item)
-            waiting += len(item.chunks) if isinstance(item, _Prepared) else 0
-            if waiting >= BATCH_CHUNKS:
-                yield batch
-                batch, waiting = [], 0
-        if batch:
-            yield batch
+    def _duplicate(self, item: Prepared | Known) -> Duplicate | None:
+        if item.signature is None:
+            return None
+        if isinstance(item, Prepared):
+            self._memory.keep(item.content_hash, item.groups, item.signature)
+        return self._finder.find(item.name, item.groups, item.signature)
 
-    def _prepare(self, source: Source) -> _Prepared | Skipped:
-        try:
-            data = read_bytes(source.path, self._limits)
-            chunks = chunk(
-                parse_bytes(data, source.path.name, self._limits),
-                self._embedder,
-                name=source.name,
-                tenant=self._tenant,
-                # Of the bytes at hand, not those of the plan: the file may have changed since.
-                content_hash=content_hash(data, self._model),
-                max_tokens=self._embedder.max_tokens,
-            )
-        except UnreadableDocument as error:
-            return Skipped(source.name, error.reason)
-        if len(chunks) > self._limits.max_chunks:
-            return Skipped(
-                source.name,
-                f"{len(chunks):,} passages; at most {self._limits.max_chunks:,} a document, so split it",
-            )
-        return _Prepared(source.name, chunks)
+    def _leave_out(self, name: str, waiting: set[str]) -> None:
+        if name in waiting:
+            self._advance(name, 0)
 
-    async def _store_batch(self, batch: Sequence[_Prepared | Skipped]) -> None:
-        prepared = [item for item in batch if isinstance(item, _Prepared)]
-        vectors = iter(await self._embed([part for item in prepared for part in item.chunks]))
-        for item in batch:
-            if isinstance(item, Skipped):
-                self.skipped.append(item)
-            else:
-                own = [next(vectors) for _ in item.chunks]
-                await self._target.replace(self._tenant, item.name, item.chunks, own)
-            self._documents += 1
-            self._tell(item.name)
-
-    async def _embed(self, chunks: Sequence[Chunk]) -> list[Vector]:
-        """One vector for each passage, in order."""
-        texts = [embedding_text(part) for part in chunks]
-        # Neighbours of like length: a batch is padded to its longest text, and padding costs as much.
-        order = sorted(range(len(texts)), key=lambda at: len(texts[at]))
-        vectors: dict[int, Vector] = {}
-        for begin in range(0, len(order), _SLICE_CHUNKS):
-            some = order[begin : begin + _SLICE_CHUNKS]
-            rows = await asyncio.to_thread(self._embedder.embed, [texts[at] for at in some])
-            vectors.update(zip(some, rows, strict=True))
-            self.chunks += len(some)
-            self._tell()
-        return [vectors[at] for at in range(len(texts))]
+    def _advance(self, name: str, chunks: int) -> None:
+        self._done += bool(name)
+        self._tell(name)
 
     def _tell(self, document: str = "") -> None:
-        self._on_progress(Progress(self._documents, self._total, self.chunks, document))
+        self._on_progress(Progress(self._done, self._total, self.staging.embedded, document))

@@ -2,19 +2,17 @@
 
 from collections.abc import Sequence
 
-import yaml
 from markdown_it import MarkdownIt
 from markdown_it.tree import SyntaxTreeNode
 
 from app.ingest.decode import decode
 from app.ingest.document import DocumentBuilder, Limits, clean
+from app.ingest.front_matter import split_front_matter
 from app.ingest.parse_html import feed_fragment
 
 # CommonMark and GitHub's tables. At its preset nesting of 20 the parser drops what lies deeper
 # without a word; 100 is deeper than anybody writes and far from Python's recursion limit.
 _MARKDOWN = MarkdownIt("commonmark", {"maxNesting": 100}).enable(["table", "strikethrough"])
-
-_MAX_FRONT_MATTER_LINES = 200
 
 
 def read_markdown(data: bytes, builder: DocumentBuilder, limits: Limits) -> str:
@@ -23,7 +21,8 @@ def read_markdown(data: bytes, builder: DocumentBuilder, limits: Limits) -> str:
     A list or a table is one block, a line for each item or row. Links keep their words, images
     their description. Returns the front matter's title or the first heading.
     """
-    title, body = _split_front_matter(clean(decode(data)))
+    matter, body = split_front_matter(clean(decode(data)))
+    builder.groups, builder.metadata = matter.groups, dict(matter.metadata)
     for node in SyntaxTreeNode(_MARKDOWN.parse(body)).children:
         if node.type == "heading":
             builder.heading(int(node.tag[1]), _inline(node.children))
@@ -31,7 +30,7 @@ def read_markdown(data: bytes, builder: DocumentBuilder, limits: Limits) -> str:
             feed_fragment(node.content, builder)
         else:
             builder.block(_block(node))
-    return title
+    return matter.title
 
 
 def _block(node: SyntaxTreeNode) -> str:
@@ -75,20 +74,3 @@ def _inline(nodes: Sequence[SyntaxTreeNode]) -> str:
         elif node.type != "html_inline":  # a tag: what it encloses are siblings
             words.append(_inline(node.children))
     return "".join(words)
-
-
-def _split_front_matter(text: str) -> tuple[str, str]:
-    """Title and body. Front matter is a YAML mapping between two `---` lines at the very top."""
-    if not text.startswith("---\n"):
-        return "", text
-    lines = text.split("\n", _MAX_FRONT_MATTER_LINES)
-    end = next((at for at, line in enumerate(lines[1:], 1) if line.rstrip() in ("---", "...")), None)
-    if end is None:
-        return "", text
-    try:
-        matter = yaml.safe_load("\n".join(lines[1:end]))
-    except (yaml.YAMLError, ValueError):  # ValueError: a date that does not exist
-        return "", text
-    if not isinstance(matter, dict):
-        return "", text  # a rule above a paragraph looks the same
-    return str(matter.get("title") or ""), "\n".join(lines[end + 1 :])

@@ -39,12 +39,13 @@ class Piece:
     block: int  # index of the block it comes from
     weight: int = 0  # tokens, or more for a blob
     glued: bool = False  # continues the word before it: joined again, the two might count differently
+    is_code: bool = False  # what ends a sentence in it is a comment's or a string's
 
 
 def split(text: str, pieces: Iterable[Piece], counter: TokenCounter, limit: int, target: int) -> list[Piece]:
     """Cut the pieces that weigh more than `limit`; the others stay whole.
 
-    At sentences first, then at lines, then between words, then anywhere. Every non-blank character stays
+    At sentences first (not code), then at lines, then between words, then anywhere. Every non-blank character stays
     in exactly one piece, and the order is kept. Time is linear in the text: each character is counted
     at most once for each kind of cut (but for a word of thousands of characters, log n times).
     """
@@ -91,6 +92,8 @@ def _divisible(piece: Piece, limit: int) -> bool:
 
 
 def _at_sentences(text: str, piece: Piece) -> Iterator[Piece]:
+    if piece.is_code:
+        return iter((piece,))
     gaps = (gap for gap in _gaps(text, piece) if _ends_sentence(text, *gap))
     return _between(piece, gaps)
 

@@ -84,6 +84,14 @@ def below(breakpoints: Sequence[Breakpoint], *, messages: int = 0, characters: i
     ]
 
 
+def behind(breakpoints: Sequence[Breakpoint], leading: int, *, messages: int) -> list[Breakpoint]:
+    """The same once messages have come between the first `leading` ones and the rest."""
+    return [
+        replace(each, index=each.index + messages) if each.in_message and each.index >= leading else each
+        for each in breakpoints
+    ]
+
+
 def last_for_an_hour(body: Mapping[str, Any]) -> bool:
     """Whether a provider may keep a part of this prompt for an hour, which costs more."""
     return any(each.ttl == "1h" for each in body.get(FIELD, ()))

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
 from app.accounts.types import Caller
 from app.cache.desk import CacheDesk
 from app.cache.exact import ExactCache
@@ -99,5 +101,6 @@ class Desks:
         if route.retrieval is None:
             return ()
         settings = self._config.retrieval
-        wanted = (route.retrieval.top_k, route.retrieval.min_score)
-        return (*wanted, settings.max_context_tokens, float(settings.marks), self._config.embedder.id)
+        # All that may decide which passages are found, and what becomes of them.
+        search = settings.model_dump(mode="json", exclude={"url", "collection", "timeout_ms"})
+        return (repr(route.retrieval), orjson.dumps(search).decode(), self._config.embedder.id)

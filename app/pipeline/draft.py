@@ -15,7 +15,7 @@ from app.wire.chat import ChatRequest, Message
 from app.wire.completions import CompletionRequest
 
 # Ours, or without a meaning for an engine.
-NOT_FOR_ENGINES = {"sextant", "metadata", "store", "service_tier", "user", "cache_control"}
+NOT_FOR_ENGINES = {"sextant", "metadata", "store", "service_tier", "user", "cache_control", "conversation"}
 # About a provider's prompt cache; the engine's needs none of it.
 FOR_PROVIDERS = {cache_breakpoints.FIELD, "prompt_cache_key", "prompt_cache_retention"}
 
@@ -131,6 +131,23 @@ class Draft:
         body = {**self.body, "messages": [{"role": "system", "content": system}, *messages]}
         if breakpoints:
             body[cache_breakpoints.FIELD] = cache_breakpoints.below(breakpoints, **moved)
+        return Draft(self.task, body)
+
+    def remembering(self, leading: int, notes: str, earlier: Sequence[dict[str, Any]]) -> "Draft":
+        """The same draft with earlier turns behind its first `leading` messages, which instruct, and with notes at the
+        end of the last of these."""
+        if not notes and not earlier:
+            return self
+        messages = list(self.body["messages"])
+        first, rest = messages[:leading], messages[leading:]
+        if notes and first:
+            first[-1] = {**first[-1], "content": f"{first[-1]['content']}\n\n{notes}"}
+        elif notes:
+            first = [{"role": "system", "content": notes}]
+        body = {**self.body, "messages": [*first, *earlier, *rest]}
+        if breakpoints := self.body.get(cache_breakpoints.FIELD):
+            inserted = len(body["messages"]) - len(messages)
+            body[cache_breakpoints.FIELD] = cache_breakpoints.behind(breakpoints, leading, messages=inserted)
         return Draft(self.task, body)
 
     def for_target(self, target: Target, *, priority: int = 0) -> dict[str, Any]:

@@ -58,6 +58,8 @@ class Flight:
     model: str = ""
     cache: str = "bypass"
     reuse: Reuse | None = None
+    # Awaited once it is settled well, before the client has the end: what must not be lost with an answer.
+    keeps: Callable[[], Awaitable[None]] | None = None
     settles_itself: bool = False  # its generation is shared, and settles it when that ends
     attributes: Attributes = field(default_factory=dict)
     guard_failures: list[str] = field(default_factory=list)  # place.rail: how
@@ -191,6 +193,9 @@ class Flight:
                 self.row = self._row(seen)
                 settling = self._settling = asyncio.ensure_future(self.reservation.settle(self.row))
                 self.row = await asyncio.shield(settling)
+                if seen is None and self.keeps is not None:
+                    keeping = self._settling = asyncio.ensure_future(self.keeps())
+                    await asyncio.shield(keeping)
         except SextantError as raised:
             if seen is not None:
                 logger.error("request %s: not settled: %s", self.request_id, raised.code)

@@ -42,6 +42,7 @@ class Generation:
     keep: Callable[[Entry | None], None]
     guard: OutputGuard | None = None
     schema: SchemaCheck | None = None
+    told: Callable[[Entry | None], None] = lambda entry: None  # of an answer that all rails have seen, for memory
     cleared: Callable[[], Awaitable[None]] = settled  # the slow input rails have had their say
     entry: Entry | None = field(default=None, init=False)  # the answer, once it has ended
 
@@ -159,5 +160,6 @@ class Generation:
         self.entry = entry
         if self.guard and self.guard.failed_open:
             return  # what no rail has seen is not kept
+        self.told(entry)
         if self.trip.answered_by in self.trip.plan.order:
             self.keep(entry)

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from app.cache.desk import CacheDesk
 from app.guard.types import Screened
+from app.memory.recall import Recall
 from app.pipeline.caching import Near
 from app.pipeline.deliver import Delivery
 from app.pipeline.desks import Prompts
@@ -32,6 +33,7 @@ class Journey:
     near: Near = field(default_factory=Near)
     passages: list[Passage] | None = None  # None: the request wants none
     policy: str = ""  # the guard's, by name
+    recall: Recall | None = None  # what it remembers; None: nothing
     clearance: Clearance | None = None  # input rails that are still at work
 
     async def cleared(self) -> None:

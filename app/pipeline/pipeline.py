@@ -11,61 +11,35 @@ instruct ─> plan ─> reserve, generate, fail over ─> mark ─> keep, settle
 
 import asyncio
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from app.cache.desk import CacheDesk
 from app.cache.entry import Entry
-from app.cache.exact import ExactCache, Found
-from app.cache.lease import Leases
+from app.cache.exact import Found
 from app.cache.single_flight import Lost, Shared
 from app.cache.use import CacheUse
 from app.config import StackConfig
 from app.errors import InvalidRequest, SextantError
-from app.guard.screening import Screening
 from app.pipeline.asking import Asking
 from app.pipeline.caching import Caching, Near, text_of
 from app.pipeline.desks import Desks, Identity
-from app.pipeline.dispatching import Dispatching
 from app.pipeline.draft import Draft
 from app.pipeline.flight import Flight
 from app.pipeline.generate import Chunks, Generation
 from app.pipeline.journey import Journey, Request
-from app.pipeline.ports import EmbedPort, SearchPort, SemanticPort, VersionPort
 from app.pipeline.primed import Primed
-from app.pipeline.route import Route, Router, check_allowed
+from app.pipeline.remembering import Remembering
+from app.pipeline.retrieving import Retrieving
+from app.pipeline.route import Route, check_allowed
 from app.pipeline.screen import Guarding
-from app.prompts import PromptBook
-from app.retrieval.passages import citations, pack
+from app.pipeline.stages import Reply, Stages
+from app.retrieval.passages import citations
 from app.retrieval.types import Vector
 from app.wire.chat import ChatRequest
 from app.wire.extension import CacheRequest
 
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """An answer: whole (`body`) or streamed (`chunks`; close them in any case)."""
-
-    body: dict[str, Any] | None = None
-    chunks: "Primed | None" = None
-
-
-@dataclass(frozen=True, slots=True)
-class Stages:
-    """What the pipeline is made of. `guard`, `cache` and `semantic` are None where they are turned off, `leases` where
-    there is only one replica."""
-
-    guard: Screening | None
-    cache: ExactCache | None
-    embed: EmbedPort
-    search: SearchPort
-    versions: VersionPort
-    router: Router
-    dispatching: Dispatching
-    prompts: PromptBook
-    semantic: SemanticPort | None = None
-    leases: Leases | None = None
-
+__all__ = ["Pipeline", "Reply", "Stages"]
 
 FOLLOWS = 2  # generations of others that a request waits for before it makes its own
 
@@ -79,8 +53,10 @@ class Pipeline:
         self._config = config
         self._stages = stages
         self._desks = Desks(config, stages.cache, identity, stages.versions, stages.dispatching.planner)
-        self._guarding = Guarding(config.guard, stages.guard, identity.hash_key)
+        self.guarding = self._guarding = Guarding(config.guard, stages.guard, identity.hash_key)
         self._asking = Asking(config, stages.prompts, self._guarding)
+        self._retrieving = Retrieving(config.retrieval, stages.search, stages.embed, self._guarding, stages.ask)
+        self._remembering = Remembering(config, stages.memory, self._guarding)
 
     def use_of(self, cache_control: str | None, wish: CacheRequest) -> CacheUse:
         """What a client allows the cache, where the configuration does."""
@@ -122,6 +98,7 @@ class Pipeline:
             return reply
         if reply := await self._from_others(journey):
             return reply
+        await self._remembering.gather(journey)
         return await self._generate(journey)
 
     async def _depart(self, request: Request, flight: Flight, use: CacheUse) -> Journey:
@@ -133,9 +110,11 @@ class Pipeline:
         draft = Draft.of(request)
         policy = self._guarding.policy_of(flight, route)
         self._check(request, route, draft, policy)
-        prompts = self._asking.prompts(route)
+        prompts, use = self._asking.prompts(route), self._remembering.use_of(request, flight.caller, use)
         desk = await self._desks.open(request, draft.body, route, prompts, flight.caller, use, policy)
-        return Journey(request, route, flight, prompts, draft, desk, policy=policy)
+        journey = Journey(request, route, flight, prompts, draft, desk, policy=policy)
+        await self._remembering.open(journey)
+        return journey
 
     def _check(self, request: Request, route: Route, draft: Draft, policy: str) -> None:
         limit = self._config.gateway.max_choices
@@ -172,7 +151,8 @@ class Pipeline:
         flight = journey.flight
         nearing = asyncio.ensure_future(self._near(journey))
         try:
-            screened = journey.screened = await self._guarding.request(journey.draft, journey.policy, flight)
+            known = journey.recall.vault if journey.recall else None
+            screened = journey.screened = await self._guarding.request(journey.draft, journey.policy, flight, known)
             if not screened.changed:
                 journey.near = await nearing
         finally:
@@ -190,6 +170,7 @@ class Pipeline:
             if reply := await self._from_exact(journey):
                 return reply
             journey.near = await self._near(journey)
+        self._remembering.screened(journey)
         self._capture(journey)
         journey.clearance = self._guarding.begin_slow(journey.draft, journey.policy, flight)
         return None
@@ -200,10 +181,12 @@ class Pipeline:
         place = None if route.retrieval else self.caching.place(desk)
         if place is not None:
             return await self.caching.find(place, None, read=desk.use.read, flight=flight)
-        routing = journey.request.sextant.routing
-        if not route.retrieval and not self._stages.dispatching.planner.needs_vector(route.requested, routing):
+        routing, recall = journey.request.sextant.routing, journey.recall
+        is_recalled = recall is not None and recall.wants_vector
+        is_routed_by = self._stages.dispatching.planner.needs_vector(route.requested, routing)
+        if not (route.retrieval or is_recalled or is_routed_by):
             return Near()
-        question = journey.draft.question
+        question = self._retrieving.question(journey)
         return Near() if question is None else Near(await self._embed(question, journey))
 
     async def _embed(self, text: str, journey: Journey) -> Vector | None:
@@ -221,15 +204,12 @@ class Pipeline:
         route, flight, vector = journey.route, journey.flight, journey.near.vector
         if route.retrieval is None or vector is None:
             return None
-        with flight.timeline.stage("retrieve") as attributes:
-            found = await self._stages.search.search(flight.caller.tenant, vector, route.retrieval.top_k)
-            found = await self._guarding.passages(found, journey.policy, flight)
-            if flight.failed_open:
-                journey.desk = replace(journey.desk, use=replace(journey.desk.use, write=False))
-            packed = pack(found, route.retrieval.min_score, self._config.retrieval.max_context_tokens)
-            attributes["sextant.retrieval.documents"] = [p.chunk.document for p in packed]
-            attributes["sextant.retrieval.scores"] = [round(p.score, 4) for p in packed]
-        journey.passages = packed
+        is_relevant = await self._retrieving.passages(journey)
+        packed = journey.passages or []
+        if flight.failed_open:
+            journey.desk = replace(journey.desk, use=replace(journey.desk.use, write=False))
+        if not is_relevant and self._retrieving.abstains(journey):
+            return await self._abstain(journey)
         if not await self._desks.is_still_known(journey.desk):
             journey.desk = replace(journey.desk, is_known=False)  # documents have changed since it was opened
         journey.desk = journey.desk.upon(packed)
@@ -237,8 +217,18 @@ class Pipeline:
             await journey.cleared()
             return reply
         if place := self.caching.place(journey.desk):
-            journey.near = await self.caching.find(place, vector, read=journey.desk.use.read, flight=flight)
+            # What was searched for may be more than the question.
+            is_its = self._retrieving.question(journey) == journey.draft.question
+            own = vector if is_its else None
+            near = await self.caching.find(place, own, read=journey.desk.use.read, flight=flight)
+            journey.near = near if near.vector is not None else replace(near, vector=vector)
         return None
+
+    async def _abstain(self, journey: Journey) -> Reply:
+        await journey.cleared()
+        entry = self._retrieving.abstention(journey)
+        self._remembering.told(journey)(entry)
+        return self._replay(journey, entry)
 
     async def _from_near(self, journey: Journey) -> Reply | None:
         found = await self.caching.serve(journey.desk, journey.near, journey.flight)
@@ -313,7 +303,7 @@ class Pipeline:
 
     def _generation(self, journey: Journey) -> Generation:
         flight, dispatching = journey.flight, self._stages.dispatching
-        draft = self._asking.instruct(journey)
+        draft = self._remembering.weave(journey, self._asking.instruct(journey))
         trip = dispatching.trip(journey.route, journey.request.sextant.routing, draft, journey.near.vector, flight)
         return Generation(
             flight,
@@ -322,6 +312,7 @@ class Pipeline:
             citations(journey.passages or ()),
             self._asking.marks(journey),
             keep=lambda entry: self._keep(journey, entry),
+            told=self._remembering.told(journey),
             cleared=journey.cleared,
             guard=self._asking.output_guard(journey),
             schema=self._asking.schema_check(journey, draft, lambda said: dispatching.ask_again(trip, said, flight)),

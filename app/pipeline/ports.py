@@ -5,7 +5,8 @@ from typing import Any, Literal, Protocol
 
 from app.cache.desk import Place
 from app.cache.semantic.types import Proposal
-from app.retrieval.types import Passage, Vector
+from app.retrieval.search.types import Found, SearchRequest
+from app.retrieval.types import Vector
 
 Task = Literal["chat", "completions"]
 
@@ -47,8 +48,8 @@ class SemanticPort(Protocol):
 
 
 class SearchPort(Pingable, Protocol):
-    async def search(self, tenant: str, vector: Vector, limit: int) -> list[Passage]:
-        """The tenant's nearest passages, best first."""
+    async def find(self, request: SearchRequest) -> Found:
+        """What the reader may see, best first. Raises Unavailable when it does not answer in time."""
         ...
 
 

@@ -6,6 +6,8 @@ from typing import Any
 from app.accounts.types import Caller
 from app.config import AliasConfig, StackConfig
 from app.errors import PermissionDenied
+from app.retrieval.search.types import Mode
+from app.retrieval.types import Where
 from app.routing.catalogue import Catalogue
 from app.routing.target import Target
 from app.wire.extension import RetrievalRequest
@@ -17,6 +19,9 @@ class Retrieval:
 
     top_k: int
     min_score: float
+    mode: Mode = "hybrid"
+    where: Where | None = None
+    rerank: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +83,9 @@ class Router:
         return Retrieval(
             top_k=wish.top_k if wish and wish.top_k is not None else settings.top_k,
             min_score=wish.min_score if wish and wish.min_score is not None else settings.min_score,
+            mode=wish.mode if wish else "hybrid",
+            where=wish.filters.where if wish and wish.filters else None,
+            rerank=wish.rerank if wish else None,
         )
 
     @staticmethod

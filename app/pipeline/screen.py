@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import TypeVar
@@ -82,12 +82,16 @@ class Guarding:
         if self.json_rail(draft, policy):
             SchemaCheck.refuse_bad(draft.body["response_format"])
 
-    async def request(self, draft: Draft, policy: str, flight: Flight) -> Screened:
-        """The draft's texts, masked. Raises BlockedByGuard, and Unavailable where a rail failed and is closed then."""
+    async def request(
+        self, draft: Draft, policy: str, flight: Flight, known: Mapping[str, str] | None = None
+    ) -> Screened:
+        """The draft's texts, masked; `known`: the vault of its conversation.
+
+        Raises BlockedByGuard, and Unavailable where a rail failed and is closed then."""
         if self.screening is None:
             return Screened(tuple(draft.texts))
         with flight.timeline.stage("guard") as attributes:
-            screened = await self.screening.request(policy, draft.spoken)
+            screened = await self.screening.request(policy, draft.spoken, known)
             attributes["sextant.guard.masked"] = len(screened.vault)
             attributes["sextant.guard.entities"] = sorted({f.entity for f in screened.findings})
             tell(attributes, screened.verdicts)

@@ -54,6 +54,7 @@ class Embedder:
         self._counter = type(tokenizer).from_str(tokenizer.to_str())
         self._counter.no_truncation()
         self._counter.no_padding()
+        self.directory = directory
         self.dimensions = int(self.embed(["dimensions"]).shape[1])
 
     def embed(self, texts: Sequence[str], batch_size: int = 32) -> NDArray[np.float32]:

@@ -7,15 +7,29 @@ store, so that every ingress reads it without asking the retriever.
 import asyncio
 import logging
 import uuid
-from collections.abc import AsyncIterator
+from collections import defaultdict
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from app.cache.store import SharedStore
-from app.retrieval.types import Chunk, KnowledgeBase, Passage, Vector, VectorStore, digest
+from app.errors import Conflict
+from app.retrieval.types import (
+    Candidate,
+    Chunk,
+    KnowledgeBase,
+    Reader,
+    StoredDocument,
+    Terms,
+    Vector,
+    VectorStore,
+    Where,
+)
 
 logger = logging.getLogger(__name__)
 
 RETRY_S = 1.0
+# A run that has not called for so long is taken for dead, and another may go on where it stopped.
+LEASE_S = 60.0
 
 
 def version_key(collection: str, tenant: str) -> str:
@@ -23,47 +37,97 @@ def version_key(collection: str, tenant: str) -> str:
     return f"sextant:kb:{collection}:{tenant}"
 
 
+def run_key(collection: str, tenant: str) -> str:
+    """Where the shared store says which run changes a tenant's documents."""
+    return f"sextant:kb-run:{collection}:{tenant}"
+
+
 class Knowledge:
-    """Searches and changes; a change is published before and after it happens."""
+    """Searches and changes. What readers see changes with `commit` and `delete`; both are published before and after.
+
+    A store holds one staged change a tenant, so one run at a time may stage. A run that gives its name holds the tenant
+    for `LEASE_S` from each call on; calls of others raise Conflict meanwhile. Without names nothing is held, and runs
+    at the same time would commit each other's work half done. Nor is anything held while the shared store is away.
+    """
 
     def __init__(self, store: VectorStore, shared: SharedStore, collection: str) -> None:
         self._store = store
         self._shared = shared
         self._collection = collection
-        self._changing = asyncio.Lock()
+        self._changing: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._versions: dict[str, str] = {}
-        # tenant -> document -> content hash: reading it from the store for each document that is
-        # ingested would make ingestion quadratic.
-        self._hashes: dict[str, dict[str, str]] = {}
         self._publishing: set[asyncio.Task[None]] = set()
 
-    async def search(self, tenant: str, vector: Vector, limit: int) -> list[Passage]:
+    async def search(
+        self, reader: Reader, vector: Vector | None, terms: Terms | None, limit: int, where: Where | None = None
+    ) -> list[Candidate]:
         """See `VectorStore.search`."""
-        return await self._store.search(tenant, vector, limit)
+        return await self._store.search(reader, vector, terms, limit, where)
 
-    async def replace(self, tenant: str, document: str, chunks: list[Chunk], vectors: list[Vector]) -> None:
-        """See `VectorStore.replace`."""
-        async with self._change(tenant) as hashes:
-            await self._store.replace(tenant, document, chunks, vectors)
-            if chunks:
-                hashes[document] = chunks[0].content_hash
-            else:
-                hashes.pop(document, None)
+    async def around(self, reader: Reader, document: str, first: int, last: int) -> list[Chunk]:
+        """See `VectorStore.around`."""
+        return await self._store.around(reader, document, first, last)
 
-    async def delete(self, tenant: str, documents: list[str]) -> None:
-        """See `VectorStore.delete`."""
-        async with self._change(tenant) as hashes:
+    async def documents(self, tenant: str) -> list[StoredDocument]:
+        """See `VectorStore.documents`."""
+        return await self._store.documents(tenant)
+
+    def export(self, tenant: str | None) -> AsyncIterator[tuple[Chunk, Vector]]:
+        """See `VectorStore.export`."""
+        return self._store.export(tenant)
+
+    async def stage(self, tenant: str, chunks: Sequence[Chunk], vectors: Sequence[Vector], run: str = "") -> None:
+        """See `VectorStore.stage`. Nobody sees it yet, so nothing is published."""
+        await self.hold(tenant, run)
+        await self._store.stage(tenant, chunks, vectors)
+
+    async def stage_removal(self, tenant: str, documents: Sequence[str], run: str = "") -> None:
+        """See `VectorStore.stage_removal`."""
+        await self.hold(tenant, run)
+        await self._store.stage_removal(tenant, documents)
+
+    async def staged(self, tenant: str) -> dict[str, str | None]:
+        """See `VectorStore.staged`."""
+        return await self._store.staged(tenant)
+
+    async def commit(self, tenant: str, run: str = "") -> None:
+        """See `VectorStore.commit`. The run, whose work this is, is over."""
+        await self.hold(tenant, run)
+        async with self._change(tenant):
+            await self._store.commit(tenant)
+        await self._let_go(tenant, run)
+
+    async def discard(self, tenant: str, run: str = "") -> None:
+        """See `VectorStore.discard`. The run is over."""
+        await self.hold(tenant, run)
+        await self._store.discard(tenant)
+        await self._let_go(tenant, run)
+
+    async def delete(self, tenant: str, documents: Sequence[str]) -> None:
+        """See `VectorStore.delete`. It does not wait for a run, and leaves what that has staged."""
+        async with self._change(tenant):
             await self._store.delete(tenant, documents)
-            for document in documents:
-                hashes.pop(document, None)
 
     async def describe(self, tenant: str) -> KnowledgeBase:
         """See `VectorStore.describe`. Publishes the version too, for a shared store that lost it."""
         # Not beside a change: the older state could be published after the newer one.
-        async with self._changing:
+        async with self._changing[tenant]:
             knowledge_base = await self._store.describe(tenant)
             await self._publish(tenant, knowledge_base.version)
         return knowledge_base
+
+    async def hold(self, tenant: str, run: str) -> None:
+        """Keep the tenant for this run for `LEASE_S` from now. A run that is long in preparing what it stages next
+        calls this meanwhile. Raises Conflict while another run holds it."""
+        key = run_key(self._collection, tenant)
+        owner = run.encode()
+        holder = await (self._shared.claim(key, owner, LEASE_S) if run else self._shared.get(key))
+        if holder is not None and holder != owner:
+            raise Conflict(
+                f"Another run is changing these documents. It is taken for dead {LEASE_S:g} s after its last sign of "
+                "life; try again then.",
+                retry_after_s=LEASE_S,
+            )
 
     async def close(self) -> None:
         """Release both stores."""
@@ -72,23 +136,21 @@ class Knowledge:
         await self._store.close()
         await self._shared.close()
 
+    async def _let_go(self, tenant: str, run: str) -> None:
+        if run:
+            await self._shared.release(run_key(self._collection, tenant), run.encode())
+
     @asynccontextmanager
-    async def _change(self, tenant: str) -> AsyncIterator[dict[str, str]]:
-        """Yields the tenant's hashes, to be kept up with the change."""
-        async with self._changing:
+    async def _change(self, tenant: str) -> AsyncIterator[None]:
+        """Around what changes what readers see."""
+        async with self._changing[tenant]:
             # A version nobody has seen: answers made while the change is under way match no other.
             await self._publish(tenant, f"changing-{uuid.uuid4().hex}")
-            # Out of the dict while it changes: after a failure the store itself is asked again.
-            hashes = self._hashes.pop(tenant, None)
-            if hashes is None:
-                hashes = (await self._store.describe(tenant)).hashes
             try:
-                yield hashes
-            except BaseException:
+                yield
+            finally:
+                # From the store itself, for whatever has come of it.
                 await self._publish(tenant, (await self._store.describe(tenant)).version)
-                raise
-            self._hashes[tenant] = hashes
-            await self._publish(tenant, digest(hashes))
 
     async def _publish(self, tenant: str, version: str) -> None:
         self._versions[tenant] = version

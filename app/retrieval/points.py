@@ -1,41 +1,200 @@
-"""Chunks as Qdrant points: the payload both stores share, and the ids that make ingestion idempotent."""
+"""Chunks as points of a store: the payload that both stores share, and ids that make writing twice harmless."""
 
+import json
+import logging
+import math
 import uuid
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from app.retrieval.types import Chunk, KnowledgeBase, digest
+import numpy as np
+
+from app.errors import InvalidRequest
+from app.retrieval.conditions import (
+    AUDIENCE,
+    DOCUMENT,
+    FACTS,
+    FOREVER,
+    NUMBERS,
+    SINCE,
+    UNTIL,
+    audience_key,
+    comparable,
+    fact,
+)
+from app.retrieval.terms import document_terms
+from app.retrieval.types import (
+    Candidate,
+    Chunk,
+    KnowledgeBase,
+    MetadataValue,
+    Reader,
+    StoredDocument,
+    Terms,
+    Vector,
+    digest,
+)
+
+logger = logging.getLogger(__name__)
+
+# Of the layout: payload, ids, vectors, and how terms are made. A store with another one is filled anew.
+FORMAT = 2
+DENSE = "dense"
+SPARSE = "terms"
+# Comparable metadata fields with an index. Filters on further ones are right, but read every point.
+MAX_NUMBER_FIELDS = 64
 
 _NAMESPACE = uuid.UUID("5e7a4e6f-0000-4000-8000-5e7a4e6f0001")
 
-# Payload keys that filters use.
-TENANT = "tenant"
-DOCUMENT = "document"
+CHUNKS = "chunks"  # how many chunks the document has; only in the point of its first one
+HEAD_FIELDS = (DOCUMENT, "content_hash", CHUNKS, "title", "groups", "metadata", UNTIL)
+_CHUNK_FIELDS = (
+    "document tenant ordinal text start end title heading page content_hash groups metadata".split()  # of `Chunk`
+)
 
 
-def point_id(chunk: Chunk) -> str:
-    """The same chunk of the same document gets the same id, so a repeated write changes nothing."""
-    return str(uuid.uuid5(_NAMESPACE, f"{chunk.tenant}\0{chunk.document}\0{chunk.ordinal}"))
+@dataclass(frozen=True, slots=True)
+class NewPoint:
+    """What is written."""
+
+    id: str
+    vector: Vector
+    terms: Terms
+    payload: dict[str, Any]
 
 
-def to_payload(chunk: Chunk) -> dict[str, Any]:
-    """All fields of a chunk."""
-    return asdict(chunk)
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What is read: as much of the payload as was asked for, and the dense vector, if it was."""
+
+    id: str
+    payload: Mapping[str, Any]
+    vector: Sequence[float] | None = None
+
+
+def point_id(chunk: Chunk, since: int) -> str:
+    """The same chunk written twice for the same version is one point; that of another version is beside it."""
+    # As JSON: no name may run into the next one and meet another tenant's point.
+    name = json.dumps([chunk.tenant, chunk.document, chunk.content_hash, chunk.ordinal, since])
+    return str(uuid.uuid5(_NAMESPACE, name))
+
+
+def to_points(chunks: Sequence[Chunk], vectors: Sequence[Vector], since: int, dimensions: int) -> list[NewPoint]:
+    """The points of whole documents, the first chunk of each behind its others.
+
+    So a document whose first chunk is there is there whole, even after a write that was cut off. Raises ValueError for
+    documents that are not whole and for vectors that are none, InvalidRequest for names that are no text.
+    """
+    if len(chunks) != len(vectors):
+        raise ValueError(f"{len(chunks)} chunks and {len(vectors)} vectors")
+    documents: dict[str, list[tuple[Chunk, Vector]]] = {}
+    for chunk, vector in zip(chunks, vectors, strict=True):
+        if vector.shape != (dimensions,) or not np.isfinite(vector).all():
+            raise ValueError(f"no vector of {dimensions} finite numbers: chunk {chunk.ordinal} of {chunk.document!r}")
+        documents.setdefault(chunk.document, []).append((chunk, vector))
+    points = []
+    for name, parts in documents.items():
+        parts.sort(key=lambda part: part[0].ordinal)
+        if [chunk.ordinal for chunk, _ in parts] != list(range(len(parts))):
+            raise ValueError(f"the chunks of {name!r} are not numbered from 0 without gaps")
+        points += [_point(chunk, vector, since, len(parts)) for chunk, vector in (*parts[1:], parts[0])]
+    return points
+
+
+def _point(chunk: Chunk, vector: Vector, since: int, count: int) -> NewPoint:
+    for name in (chunk.tenant, chunk.document, *chunk.groups):
+        if not is_text(name):
+            raise InvalidRequest("Names of tenants, documents and groups must be valid Unicode.")
+    chunk = replace(
+        chunk,
+        text=_text(chunk.text),
+        title=_text(chunk.title),
+        heading=_text(chunk.heading),
+        metadata={_text(key): each for key, value in chunk.metadata.items() if (each := _value(value)) is not None},
+    )
+    payload: dict[str, Any] = {name: getattr(chunk, name) for name in _CHUNK_FIELDS}
+    payload["groups"] = list(chunk.groups)
+    payload[AUDIENCE] = [audience_key(chunk.tenant, group) for group in chunk.groups] or [audience_key(chunk.tenant)]
+    payload[FACTS] = [fact(key, value) for key, value in chunk.metadata.items()]
+    payload[NUMBERS] = dict(found for key, value in chunk.metadata.items() if (found := comparable(key, value)))
+    payload[SINCE] = since
+    payload[UNTIL] = FOREVER
+    if chunk.ordinal == 0:
+        payload[CHUNKS] = count
+    return NewPoint(point_id(chunk, since), vector, document_terms(chunk), payload)
 
 
 def from_payload(payload: Mapping[str, Any]) -> Chunk:
-    """Undo `to_payload`."""
-    return Chunk(**payload)
+    """The chunk of a point."""
+    fields = {name: payload[name] for name in _CHUNK_FIELDS}
+    return Chunk(**{**fields, "groups": tuple(fields["groups"])})
 
 
-def describe(chunks: Iterable[Mapping[str, Any]]) -> KnowledgeBase:
-    """Sum up payloads (document and content_hash suffice) of one tenant."""
-    hashes: dict[str, str] = {}
-    count = 0
-    for payload in chunks:
-        document, content_hash = payload[DOCUMENT], payload["content_hash"]
-        # Two hashes: a write was cut off. No file has the hash "", so the document is ingested anew.
-        hashes[document] = content_hash if hashes.get(document, content_hash) == content_hash else ""
-        count += 1
-    return KnowledgeBase(version=digest(hashes), documents=len(hashes), chunks=count, hashes=hashes)
+def may_see(reader: Reader, chunk: Chunk) -> bool:
+    """The rule that the stores' filters enforce, for a look at what they gave."""
+    return chunk.tenant == reader.tenant and (not chunk.groups or not set(chunk.groups).isdisjoint(reader.groups))
+
+
+def merge(
+    reader: Reader, points: Iterable[Stored], cosines: Mapping[str, float], bm25s: Mapping[str, float]
+) -> list[Candidate]:
+    """What two searches found, each chunk once. The scores are by point id."""
+    candidates = []
+    for point in points:
+        chunk = from_payload(point.payload)
+        if not may_see(reader, chunk):
+            logger.error("the store's filter let through a chunk of %r that the reader may not see", chunk.document)
+            continue
+        vector = np.asarray(point.vector, dtype=np.float32)
+        candidates.append(Candidate(chunk, vector, cosines.get(point.id), bm25s.get(point.id)))
+    return candidates
+
+
+def to_document(payload: Mapping[str, Any]) -> StoredDocument:
+    """A document, from the payload of its first chunk (`HEAD_FIELDS` of it)."""
+    return StoredDocument(
+        name=payload[DOCUMENT],
+        content_hash=payload["content_hash"],
+        chunks=payload[CHUNKS],
+        title=payload["title"],
+        groups=tuple(payload["groups"]),
+        metadata=payload["metadata"],
+    )
+
+
+def describe(documents: Iterable[StoredDocument]) -> KnowledgeBase:
+    """Sum up a tenant's documents."""
+    known = list(documents)
+    hashes = {document.name: document.content_hash for document in known}
+    chunks = sum(document.chunks for document in known)
+    return KnowledgeBase(version=digest(hashes), documents=len(hashes), chunks=chunks, hashes=hashes)
+
+
+def number_fields(points: Iterable[NewPoint]) -> set[str]:
+    """Payload fields with numbers in them, which need an index each."""
+    return {f"{NUMBERS}.{name}" for point in points for name in point.payload[NUMBERS]}
+
+
+def is_text(name: str) -> bool:
+    """Whether it can be written as UTF-8: half a surrogate pair, which JSON can carry, cannot."""
+    if name.isascii():
+        return True
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _value(value: MetadataValue) -> MetadataValue | None:
+    """As JSON can hold it: it has no NaN and no infinity, and the engine's numbers end at 64 bits."""
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return str(value) if abs(value) >= 2**63 and isinstance(value, int) else value
+
+
+def _text(text: str) -> str:
+    return text if is_text(text) else text.encode(errors="replace").decode()

@@ -15,6 +15,8 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    Text,
+    UniqueConstraint,
 )
 
 metadata = MetaData(
@@ -183,4 +185,77 @@ batches = Table(
     Column("cancelling_ms", BigInteger),
     Column("expires_ms", BigInteger, nullable=False),
     Index(None, "tenant", "created_ms"),
+)
+
+# Texts of the following tables are what the guard left of them; `end_user` is a keyed hash (app/memory/tags.py),
+# `policy` identifies the guard's policy that a text has passed.
+conversations = Table(
+    "conversations",
+    metadata,
+    Column("tenant", NAME, primary_key=True),
+    Column("id", ID, primary_key=True),
+    Column("customer", NAME),
+    Column("end_user", ID),
+    Column("metadata", JSON, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("updated_ms", BigInteger, nullable=False),
+    Column("expires_ms", BigInteger, nullable=False),
+    Column("next_position", Integer, nullable=False),
+    Column("summary", Text, nullable=False),
+    Column("summary_upto", Integer, nullable=False),  # the first position that it does not tell of
+    Column("summary_policy", ID, nullable=False),
+    Column("vault", LargeBinary),  # placeholder -> value, encrypted
+    Index(None, "tenant", "end_user"),
+    Index(None, "expires_ms"),
+)
+
+conversation_items = Table(
+    "conversation_items",
+    metadata,
+    Column("tenant", NAME, primary_key=True),
+    Column("conversation", ID, primary_key=True),
+    Column("id", NAME, primary_key=True),
+    Column("position", Integer, nullable=False),  # from 0, in order, with gaps where items were deleted
+    Column("role", String(16), nullable=False),
+    Column("content", JSON, nullable=False),
+    Column("tokens", Integer, nullable=False),
+    Column("counted_by", TEXT),  # the model whose tokenizer counted them; null: an estimate
+    Column("policy", ID, nullable=False),
+    Column("vector", LargeBinary),  # of a turn that a summary tells of: float32, little-endian
+    Column("created_ms", BigInteger, nullable=False),
+    UniqueConstraint("tenant", "conversation", "position"),
+    ForeignKeyConstraint(["tenant", "conversation"], ["conversations.tenant", "conversations.id"], ondelete="CASCADE"),
+)
+
+memories = Table(
+    "memories",
+    metadata,
+    Column("tenant", NAME, primary_key=True),
+    Column("id", ID, primary_key=True),
+    Column("customer", NAME),
+    Column("end_user", ID, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("vault", LargeBinary),  # as of conversations
+    Column("vector", LargeBinary, nullable=False),
+    Column("policy", ID, nullable=False),
+    Column("conversation", ID),  # where it was said
+    Column("created_ms", BigInteger, nullable=False),
+    Column("updated_ms", BigInteger, nullable=False),
+    Index(None, "tenant", "end_user", "updated_ms"),
+    Index(None, "updated_ms"),
+)
+
+# What was erased of late: its traces are deleted, and nothing that was under way then may come after.
+erasures = Table(
+    "erasures",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("tenant", NAME, nullable=False),
+    Column("tag", ID, nullable=False),  # of traces
+    Column("value", NAME, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("due_ms", BigInteger, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Index(None, "tenant", "tag", "value"),
+    Index(None, "due_ms"),
 )

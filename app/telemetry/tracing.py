@@ -38,6 +38,8 @@ SPAN_TYPES = {
 # ingress and MLflow more than the stage itself.
 NUMBERS = frozenset({"receive", "admit", "reserve", "first_token"})
 
+TAGS = ("sextant.tenant", "sextant.conversation", "sextant.user", "sextant.customer_user")
+
 
 class MlflowExporter(SpanExporter):
     """OTLP to MLflow, which wants the experiment's id in a header. The id is looked up (the
@@ -156,6 +158,8 @@ def _request_attributes(event: RequestFinished) -> dict[str, Any]:
         **{f"sextant.{s.name}_ms": (s.end_ns - s.start_ns) / 1e6 for s in event.stages if s.name in NUMBERS},
         **event.attributes,
     }
+    # MLflow makes tags of these: by them traces are found when somebody is to be forgotten.
+    attributes |= {f"mlflow.traceTag.{name}": attributes[name] for name in TAGS if name in attributes}
     if event.first_token_ns is not None:
         attributes["sextant.time_to_first_token_ms"] = (event.first_token_ns - event.start_ns) / 1e6
     if event.content is not None:

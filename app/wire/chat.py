@@ -96,6 +96,12 @@ class ResponseFormat(Wire):
         return self
 
 
+class ConversationReference(Wire):
+    """`conversation` as an object."""
+
+    id: Identifier
+
+
 class ChatRequest(Sampling):
     """A chat completion request. Raises pydantic's ValidationError."""
 
@@ -112,6 +118,7 @@ class ChatRequest(Sampling):
     cache_control: CacheControl | None = None
     prompt_cache_key: Annotated[str, Field(max_length=256)] | None = None
     prompt_cache_retention: Literal["in_memory", "24h"] | None = None
+    conversation: Identifier | ConversationReference | None = None  # what `messages` goes on with
     # Accepted because clients send them; they change nothing here.
     metadata: Metadata | None = None
     store: Literal[False] | None = None

@@ -7,7 +7,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from app.retrieval.search.types import Mode
 from app.wire.base import Name, Wire
+from app.wire.search import Filter
 
 
 class RetrievalRequest(Wire):
@@ -16,6 +18,9 @@ class RetrievalRequest(Wire):
     enabled: bool = True
     top_k: Annotated[int, Field(ge=1, le=50)] | None = None
     min_score: Annotated[float, Field(ge=0, le=1)] | None = None
+    mode: Mode = "hybrid"
+    filters: Filter | None = None  # on documents' metadata, in the form of OpenAI's vector-store filters
+    rerank: bool | None = None  # absent: where a cross-encoder is configured
 
 
 class CacheRequest(Wire):
@@ -45,3 +50,4 @@ class Extension(Wire):
     retrieval: RetrievalRequest | None = None
     cache: CacheRequest = CacheRequest()
     routing: RoutingRequest = RoutingRequest()
+    memory: bool = True  # false: no facts about the user, neither used nor learned

@@ -70,7 +70,7 @@ def _param(location: tuple[str | int, ...]) -> str:
 
 def _is_branch(part: str) -> bool:
     """pydantic puts a union's branch into the location: `str`, `list[TextPart]`, `constrained-str`."""
-    return "[" in part or part in {"str", "constrained-str", "NamedFunction"}
+    return "[" in part or part in {"str", "constrained-str", "NamedFunction", "ConversationReference"}
 
 
 def _deeper_than(content: Any, limit: int) -> bool:

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from app.wire.base import Identifier, Metadata, Name, Text, Tokens, Wire
-from app.wire.chat import JsonSchema
+from app.wire.chat import ConversationReference, JsonSchema
 from app.wire.extension import Extension
 from app.wire.unsupported import kind, refused, told_by_type
 
@@ -180,14 +180,15 @@ class ResponsesRequest(Wire):
     metadata: Metadata | None = None
     user: Hint | None = None
     safety_identifier: Hint | None = None
+    conversation: Identifier | ConversationReference | None = None  # what `input` goes on with
     sextant: Extension = Extension()
 
     # How a provider caches prompts. None of it changes an answer.
     prompt_cache_key: Hint | None = None
     prompt_cache_retention: Literal["in_memory", "24h"] | None = None
 
-    # Accepted because clients send them; they change nothing here. No answer is stored, whatever
-    # `store` says, and the answer says so.
+    # Accepted because clients send them; they change nothing here. No answer is stored by itself,
+    # whatever `store` says, and the answer says so.
     store: bool | None = None
     max_tool_calls: Annotated[int, Field(ge=1)] | None = None  # of built-in tools, and there are none
     include: Annotated[list[Includable], Field(max_length=16)] | None = None
@@ -208,10 +209,7 @@ class ResponsesRequest(Wire):
     ] = None
 
     # Refused: each would change the answer, or what is kept of it.
-    previous_response_id: Annotated[None, refused("answers are not stored; send the whole conversation as input")] = (
-        None
-    )
-    conversation: Annotated[None, refused("conversations are not stored; send the whole conversation as input")] = None
+    previous_response_id: Annotated[None, refused("answers are not stored by themselves; use conversation")] = None
     prompt: Annotated[None, refused("stored prompts are named by the model alias, not by prompt")] = None
     context_management: Annotated[None, refused("the context is not managed here; send what is to be read")] = None
     moderation: Annotated[None, refused("moderation is the guard's, and set by the operator")] = None

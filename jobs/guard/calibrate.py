@@ -1,62 +1,120 @@
 """From raw scores of texts that a model did not train on to a score whose 0.5 is the operating point."""
 
-import hashlib
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from app.guard.injection.model import InjectionModel
 from jobs.guard.data import Example
-from jobs.guard.fit import Scores, fit
+from jobs.guard.fit import Fitted, Scores
 from jobs.guard.table import Table
 
-FOLDS = 3
-HARD = frozenset({"direct", "indirect"})  # harmless texts that look like attacks
-ORDINARY = frozenset({"slabs_train", "docs", "cache"})
-MOST_HARD, MOST_ORDINARY = 0.045, 0.01  # share of each that may be flagged
+FOLDS = 4
+HELD_OUT = 2  # folds that are held out: each costs a training
+PROMPTS = frozenset({"direct", "more", "written_direct", "written_languages"})
+DOCUMENTS = frozenset({"indirect", "written_documents"})
+ORDINARY = frozenset({"slabs_train", "docs", "cache", "packages", "library"})
+MOST_HARD, MOST_ORDINARY = 0.02, 0.005  # share that may be flagged of look-alikes, and of ordinary windows
+MOST_LONG = 0.02  # of packages' whole descriptions
+SHARES = (0.0, 0.1, 0.2, 0.3, 0.45, 0.6)  # of the linear judge
+_BOUNDS = (0.01, 0.02, 0.05)  # of flagged look-alikes, at which shares are compared
 
 
-def cross_validate(table: Table, examples: Sequence[Example], advance: Callable[[], object]) -> Scores:
-    """The raw score of each text that people wrote, by a model that has not seen it; NaN for made ones."""
-    real = np.array([example.source in HARD | ORDINARY for example in examples])
-    fold = np.array([_fold(example.text) for example in examples])
-    scores = np.full(len(examples), np.nan)
-    for left_out in range(FOLDS):
-        tested = real & (fold == left_out)
-        scores[tested] = table.worst(fit(table, examples, ~tested, seeds=1).scores, len(examples))[tested]
-        advance()
-    return scores
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """Scores of rows by judges that did not train on them; NaN for other rows."""
+
+    encoder: Scores
+    linear: Scores
 
 
-def operating_point(scores: Scores, examples: Sequence[Example]) -> float:
-    """The lowest raw score at which neither kind of harmless texts is flagged too often."""
-    return max(
-        float(np.quantile(scores[_harmless(examples, sources)], 1 - most))
-        for sources, most in ((HARD, MOST_HARD), (ORDINARY, MOST_ORDINARY))
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """See `app.guard.injection.model.InjectionModel`. `found`: of the held-out attacks on `PROMPTS` and `DOCUMENTS`,
+    the share found at 0.5; `flagged`: of harmless texts, by their group."""
+
+    share: float
+    slope: float
+    offset: float
+    doubling: float
+    found: float
+    flagged: dict[str, float]
+
+
+def folds_taught(examples: Sequence[Example]) -> list[NDArray[np.bool_]]:
+    """For each fold that is held out which examples train: neither its own nor what was made of them."""
+    fold = np.array([example.fold(FOLDS) for example in examples])
+    return [fold != left_out for left_out in range(HELD_OUT)]
+
+
+def held_out(table: Table, taught: Sequence[NDArray[np.bool_]], fitted: Sequence[Fitted]) -> HeldOut:
+    """The raw scores of rows by the judges that were not taught them."""
+    encoder, linear = np.full(len(table.owner), np.nan), np.full(len(table.owner), np.nan)
+    for mask, one in zip(taught, fitted, strict=True):
+        tested = ~mask[table.owner]
+        encoder[tested], linear[tested] = one.encoder[tested], one.linear[tested]
+    return HeldOut(encoder, linear)
+
+
+def calibrate(table: Table, examples: Sequence[Example], scores: HeldOut) -> Calibration:
+    """The share of the linear judge that finds most, Platt's slope, an offset that puts the operating point at a logit
+    of 0, and a discount for many windows that keeps long harmless documents below it."""
+    groups = Groups(examples, ~np.isnan(scores.encoder), table)
+    share = max(SHARES, key=lambda one: groups.detection(_raw(table, scores, one, len(examples))))
+    raw = _raw(table, scores, share, len(examples))
+    platt = LogisticRegression(class_weight="balanced").fit(raw[groups.hard, None], groups.attack[groups.hard])
+    slope = float(platt.coef_[0, 0])
+    point = max(
+        *(float(np.quantile(raw[groups.harmless(kind)], 1 - MOST_HARD)) for kind in (PROMPTS, DOCUMENTS)),
+        float(np.quantile(raw[groups.harmless(ORDINARY)], 1 - MOST_ORDINARY)),
+    )
+    offset = -slope * point
+    doubling = _doubling(examples, slope * raw + offset, groups.harmless(frozenset({"packages"})))
+    named = {"prompts": PROMPTS, "documents": DOCUMENTS, **{name: frozenset({name}) for name in sorted(ORDINARY)}}
+    flagged = {
+        name: float((raw[groups.harmless(kind)] > point).mean())
+        for name, kind in named.items()
+        if groups.harmless(kind).any()
+    }
+    return Calibration(
+        share, slope, offset, doubling, float((raw[groups.hard & groups.attack] > point).mean()), flagged
     )
 
 
-def calibrated(model: InjectionModel, scores: Scores, examples: Sequence[Example]) -> InjectionModel:
-    """With Platt's slope, and an offset that puts the operating point at a logit of 0.
+class Groups:
+    """Masks over examples that were held out."""
 
-    The discount for many windows is half of what would keep the share of flagged documents the same if windows were
-    independent: a maximum's quantile moves by this much when their number doubles.
-    """
-    known = ~np.isnan(scores)
-    attack = np.array([example.is_attack for example in examples])
-    platt = LogisticRegression(class_weight="balanced").fit(scores[known, None], attack[known])
-    slope = float(platt.coef_[0, 0])
-    ordinary = scores[_harmless(examples, ORDINARY)]
-    doubling = slope * float(np.quantile(ordinary, 0.99) - np.quantile(ordinary, 0.98)) / 2
-    return replace(model, slope=slope, offset=-slope * operating_point(scores, examples), doubling=doubling)
+    def __init__(self, examples: Sequence[Example], rows: NDArray[np.bool_], table: Table) -> None:
+        self.known = np.zeros(len(examples), dtype=np.bool_)
+        self.known[table.owner[rows]] = True
+        self.attack = np.array([example.is_attack for example in examples])
+        self._source = np.array([example.source for example in examples])
+        self.hard = self.known & np.isin(self._source, sorted(PROMPTS | DOCUMENTS))
+
+    def harmless(self, sources: frozenset[str]) -> NDArray[np.bool_]:
+        chosen: NDArray[np.bool_] = self.known & ~self.attack & np.isin(self._source, sorted(sources))
+        return chosen
+
+    def detection(self, raw: Scores) -> float:
+        """The mean share of attacks found at `_BOUNDS`, over prompts and documents."""
+        found = []
+        for kind in (PROMPTS, DOCUMENTS):
+            attacks = raw[self.hard & self.attack & np.isin(self._source, sorted(kind))]
+            found += [float((attacks > np.quantile(raw[self.harmless(kind)], 1 - most)).mean()) for most in _BOUNDS]
+        return float(np.mean(found))
 
 
-def _harmless(examples: Sequence[Example], sources: frozenset[str]) -> NDArray[np.bool_]:
-    return np.array([not example.is_attack and example.source in sources for example in examples])
+def _raw(table: Table, scores: HeldOut, share: float, examples: int) -> Scores:
+    """Of each example its worst window's; -30 for those that were not held out."""
+    return table.worst(np.nan_to_num(scores.encoder + share * scores.linear, nan=-60.0), examples)
 
 
-def _fold(text: str) -> int:
-    return hashlib.sha256(f"fold {text}".encode(errors="surrogatepass")).digest()[0] % FOLDS
+def _doubling(examples: Sequence[Example], logits: Scores, parts: NDArray[np.bool_]) -> float:
+    """What must be taken off for each doubling so that at most `MOST_LONG` of whole descriptions reach 0."""
+    documents: dict[str, list[float]] = {}
+    for at in np.flatnonzero(parts):
+        documents.setdefault(examples[at].parent, []).append(float(logits[at]))
+    needed = [max(0.0, max(some)) / np.log2(len(some)) for some in documents.values() if len(some) > 1]
+    return float(np.quantile(needed, 1 - MOST_LONG)) if needed else 0.0

@@ -1,13 +1,22 @@
 """What the injection classifier is trained on."""
 
+import hashlib
 import json
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.config.files import PROJECT
-from app.evals.guard.injection_set import INJECTION_SETS, Labelled
+from app.evals.guard.injection_set import HALVED, INJECTION_SETS, Labelled, load_labelled, training_half
 from jobs.guard.grammar import make, read_grammar
+from jobs.guard.packages import descriptions, library_documentation
+from jobs.guard.sources import Archive
+
+SEED = 20240
+SLABS, NEURALCHEMY, QUESTIONS = 6_000, 600, 1_500  # rows at the most; of neuralchemy for each label and kind
+SENTENCES, DOCUMENTS = 500, 400  # made of each kind and label
+PLANTED = 600  # of each label
+LIBRARY, DESCRIPTIONS, PASSAGES = 400, 450, 110
 
 # How a sentence stands in a document of a kind.
 _PLACES: dict[str, tuple[str, ...]] = {
@@ -25,20 +34,93 @@ _PLACES: dict[str, tuple[str, ...]] = {
     "ticket": ("{}", "{}", '"{}"', "Note: {}"),
 }
 _HOLE = "@@"
+_ORDER_LENGTHS = range(20, 320)  # characters of what is planted
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A text to learn from. `order`: the sentence that makes an attack of a document, where it is known."""
+    """A text to learn from. `order`: the sentence that makes an attack of a document, where it is known; `parent`: the
+    written text that it was made of, if any: both are held out together."""
 
     text: str
     is_attack: bool
     source: str
     order: str = ""
+    parent: str = ""
+
+    def fold(self, folds: int) -> int:
+        """By a hash."""
+        text = f"fold {self.parent or self.text}"
+        return hashlib.sha256(text.encode(errors="surrogatepass")).digest()[0] % folds
 
 
 def examples_of(rows: Sequence[Labelled]) -> list[Example]:
-    return [Example(row.text, row.is_attack, row.source) for row in rows]
+    return [Example(row.text, row.is_attack, row.source, row.order) for row in rows]
+
+
+def training_examples(archive: Archive) -> list[Example]:
+    """All of it: other people's rows, this project's training texts, harmless texts of packages, and what is made."""
+    draw = random.Random(SEED)  # noqa: S311 (no secrets)
+    written = written_examples()
+    parts, passages = package_parts(), own_passages()
+    packages = [Example(part, False, "packages", "", name) for name, part in parts]
+    found = [
+        *examples_of(draw.sample(archive.slabs("train"), SLABS)),
+        *examples_of(archive.yanismiraoui()),
+        *examples_of(archive.neuralchemy(NEURALCHEMY, draw)),
+        *written,
+        *made_examples(SEED, SENTENCES, DOCUMENTS),
+        *draw.sample(packages, min(DESCRIPTIONS, len(packages))),
+        *planted_examples(written, [part for _, part in parts] + passages, PLANTED, draw),
+        *(Example(text, False, "library") for text in library_documentation(LIBRARY, SEED)),
+        *(Example(passage, False, "docs") for passage in draw.sample(passages, min(PASSAGES, len(passages)))),
+        *(Example(question, False, "cache") for question in own_questions(QUESTIONS, SEED)),
+    ]
+    return list({one.text: one for one in found}.values())
+
+
+def written_examples() -> list[Example]:
+    """The training halves, and what was written for training alone: more.jsonl and written_*.jsonl."""
+    halves = [row for name in HALVED for row in training_half(load_labelled(INJECTION_SETS / f"{name}.jsonl"))]
+    files = [INJECTION_SETS / "more.jsonl", *sorted(INJECTION_SETS.glob("written_*.jsonl"))]
+    return examples_of([*halves, *(row for file in files for row in load_labelled(file))])
+
+
+def package_parts(length: int = 700) -> list[tuple[str, str]]:
+    """(package, a piece of its description), pieces cut where lines end."""
+    parts = []
+    for name, text in descriptions(held_back=False).items():
+        part = ""
+        for line in text.splitlines(keepends=True):
+            part += line
+            if len(part) >= length:
+                parts.append((name, part))
+                part = ""
+        if len(part) > 100:
+            parts.append((name, part))
+    return parts
+
+
+def planted_examples(
+    written: Sequence[Example], carriers: Sequence[str], count: int, draw: random.Random
+) -> list[Example]:
+    """`count` real harmless documents with an attack that somebody wrote in them, and `count` with a harmless text."""
+    found: list[Example] = []
+    for is_attack in (True, False):
+        pool = [
+            (one.order or one.text, one.text)
+            for one in written
+            if one.is_attack == is_attack
+            and len(one.order or one.text) in _ORDER_LENGTHS
+            and (one.order or one.source not in ("indirect", "written_documents"))
+        ]
+        for _ in range(count):
+            order, parent = draw.choice(pool)
+            lines = draw.choice(carriers)[: draw.choice((120, 250, 500, 700))].splitlines()
+            place = draw.choice(("{}", "{}", "{}", "({})", "> {}", "- {}", "<!-- {} -->", "# {}", "Note: {}"))
+            lines.insert(draw.randint(0, len(lines)), place.replace("{}", order))
+            found.append(Example("\n".join(lines), is_attack, "planted", order if is_attack else "", parent))
+    return found
 
 
 def made_examples(seed: int, sentences: int, documents: int) -> list[Example]:
@@ -58,12 +140,14 @@ def made_examples(seed: int, sentences: int, documents: int) -> list[Example]:
     passages = [passage[:500] for passage in own_passages()]
     for is_attack in (True, False):
         for text in make(slots, "attack insert" if is_attack else "benign insert", documents, draw):
-            order = draw.choice(written[is_attack]) if draw.random() < 0.3 else text
+            is_written = draw.random() < 0.3
+            order = draw.choice(written[is_attack]) if is_written else text
             carrier = draw.choice(carriers)
             document = _with_hole(carrier["text"], harmless, passages, draw)
             place = draw.choice(_PLACES.get(carrier["kind"], ("{}",))) if draw.random() < 0.7 else "{}"
             whole = document.replace(_HOLE, place.replace("{}", order))
-            found.append(Example(whole, is_attack, "made_document", order if is_attack else ""))
+            parent = order if is_written else ""
+            found.append(Example(whole, is_attack, "made_document", order if is_attack else "", parent))
     found += [Example(carrier["text"].replace(_HOLE, ""), False, "made_document") for carrier in carriers]
     return found
 

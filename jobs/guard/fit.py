@@ -1,115 +1,63 @@
-"""From labelled texts to the injection classifier: a linear judge over n-grams and cues, and small networks.
+"""From a table of windows to two judges of each: the tuned encoder, and a linear one over n-grams and cues."""
 
-Of an attack often only the whole is labelled. Which of its sentences is the attack is found as in multiple-instance
-learning (Andrews et al. 2002, mi-SVM): the sentence that scores highest becomes positive, and all is trained again.
-"""
-
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
-from sklearn.neural_network import MLPClassifier
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it has none
 
-from app.guard.injection.lexical import BUCKETS
-from app.guard.injection.model import InjectionModel
 from jobs.guard.data import Example
-from jobs.guard.table import NEGATIVE, POSITIVE, UNKNOWN, Table
+from jobs.guard.table import POSITIVE, UNKNOWN, UNUSED, Table
+from jobs.guard.tune import Lower, Tuned, tune
 
-ROUNDS = 1  # of choosing attacks' sentences
 LINEAR_C = 10.0
-HIDDEN, EPOCHS, DECAY, RATE = 64, 8, 1e-2, 1e-3
-SEEDS = 3
-# What people wrote about this very question counts most.
-WEIGHTS: Mapping[str, float] = {"direct": 3.0, "indirect": 3.0, "more": 2.0}
-# Of documents the whole is not the attack.
-DOCUMENTS = frozenset({"indirect", "made_document"})
+# What people wrote about this very question counts most; what others wrote, and what is made, least.
+WEIGHTS: Mapping[str, float] = {
+    "direct": 3.0,
+    "indirect": 3.0,
+    "written_direct": 2.5,
+    "written_documents": 2.5,
+    "written_languages": 2.5,
+    "more": 2.0,
+    "slabs_train": 0.7,
+    "neuralchemy": 0.5,
+    "yanismiraoui": 0.5,
+    "made_direct": 0.5,
+    "made_insert": 0.5,
+    "made_document": 0.5,
+}
 
 Scores = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Trained:
-    """The model, not calibrated, and its raw score of every unit of the table."""
+class Fitted:
+    """Both judges, and their scores of every row of the table. `words` and cues in `coefficients`."""
 
-    model: InjectionModel
-    scores: Scores
+    tuned: Tuned
+    coefficients: NDArray[np.float32]
+    intercept: float
+    encoder: Scores
+    linear: Scores
 
 
-def fit(table: Table, examples: Sequence[Example], taught: NDArray[np.bool_], seeds: int = SEEDS) -> Trained:
-    """`taught`: which examples train."""
-    source = np.array([example.source for example in examples])
-    weight = np.array([WEIGHTS.get(example.source, 1.0) for example in examples])
-    is_document = np.isin(source, sorted(DOCUMENTS))
-    linear_rows = table.linear_rows()
+def fit(
+    table: Table,
+    lower: Lower,
+    examples: Sequence[Example],
+    taught: NDArray[np.bool_],
+    seed: int,
+    advance: Callable[[float], object],
+) -> Fitted:
+    """`taught`: which examples train; `advance` is called with shares of the whole."""
+    weight = np.array([WEIGHTS.get(example.source, 1.0) for example in examples])[table.owner]
     mine = taught[table.owner]
-    label = table.label.copy()
-    label[(label == POSITIVE) & table.is_whole & is_document[table.owner] & (table.label != UNKNOWN)] = UNKNOWN
-    label[_has_order(examples)[table.owner]] = table.label[_has_order(examples)[table.owner]]
-    trained = _fit(table, linear_rows, label, mine, weight, 1)
-    for _ in range(ROUNDS):
-        chosen = label.copy()
-        chosen[_worst_unknown(table, label, trained.scores, mine)] = POSITIVE
-        trained = _fit(table, linear_rows, chosen, mine, weight, seeds)
-    return trained
-
-
-def _has_order(examples: Sequence[Example]) -> NDArray[np.bool_]:
-    return np.array([bool(example.order) for example in examples])
-
-
-def _worst_unknown(table: Table, label: NDArray[np.int8], scores: Scores, mine: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """Of each example with unknown units the one that scores highest."""
-    unknown = np.flatnonzero((label == UNKNOWN) & mine)
-    order = unknown[np.argsort(scores[unknown], kind="stable")]
-    best = {int(table.owner[at]): int(at) for at in order}
-    return np.array(sorted(best.values()), dtype=np.intp)
-
-
-def _fit(
-    table: Table, rows: object, label: NDArray[np.int8], mine: NDArray[np.bool_], weight: Scores, seeds: int
-) -> Trained:
-    known = mine & (label != UNKNOWN)
-    target, weights = label[known] == POSITIVE, weight[table.owner[known]]
+    tuned = tune(lower, table, weight, mine, seed, advance)
+    known = mine & (table.label != UNUSED) & (table.label != UNKNOWN)
     with threadpool_limits(1):
-        linear = LogisticRegression(C=LINEAR_C, solver="liblinear", tol=1e-3, random_state=0)
-        linear.fit(rows[known], target, sample_weight=weights)  # type: ignore[index]  # scipy's matrices have no types
-        networks = [_network(table.dense[known], target, weights, seed) for seed in range(seeds)]
-    coefficients = linear.coef_[0].astype(np.float32)
-    model = InjectionModel(
-        words=coefficients[:BUCKETS],
-        cues=coefficients[BUCKETS:],
-        bias=float(linear.intercept_[0]),
-        inner=np.stack([one.coefs_[0] for one in networks]).astype(np.float32),
-        inner_bias=np.stack([one.intercepts_[0] for one in networks]).astype(np.float32),
-        outer=np.stack([one.coefs_[1][:, 0] for one in networks]).astype(np.float32),
-        outer_bias=np.array([one.intercepts_[1][0] for one in networks], dtype=np.float32),
-    )
-    return Trained(model, linear.decision_function(rows) + network_scores(model, table.dense))
-
-
-def network_scores(model: InjectionModel, dense: NDArray[np.float32]) -> Scores:
-    """The networks' mean logits for many units."""
-    scores = np.zeros(len(dense))
-    for inner, inner_bias, outer, bias in zip(
-        model.inner, model.inner_bias, model.outer, model.outer_bias, strict=True
-    ):
-        scores += np.maximum(dense @ inner + inner_bias, 0) @ outer + bias
-    return scores / len(model.outer)
-
-
-def _network(rows: NDArray[np.float32], target: NDArray[np.bool_], weights: Scores, seed: int) -> MLPClassifier:
-    network = MLPClassifier(
-        (HIDDEN,),
-        alpha=DECAY,
-        learning_rate_init=RATE,
-        max_iter=EPOCHS,
-        n_iter_no_change=EPOCHS + 1,
-        random_state=seed,
-    )
-    return network.fit(rows, target, sample_weight=weights)
-
-
-__all__ = ["NEGATIVE", "Trained", "fit", "network_scores"]
+        linear = LogisticRegression(C=LINEAR_C, solver="liblinear", tol=1e-2, random_state=0)
+        linear.fit(table.lexical[known], table.label[known] == POSITIVE, sample_weight=weight[known])
+    scores = linear.decision_function(table.lexical)
+    return Fitted(tuned, linear.coef_[0].astype(np.float32), float(linear.intercept_[0]), tuned.scores, scores)

@@ -10,7 +10,7 @@ from fastapi.routing import APIRoute
 from app.config.files import PROJECT
 from app.config.reference import reference
 from app.evals import load_dataset
-from app.gateway import admin, batches, dialects, operations, routes, usage
+from app.gateway import admin, batches, conversations, dialects, memories, operations, routes, usage
 
 PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
 
@@ -38,6 +38,8 @@ def test_every_route_is_documented_and_no_other() -> None:
         dialects.responses,
         dialects.messages,
         batches.router,
+        conversations.router,
+        memories.router,
         usage.router,
         admin.router,
         operations.router,

@@ -4,7 +4,7 @@ import asyncio
 import shutil
 import subprocess
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 
 import psutil
@@ -15,11 +15,12 @@ from app.cache.entry import Entry
 from app.cache.exact import ExactCache
 from app.cache.store import SharedStore
 from app.config import CacheConfig
+from app.errors import Conflict
+from app.retrieval.conditions import Condition
 from app.retrieval.embedded_store import EmbeddedStore
 from app.retrieval.knowledge import Knowledge, PublishedVersions
-from app.retrieval.points import describe
-from app.retrieval.types import Chunk, KnowledgeBase, Vector
-from tests.contract.test_vector_stores import DIMENSIONS, chunks, vector
+from app.retrieval.types import KnowledgeBase
+from tests.contract.vector_stores.making import DIMENSIONS, chunks, vector
 from tests.unit.cache.dict_store import DictStore
 from tests.unit.fakes import whole_answer
 
@@ -204,26 +205,55 @@ async def test_a_change_of_the_documents_is_published_before_and_after(tmp_path:
     versions = PublishedVersions(shared, "kb")
 
     class Watching(EmbeddedStore):
-        async def replace(self, tenant: str, document: str, chunks: list[Chunk], vectors: list[Vector]) -> None:
+        async def commit(self, tenant: str) -> None:
             seen.append(await versions.knowledge_base(tenant))
-            await super().replace(tenant, document, chunks, vectors)
+            await super().commit(tenant)
+            seen.append(await versions.knowledge_base(tenant))
+
+        async def delete(self, tenant: str, documents: Sequence[str]) -> None:
+            seen.append(await versions.knowledge_base(tenant))
+            await super().delete(tenant, documents)
 
     async def put(content_hash: str) -> str | None:
-        made = chunks("a.md", 2, content_hash=content_hash)
-        await knowledge.replace("acme", "a.md", made, [vector(0), vector(1)])
+        before = await versions.knowledge_base("acme")
+        await knowledge.stage("acme", chunks("a.md", 2, content_hash=content_hash), [vector(0), vector(1)])
+        assert await versions.knowledge_base("acme") == before  # nobody sees yet what is staged
+        await knowledge.commit("acme")
         return await versions.knowledge_base("acme")
 
     knowledge = Knowledge(Watching(tmp_path, DIMENSIONS), shared, "kb")
     assert await versions.knowledge_base("acme") is None
     first, second = await put("v1"), await put("v2")
-    assert seen == [None, None]  # while a change is under way nothing may be cached
+    assert seen == [None] * 4  # while a change is under way nothing may be cached
     assert first
     assert second
     assert first != second
     # What is published is what the store itself says, so a restart does not change it.
     assert second == (await knowledge.describe("acme")).version
     await knowledge.delete("acme", ["a.md"])
+    assert seen == [None] * 5
     assert await versions.knowledge_base("acme") == (await knowledge.describe("acme")).version != second
+    await knowledge.close()
+
+
+async def test_after_a_change_that_failed_what_is_there_is_published(tmp_path: Path) -> None:
+    class Failing(EmbeddedStore):
+        async def _delete(self, wanted: Condition) -> None:
+            if self._versions["acme"].number == 2:  # readers see the new version already
+                raise OSError("disk full")
+            await super()._delete(wanted)
+
+    shared = DictStore()
+    knowledge = Knowledge(Failing(tmp_path, DIMENSIONS), shared, "kb")
+    await knowledge.stage("acme", chunks("a.md", 1), [vector(0)])
+    await knowledge.commit("acme")
+    before = await PublishedVersions(shared, "kb").knowledge_base("acme")
+    await knowledge.stage("acme", chunks("a.md", 1, content_hash="v2"), [vector(0)])
+    with pytest.raises(OSError, match="disk full"):
+        await knowledge.commit("acme")
+    published = await PublishedVersions(shared, "kb").knowledge_base("acme")
+    assert published not in (None, before)
+    assert published == (await knowledge.describe("acme")).version
     await knowledge.close()
 
 
@@ -242,9 +272,10 @@ async def test_an_older_state_is_never_published_after_a_newer_one(tmp_path: Pat
 
     store = Slow(tmp_path, DIMENSIONS)
     knowledge = Knowledge(store, shared, "kb")
+    await knowledge.stage("acme", chunks("a.md", 1), [vector(0)])
     describing = asyncio.create_task(knowledge.describe("acme"))
     await reading.wait()
-    changing = asyncio.create_task(knowledge.replace("acme", "a.md", chunks("a.md", 1), [vector(0)]))
+    changing = asyncio.create_task(knowledge.commit("acme"))
     # The change may finish only after the older state has been told, however long it takes to get there.
     done, _ = await asyncio.wait({changing}, timeout=0.2)
     assert not done
@@ -254,6 +285,48 @@ async def test_an_older_state_is_never_published_after_a_newer_one(tmp_path: Pat
     await knowledge.close()
 
 
-def test_a_document_whose_writing_was_cut_off_is_ingested_anew() -> None:
-    described = describe([{"document": "a", "content_hash": "old"}, {"document": "a", "content_hash": "new"}])
-    assert described.hashes == {"a": ""}
+async def test_one_run_at_a_time_changes_a_tenants_documents(tmp_path: Path, store: SharedStore) -> None:
+    knowledge = Knowledge(EmbeddedStore(tmp_path / "kb", DIMENSIONS), store, "kb")
+    one, vectors = chunks("a.md", 1), [vector(0)]
+    await knowledge.stage("acme", one, vectors, "first")
+    for other in ("second", ""):
+        for call in (
+            knowledge.stage("acme", one, vectors, other),
+            knowledge.stage_removal("acme", ["a.md"], other),
+            knowledge.commit("acme", other),
+            knowledge.discard("acme", other),
+            knowledge.hold("acme", other),
+        ):
+            with pytest.raises(Conflict, match="Another run"):
+                await call
+    assert (await knowledge.describe("acme")).documents == 0
+    # Another tenant's are free, and so is deleting at once.
+    await knowledge.stage("rival", chunks("a.md", 1, tenant="rival"), vectors, "second")
+    await knowledge.delete("acme", ["a.md"])
+    assert await knowledge.staged("acme") == {"a.md": "v1"}
+    await knowledge.stage("acme", chunks("b.md", 1), vectors, "first")
+    await knowledge.commit("acme", "first")
+    assert (await knowledge.describe("acme")).documents == 2
+    # A run that is over has let go.
+    await knowledge.stage("acme", one, vectors, "second")
+    await knowledge.discard("acme", "second")
+    await knowledge.stage("acme", one, vectors)
+    await knowledge.commit("acme")
+    await knowledge._store.close()
+
+
+async def test_a_run_that_fell_silent_is_taken_for_dead(
+    tmp_path: Path, store: SharedStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.retrieval.knowledge.LEASE_S", 0.05)
+    knowledge = Knowledge(EmbeddedStore(tmp_path / "kb", DIMENSIONS), store, "kb")
+    await knowledge.stage("acme", chunks("a.md", 1), [vector(0)], "dead")
+    deadline = time.monotonic() + 5
+    while True:
+        try:
+            await knowledge.hold("acme", "next")
+            break
+        except Conflict:
+            assert time.monotonic() < deadline
+    assert await knowledge.staged("acme") == {"a.md": "v1"}  # it goes on where the dead one was
+    await knowledge._store.close()

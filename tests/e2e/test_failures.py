@@ -81,7 +81,7 @@ def test_the_retriever_dies_and_requests_without_retrieval_go_on(fragile: Stack)
     assert ask(fragile).status_code == 200
     eventually(lambda: ask(fragile, "What does the guard mask?", "docs").status_code == 200)
     citations = ask(fragile, "What does the guard mask?", "docs").json()["sextant"]["citations"]
-    assert citations[0]["document"] == "docs/guard.md"
+    assert citations[0]["document"] in ("docs/guard.md", "docs/guard-pii.md")
 
 
 def test_valkey_dies_and_every_look_up_is_a_miss(fragile: Stack) -> None:

@@ -151,7 +151,7 @@ def test_sigterm_ends_every_process_and_a_restart_keeps_what_was_stored(tmp_path
         assert "unchanged" in log
         with again.http() as http:
             answer = http.post("/v1/chat/completions", json={**question, "max_tokens": 4}).json()
-        assert answer["sextant"]["citations"][0]["document"] == "docs/guard.md"
+        assert answer["sextant"]["citations"][0]["document"] in ("docs/guard.md", "docs/guard-pii.md")
     finally:
         again.process.terminate()
         again.process.wait(timeout=60)

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import openai
+import pytest
 
 from tests.e2e.conftest import Stack
 
@@ -30,8 +31,20 @@ def test_cites_the_right_document(client: openai.OpenAI) -> None:
     assert "ttl" in citations[0]["text"].lower() or "hour" in citations[0]["text"].lower()
 
 
-def test_marks_the_sentences_that_a_passage_supports(client: openai.OpenAI) -> None:
-    answer = ask(client, "Which personal data does the guard mask?")
+@pytest.fixture(scope="module")
+def garden(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A question whose answer stands in one short sentence, which even a tiny model repeats."""
+    folder = tmp_path_factory.mktemp("garden")
+    (folder / "garden.md").write_text(
+        "# Opening hours\n\nThe botanical garden of Zebulon opens at nine and closes at eight in the evening.\n"
+    )
+    done = stack.job("jobs.ingest", str(folder))
+    assert done.returncode == 0, done.stdout + done.stderr
+    return "When does the botanical garden of Zebulon open and close?"
+
+
+def test_marks_the_sentences_that_a_passage_supports(client: openai.OpenAI, garden: str) -> None:
+    answer = ask(client, garden)
     told = extension(answer)
     assert told["cited"]
     for number in told["cited"]:
@@ -39,14 +52,18 @@ def test_marks_the_sentences_that_a_passage_supports(client: openai.OpenAI) -> N
         assert 1 <= number <= len(told["citations"])
 
 
-def test_streams_citations_first_and_marks_last(client: openai.OpenAI) -> None:
-    chunks = list(
-        ask(
-            client, "Which personal data does the guard mask?", stream=True, extra_headers={"cache-control": "no-store"}
-        )
-    )
-    assert chunks[0].model_extra["sextant"]["citations"][0]["document"] == "docs/guard.md"
+def test_streams_citations_first_and_marks_last(client: openai.OpenAI, garden: str) -> None:
+    chunks = list(ask(client, garden, stream=True, extra_headers={"cache-control": "no-store"}))
+    assert chunks[0].model_extra["sextant"]["citations"][0]["document"].endswith("garden.md")
     assert chunks[-1].model_extra["sextant"]["cited"]
+
+
+def test_says_so_when_the_documents_have_no_answer(client: openai.OpenAI) -> None:
+    answer = ask(client, "Which goalkeeper won the football championship of 1974?")
+    assert answer.choices[0].message.content == "The documents say nothing about that."
+    assert extension(answer)["abstained"]
+    assert extension(answer)["citations"] == []
+    assert answer.usage.total_tokens == 0
 
 
 def test_is_turned_on_and_off_in_the_body(client: openai.OpenAI) -> None:

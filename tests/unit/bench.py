@@ -23,15 +23,21 @@ from app.gateway.gateway import Gateway, Pipelines
 from app.gateway.health import Dependency, ReadinessCheck
 from app.guard.screening import Screening, context_key
 from app.ledger.ledger import Ledger
+from app.memory.memory import Memory
+from app.memory.ports import Ask
 from app.pipeline.desks import Identity
 from app.pipeline.dispatching import Dispatching
 from app.pipeline.embeddings import EmbeddingPipeline
 from app.pipeline.flight import Flight
+from app.pipeline.knowledge_admin import KnowledgeAdmin
 from app.pipeline.moderations import ModerationPipeline
 from app.pipeline.output import content_of
 from app.pipeline.pipeline import Pipeline, Reply, Stages
 from app.pipeline.ports import ModelPort
+from app.pipeline.rerank import RerankPipeline
 from app.pipeline.route import Router
+from app.pipeline.screen import Guarding
+from app.pipeline.search import SearchPipeline
 from app.pipeline.tokenize import TokenizePipeline
 from app.prompts import PromptBook
 from app.routing.board import TargetBoard
@@ -80,6 +86,8 @@ def stack_config(home: Path, **sections: Any) -> StackConfig:
             "prompts": {"directory": str(prompts)},
             # Rails on answers hold them back: the tests of these turn them on.
             "guard": {"policy": {"output": []}},
+            # Where nothing is found the model is asked; test_pipeline_retrieval.py has what happens otherwise.
+            "retrieval": {"on_nothing": "ask"},
             **sections,
         }
     )
@@ -100,6 +108,8 @@ class Bench:
         self.ledger = FakeLedger()
         self.semantic: FakeSemantic | None = None
         self.leases: Leases | None = None
+        self.rewriter: Ask | None = None
+        self.memory: Memory | None = None
         self.context_rail = FakeContextRail()  # all of the policies' that are none of texts alone
         self.context_rails = {
             context_key(place, rail): self.context_rail
@@ -124,10 +134,10 @@ class Bench:
         return Screening(policies, self.guard, self.context_rails)
 
     @property
-    def pipelines(self) -> Pipelines:
+    def stages(self) -> Stages:
         names = {"assistant", "answer-from-documents"}
         catalogue, board = Catalogue(self.config), TargetBoard(self.config.routing)
-        stages = Stages(
+        return Stages(
             guard=self.screening,
             cache=self._cache if self.config.cache.enabled else None,
             embed=self.embed,
@@ -142,12 +152,25 @@ class Bench:
             prompts=PromptBook(self.config.prompts, names, None),
             semantic=self.semantic,
             leases=self.leases,
+            ask=self.rewriter,
+            memory=self.memory,
         )
+
+    @property
+    def pipelines(self) -> Pipelines:
+        stages = self.stages
         return Pipelines(
             chat=Pipeline(self.config, stages, self.identity),
             embeddings=EmbeddingPipeline(self.config.embedder, self.embed),
             moderations=ModerationPipeline(self.config.guard, stages.guard, self.identity.guard_policies),
             tokenize=TokenizePipeline(stages.router, self.models),
+            search=SearchPipeline(
+                self.config,
+                self.embed,
+                self.search,
+                Guarding(self.config.guard, stages.guard, self.identity.hash_key),
+            ),
+            rerank=RerankPipeline(self.config, self.embed, self.search),
         )
 
     @property
@@ -177,6 +200,8 @@ class Bench:
             shedder=Shedder(self.config.gateway.max_in_progress, self.config.gateway.batch_share),
             listeners=[self.recorder],
             readiness=ReadinessCheck(self.dependencies),
+            memory=self.memory,
+            knowledge=KnowledgeAdmin(self.embed, self.search),
         )
 
     def flight(self, operation: str = "chat", tenant: str = "default", **facts: Any) -> Flight:

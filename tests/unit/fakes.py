@@ -21,7 +21,8 @@ from app.guard.engine import TEXT_RAILS, Job, is_meant
 from app.guard.types import Context, Examined, Hit
 from app.ledger.types import UsageRow
 from app.pipeline.ports import Task
-from app.retrieval.types import Chunk, Passage, Vector
+from app.retrieval.search.types import Found, SearchRequest
+from app.retrieval.types import Chunk, KnowledgeBase, Passage, StoredDocument, Vector
 from app.telemetry.events import RequestFinished
 
 USAGE = {"prompt_tokens": 11, "completion_tokens": 3, "total_tokens": 14, "prompt_tokens_details": {"cached_tokens": 4}}
@@ -128,6 +129,38 @@ class FakeSearch:
     passages: dict[str, list[Passage]] = field(default_factory=dict)
     error: Exception | None = None
     calls: list[tuple[str, Vector, int]] = field(default_factory=list)
+    requests: list[SearchRequest] = field(default_factory=list)
+    beside: tuple[Passage, ...] = ()
+    deleted: list[str] = field(default_factory=list)
+    reranked: list[tuple[str, int]] = field(default_factory=list)  # query, vectors
+
+    async def find(self, request: SearchRequest) -> Found:
+        self.requests.append(request)
+        if self.error:
+            raise self.error
+        found = self.passages.get(request.reader.tenant, [])[: request.limit]
+        best = max((passage.score for passage in found), default=0.0)
+        least = 0.25 if request.min_relevance is None else request.min_relevance
+        return Found(tuple(found), best >= least, best, self.beside)
+
+    async def rerank(self, query: str, texts: Sequence[str], vectors: Sequence[Vector]) -> list[float]:
+        """Longer is better."""
+        self.reranked.append((query, len(vectors)))
+        return [min(1.0, len(text) / 100) for text in texts]
+
+    async def documents(self, tenant: str) -> list[StoredDocument]:
+        if self.error:
+            raise self.error
+        chunks = [passage.chunk for passage in self.passages.get(tenant, [])]
+        names = sorted({chunk.document for chunk in chunks} - set(self.deleted))
+        return [StoredDocument(name, "h", sum(c.document == name for c in chunks), "Guide") for name in names]
+
+    async def describe(self, tenant: str) -> KnowledgeBase:
+        stored = await self.documents(tenant)
+        return KnowledgeBase("kb-1", len(stored), sum(document.chunks for document in stored))
+
+    async def delete(self, tenant: str, documents: list[str]) -> None:
+        self.deleted += documents
 
     async def search(self, tenant: str, vector: Vector, limit: int) -> list[Passage]:
         self.calls.append((tenant, vector, limit))

@@ -231,7 +231,7 @@ async def test_a_change_of_other_documents_changes_nothing(bench: Bench) -> None
     await bench.answer(model="docs")
 
     assert states(bench) == ["miss", "exact"]
-    assert len(bench.search.calls) == 2  # only then is it known that nothing has changed
+    assert len(bench.search.requests) == 2  # only then is it known that nothing has changed
     assert len(bench.model.bodies) == 1
 
 
@@ -241,7 +241,7 @@ async def test_an_answer_from_documents_is_found_without_a_search_as_long_as_non
         await bench.answer(model="docs")
 
     assert states(bench) == ["miss", "exact", "exact"]
-    assert len(bench.search.calls) == 1
+    assert len(bench.search.requests) == 1
 
 
 async def test_while_documents_change_an_answer_is_known_by_its_passages(bench: Bench) -> None:
@@ -256,7 +256,8 @@ async def test_while_documents_change_an_answer_is_known_by_its_passages(bench: 
 
 
 async def test_other_retrieval_settings_are_another_question(bench: Bench) -> None:
-    for wish in ({}, {"top_k": 3}, {"min_score": 0.5}, {"enabled": False}, {"top_k": 4, "min_score": 0.25}):
+    usual = {"top_k": 4, "min_score": bench.config.retrieval.min_score}
+    for wish in ({}, {"top_k": 3}, {"min_score": 0.5}, {"enabled": False}, usual):
         await bench.answer(model="docs", sextant={"retrieval": wish})
 
     assert states(bench) == ["miss", "miss", "miss", "miss", "exact"]

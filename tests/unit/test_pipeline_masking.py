@@ -34,15 +34,16 @@ async def test_no_unmasked_text_reaches_model_cache_search_or_trace(bench: Bench
 async def test_the_search_is_made_with_the_masked_question(bench: Bench) -> None:
     await bench.answer("I am Alice. Which port?", model="docs")
 
-    ((_, vector, _),) = bench.search.calls
-    np.testing.assert_array_equal(vector, vector_of("I am <PERSON_1>. Which port?"))
+    (asked,) = bench.search.requests
+    assert asked.query == "I am <PERSON_1>. Which port?"
+    np.testing.assert_array_equal(asked.vector, vector_of("I am <PERSON_1>. Which port?"))
 
 
 async def test_a_question_without_personal_data_is_embedded_once(bench: Bench) -> None:
     await bench.answer("Which port?", model="docs")
 
     assert bench.embed.texts == ["Which port?"]
-    np.testing.assert_array_equal(bench.search.calls[0][1], vector_of("Which port?"))
+    np.testing.assert_array_equal(bench.search.requests[0].vector, vector_of("Which port?"))
 
 
 async def test_the_answer_is_restored_whole_and_streamed_the_same(bench: Bench) -> None:

@@ -17,12 +17,12 @@ async def test_guard_and_embedder_work_at_the_same_time(bench: Bench) -> None:
 
     async with asyncio.timeout(2):
         await asyncio.gather(bench.guard.started.wait(), bench.embed.started.wait())
-    assert bench.search.calls == []
+    assert bench.search.requests == []
     assert bench.model.bodies == []
 
     bench.embed.gate.set()
     await asyncio.sleep(0)
-    assert bench.search.calls == []  # nothing is searched before the guard's verdict
+    assert bench.search.requests == []  # nothing is searched before the guard's verdict
     bench.guard.gate.set()
     assert text_of(await asking) == "Hello world."
 
@@ -40,19 +40,19 @@ async def test_without_retrieval_nothing_is_embedded_or_searched(bench: Bench) -
     await bench.answer(model="chat")
 
     assert bench.embed.texts == []
-    assert bench.search.calls == []
+    assert bench.search.requests == []
 
 
 async def test_a_hit_asks_nobody(bench: Bench) -> None:
     assert bench.guard
     await bench.answer(model="docs")
-    calls = (len(bench.guard.calls), len(bench.embed.texts), len(bench.search.calls), len(bench.model.bodies))
+    calls = (len(bench.guard.calls), len(bench.embed.texts), len(bench.search.requests), len(bench.model.bodies))
 
     await bench.answer(model="docs")
 
     assert bench.recorder.events[1].cache == "exact"
     assert calls == (
-        len(bench.guard.calls), len(bench.embed.texts), len(bench.search.calls), len(bench.model.bodies),
+        len(bench.guard.calls), len(bench.embed.texts), len(bench.search.requests), len(bench.model.bodies),
     )  # fmt: skip
 
 
@@ -64,7 +64,7 @@ async def test_a_guard_that_refuses_ends_the_embedding(bench: Bench) -> None:
         with pytest.raises(Unavailable):
             await bench.answer(model="docs")
 
-    assert bench.search.calls == []
+    assert bench.search.requests == []
     await asyncio.sleep(0)
     assert len(asyncio.all_tasks()) == 1  # nothing is left behind
 

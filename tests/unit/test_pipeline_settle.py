@@ -139,7 +139,7 @@ async def test_the_event_says_which_model_answered_whom(bench: Bench) -> None:
     assert event.finish_reasons == ("stop",)
     retrieve = next(stage for stage in event.stages if stage.name == "retrieve")
     assert retrieve.attributes == {
-        "sextant.retrieval.documents": ["guide.md"], "sextant.retrieval.scores": [0.9],
+        "sextant.retrieval.documents": ["guide.md"], "sextant.retrieval.scores": [0.9], "sextant.retrieval.queries": 1,
     }  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from app.accounts.types import Caller
+from app.config import RetrievalConfig
 from app.errors import ModelNotFound
 from app.pipeline.route import Router
 from app.retrieval.passages import CHARACTERS_PER_TOKEN, citations, pack, quote
@@ -55,7 +56,7 @@ def test_an_alias_leads_to_its_model_prompt_and_retrieval(router: Router) -> Non
 
     assert (chat.base.id, chat.prompt, chat.retrieval) == ("m", "assistant", None)
     assert docs.retrieval is not None
-    assert (docs.retrieval.top_k, docs.retrieval.min_score) == (4, 0.25)
+    assert (docs.retrieval.top_k, docs.retrieval.min_score) == (4, RetrievalConfig().min_score)
 
 
 def test_the_request_decides_about_retrieval_where_it_says_something(router: Router) -> None:

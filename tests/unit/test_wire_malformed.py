@@ -97,7 +97,7 @@ def refusal(kind: type[Any], body: dict[str, Any]) -> InvalidRequest:
         ({"service_tier": "flex"}, "service_tier"),
         ({"functions": []}, "functions"),
         ({"sextant": None}, "sextant"),
-        ({"sextant": {"memory": True}}, "sextant.memory"),
+        ({"sextant": {"memory": "on"}}, "sextant.memory"),
         ({"sextant": {"retrieval": {"topk": 3}}}, "sextant.retrieval.topk"),
         ({"sextant": {"retrieval": {"top_k": 51}}}, "sextant.retrieval.top_k"),
         ({"sextant": {"retrieval": True}}, "sextant.retrieval"),

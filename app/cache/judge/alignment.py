@@ -72,7 +72,8 @@ def relation(first: Item, second: Item) -> float:
     lexicon = load_lexicon()
     if lexicon.are_opposites(first.lemma, second.lemma):
         return 0.0
-    if _is_typo(first, second):
+    may_be_typo = first.text[:1] == second.text[:1] or first.words != second.words
+    if may_be_typo and _is_typo(first, second):
         return TYPO
     if lexicon.are_synonyms(first.lemma, second.lemma):
         return SYNONYM
@@ -120,6 +121,8 @@ def _match_compounds(found: Floats, left: tuple[Item, ...], right: tuple[Item, .
 
 def _same_stem(first: str, second: str) -> bool:
     """Long common beginning: administer, administrator."""
+    if first[:5] != second[:5]:  # nearly all pairs
+        return False
     shorter, longer = sorted((first, second), key=len)
     common = 0
     for one, other in zip(shorter, longer, strict=False):
@@ -163,12 +166,12 @@ def are_opposites(first: Item, second: Item) -> bool:
     """By the lexicon, the list of opposites, or their prefixes."""
     if first.lemma == second.lemma:
         return False
-    concepts = load_concepts()
-    return (
-        load_lexicon().are_opposites(first.lemma, second.lemma)
-        or (concepts.are_opposites(first.concepts, second.concepts) and not first.concepts & second.concepts)
-        or _have_opposite_prefixes(first.lemma, second.lemma)
-    )
+    if load_lexicon().are_opposites(first.lemma, second.lemma):
+        return True
+    one, other = first.concepts, second.concepts
+    if one and other and load_concepts().are_opposites(one, other) and not one & other:
+        return True
+    return _have_opposite_prefixes(first.lemma, second.lemma)
 
 
 def _misspelt(one: str, other: str) -> bool:

@@ -43,8 +43,7 @@ def contrast(a: Seen, b: Seen, lexical: Floats, near: Floats) -> dict[str, float
     units = [{item.lemma for item in side.items if item.kind == "unit"} for side in (a, b)]
     dates = [{item.lemma for item in side.items if item.kind in ("month", "weekday")} for side in (a, b)]
     negations = [sum(item.kind == "negation" for item in side.items) for side in (a, b)]
-    prefixed = [_negative_prefixes(side) for side in (a, b)]
-    parity = [(negations[k] + prefixed[k]) % 2 for k in (0, 1)]
+    parity = [(negations[k] + side.negative_prefixes) % 2 for k, side in enumerate((a, b))]
     return {
         "opposites": float(opposites),
         "siblings": float(siblings),
@@ -81,15 +80,3 @@ def _quantities_conflict(a: Seen, b: Seen) -> bool:
                 units.setdefault(first.lemma, set()).add(second.lemma)
         found.append(units)
     return any(not found[0][number] & found[1][number] for number in found[0].keys() & found[1].keys())
-
-
-def _negative_prefixes(side: Seen) -> int:
-    """Words as "unsafe" whose bare form is a word."""
-    senses, lemma = load_lexicon().senses, load_lexicon().lemma
-    count = 0
-    for word in side.question.words:
-        for prefix in ("un", "dis", "non", "de", "in", "im"):
-            bare = word.text.removeprefix(prefix).removeprefix("-")
-            if bare != word.text and len(bare) > 3 and lemma(bare) in senses and prefix in ("un", "dis", "non"):
-                count += 1
-    return count

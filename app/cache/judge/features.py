@@ -10,8 +10,8 @@ from app.cache.judge.alignment import TYPO, is_left, relations
 from app.cache.judge.asked import TASKS, asked, marks
 from app.cache.judge.contrast import contrast
 from app.cache.judge.payload import shared_payload
-from app.cache.judge.roles import DIRECTIONS, PLACES, TOWARDS, order, roles_swapped, wording
-from app.cache.judge.seen import Seen
+from app.cache.judge.roles import DIRECTIONS, TOWARDS, order, roles_swapped, wording
+from app.cache.judge.seen import PLACES, Seen
 from app.cache.judge.surface import surface
 
 Floats = NDArray[np.float32]

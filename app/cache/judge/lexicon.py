@@ -5,6 +5,7 @@ WordNet 3.1, copyright 2011 by Princeton University; its licence is in `lexicon.
 
 import functools
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -58,6 +59,8 @@ class Lexicon:
     opposites: frozenset[tuple[str, str]]
     derived: frozenset[tuple[str, str]]
     others: NDArray[np.uint32]
+    opposites_of: dict[str, set[str]]  # the same pairs by either word: most words have none
+    derived_of: dict[str, set[str]]
 
     @classmethod
     def load(cls, path: Path = LEXICON_FILE) -> Self:
@@ -75,6 +78,8 @@ class Lexicon:
                 pairs["antonyms"],
                 pairs["related"],
                 table["others"],
+                _by_word(pairs["antonyms"]),
+                _by_word(pairs["related"]),
             )
 
     def knows(self, word: str) -> bool:
@@ -103,20 +108,31 @@ class Lexicon:
 
     def are_synonyms(self, first: str, second: str) -> bool:
         """They share one of their first senses."""
-        return not set(self.senses.get(first, ())).isdisjoint(self.senses.get(second, ()))
+        senses = self.senses.get(first)
+        return bool(senses) and not set(senses).isdisjoint(self.senses.get(second, ()))
 
     def are_opposites(self, first: str, second: str) -> bool:
         """WordNet names one the antonym of the other, or of a synonym of it."""
-        return (first, second) in self.opposites or (second, first) in self.opposites
+        opposites = self.opposites_of.get(first)
+        return opposites is not None and second in opposites
 
     def are_derived(self, first: str, second: str) -> bool:
         """One comes from the other: author and authorship, Australia and Australian."""
-        return (first, second) in self.derived or (second, first) in self.derived
+        derived = self.derived_of.get(first)
+        return derived is not None and second in derived
 
     def are_siblings(self, first: str, second: str) -> bool:
         """Their usual senses are different things of one kind, or one is a kind of the other."""
         kinds = [{self.parents[sense] for sense in self.senses.get(word, ())[:3]} - {-1} for word in (first, second)]
         return not kinds[0].isdisjoint(kinds[1])
+
+
+def _by_word(pairs: Iterable[tuple[str, str]]) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for first, second in pairs:
+        found.setdefault(first, set()).add(second)
+        found.setdefault(second, set()).add(first)
+    return found
 
 
 def spelling(word: str) -> int:

@@ -24,15 +24,9 @@ class LooseNet:
 
     def score(self, rows: Floats) -> float:
         """Rows as `features.compare` gives them, shape (items, width). Returns a logit, averaged."""
-        hidden = self.inner.shape[2]
-        total = 0.0
-        for inner, inner_bias, outer, outer_bias in zip(
-            self.inner, self.inner_bias, self.outer, self.outer_bias, strict=True
-        ):
-            pooled = np.zeros(2 * hidden + 1, dtype=np.float32)
-            if len(rows):
-                found = np.maximum(rows @ inner + inner_bias, 0)
-                pooled[:hidden], pooled[hidden:-1] = found.mean(axis=0), found.max(axis=0)
-                pooled[-1] = np.sqrt(len(rows))
-            total += float(pooled @ outer + outer_bias)
-        return total / len(self.inner)
+        if not len(rows):
+            return float(self.outer_bias.mean())
+        found = np.maximum(np.matmul(rows, self.inner) + self.inner_bias[:, None], 0)  # (networks, items, hidden)
+        count = np.full((len(self.inner), 1), np.sqrt(len(rows)), dtype=np.float32)
+        pooled = np.concatenate([found.mean(axis=1), found.max(axis=1), count], axis=1)
+        return float((pooled * self.outer).sum(axis=1).mean() + self.outer_bias.mean())

@@ -34,14 +34,16 @@ class Trees:
 
     def sum(self, values: NDArray[np.float32]) -> float:
         """The sum of the leaves that one row of features reaches."""
-        rows = np.arange(len(self.feature))
-        node = np.zeros(len(self.feature), dtype=np.intp)
+        feature, threshold = self.feature.ravel(), self.threshold.ravel()
+        left, right = self.left.ravel(), self.right.ravel()
+        roots = np.arange(len(self.feature)) * self.feature.shape[1]
+        node = roots
         for _ in range(self.depth):
-            feature = self.feature[rows, node]
-            below = values[feature] <= self.threshold[rows, node]
-            step = np.where(below, self.left[rows, node], self.right[rows, node])
-            node = np.where(feature == LEAF, node, step)
-        return float(self.value[rows, node].sum())
+            split = feature.take(node)
+            below = values.take(split) <= threshold.take(node)  # of a leaf: the last feature, in vain
+            step = np.where(below, left.take(node), right.take(node))
+            node = np.where(split == LEAF, node, roots + step)
+        return float(self.value.ravel().take(node).sum())
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,15 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.cache.judge.alignment import COMPOUND, CONCEPT, TYPO
-from app.cache.judge.seen import Seen
-from app.cache.judge.words import Word
+from app.cache.judge.seen import PLACES, Seen
 
 Floats = NDArray[np.float32]
-
-PLACES = tuple(
-    "from to into in before after than by for of with on at between under over against per instead through via "
-    "without until since as".split()
-)
 
 DIRECTIONS = frozenset("from to into before after than".split())
 TOWARDS = {"into": "to", "onto": "to"}
@@ -47,10 +41,9 @@ def order(a: Seen, b: Seen, lexical: Floats) -> dict[str, float]:
             if j != n:
                 total += 1
                 swapped += (i < m) != (j < n)
-    words_a, words_b = a.question.words, b.question.words
     place_conflict = place_same = 0
     for i, j in pairs:
-        one, other = place_of(words_a, a.items[i].first), place_of(words_b, b.items[j].first)
+        one, other = a.places[i], b.places[j]
         place_conflict += bool(one and other and one != other)
         place_same += bool(one and one == other)
     only = [_only(side) for side in (a, b)]
@@ -63,17 +56,6 @@ def order(a: Seen, b: Seen, lexical: Floats) -> dict[str, float]:
         "swap_of_names": float(_names_swapped(a, b)),
         "persons_exchanged": float(_persons_exchanged(a, b)),
     }
-
-
-def place_of(words: tuple[Word, ...], first: int) -> str:
-    """The preposition before an item, articles and the like between them."""
-    for at in range(first - 1, max(first - 4, -1), -1):
-        word = words[at]
-        if word.text in PLACES:
-            return word.text
-        if word.kind != "stop":
-            return ""
-    return ""
 
 
 def _names_swapped(a: Seen, b: Seen) -> bool:
@@ -115,7 +97,7 @@ def roles_swapped(
 def _objects(side: Seen, same_place: Mapping[str, str]) -> dict[str, set[int]]:
     found: dict[str, set[int]] = {}
     for row, item in enumerate(side.items):
-        place = place_of(side.question.words, item.first)
+        place = side.places[row]
         if place and item.must_match:
             found.setdefault(same_place.get(place, place), set()).add(row)
     return found

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.cache.judge.alignment import Item, items_of
-from app.cache.judge.words import Question, read
+from app.cache.judge.lexicon import load_lexicon
+from app.cache.judge.words import Question, Word, read
 from app.retrieval.embedder import TokenVectors
 
 Floats = NDArray[np.float32]
@@ -16,6 +17,11 @@ MOST_ITEMS = 64  # of a side; the work is quadratic
 MOST_TOKENS = 256  # what the embedding model reads
 
 VOCABULARY = 30_522
+
+PLACES = tuple(
+    "from to into in before after than by for of with on at between under over against per instead through via "
+    "without until since as".split()
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +35,8 @@ class Seen:
     tokens: Floats  # (tokens, dimensions), rows of unit length, special ones left out
     pooled: Floats
     trigrams: frozenset[str]
+    places: tuple[str, ...]  # (items,), the preposition before each, or ""
+    negative_prefixes: int
     is_cut: bool  # there is more of it than was looked at
 
 
@@ -61,6 +69,8 @@ def see(text: str, found: TokenVectors) -> Seen:
         unit(real),
         found.pooled,
         frozenset(padded[i : i + 3] for i in range(len(padded) - 2)),
+        tuple(_place(question.words, item.first) for item in items),
+        _negative_prefixes(question),
         len(all_items) > MOST_ITEMS or len(ids) >= MOST_TOKENS,
     )
 
@@ -68,3 +78,26 @@ def see(text: str, found: TokenVectors) -> Seen:
 def unit(rows: Floats) -> Floats:
     unit_rows: Floats = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
     return unit_rows
+
+
+def _place(words: tuple[Word, ...], first: int) -> str:
+    """The preposition before an item, articles and the like between them."""
+    for at in range(first - 1, max(first - 4, -1), -1):
+        word = words[at]
+        if word.text in PLACES:
+            return word.text
+        if word.kind != "stop":
+            return ""
+    return ""
+
+
+def _negative_prefixes(question: Question) -> int:
+    """Words as "unsafe" whose bare form is a word."""
+    senses, lemma = load_lexicon().senses, load_lexicon().lemma
+    count = 0
+    for word in question.words:
+        for prefix in ("un", "dis", "non", "de", "in", "im"):
+            bare = word.text.removeprefix(prefix).removeprefix("-")
+            if bare != word.text and len(bare) > 3 and lemma(bare) in senses and prefix in ("un", "dis", "non"):
+                count += 1
+    return count

@@ -1,6 +1,7 @@
 """The labelled texts for prompt injection, and their halves.
 
-A file has one JSON object a line: {"text", "label": "attack" or "benign", "category"}.
+A file has one JSON object a line: {"text", "label": "attack" or "benign", "category"}, and of a document that is an
+attack it may have "order": the part of the text that makes it one.
 """
 
 import hashlib
@@ -25,6 +26,7 @@ class Labelled:
     is_attack: bool
     category: str
     source: str  # the file's name
+    order: str = ""
 
     @property
     def is_for_training(self) -> bool:
@@ -42,7 +44,8 @@ def load_labelled(path: Path) -> list[Labelled]:
             record = json.loads(line)
             if record["label"] not in ("attack", "benign") or not isinstance(record["text"], str):
                 raise ValueError("label must be attack or benign, and text a text")
-            rows.append(Labelled(record["text"], record["label"] == "attack", str(record["category"]), path.stem))
+            label, order = record["label"] == "attack", str(record.get("order") or "")
+            rows.append(Labelled(record["text"], label, str(record["category"]), path.stem, order))
         except (ValueError, KeyError, TypeError) as error:
             raise DatasetError(f"{path}, line {number}: {error}") from None
     return rows

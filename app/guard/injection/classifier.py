@@ -1,4 +1,4 @@
-"""How likely a text is an injection: what is seen, decoded or hidden in it, window by window, sentence by sentence."""
+"""How likely a text is an injection: what is seen, decoded or hidden in it, window by window."""
 
 import math
 from collections.abc import Sequence
@@ -9,31 +9,34 @@ import numpy as np
 
 from app.guard.injection.characters import Cleaned, clean
 from app.guard.injection.cues import cues_of
+from app.guard.injection.encoder import Tokens
 from app.guard.injection.encodings import decoded
 from app.guard.injection.hidden import hidden_parts
 from app.guard.injection.lexical import ngrams
-from app.guard.injection.model import InjectionModel, Unit
+from app.guard.injection.model import Floats, InjectionModel
 from app.guard.injection.spelling import fold_leet, join_letters
-from app.guard.injection.windows import Span, cut, units
-from app.retrieval.embedder import TokenVectors
+from app.guard.injection.windows import Span, cut, sentences
 
-# Windows of one text that the embedding model reads, about 8 ms each: the first and the last, and those whose n-grams
-# look worst. The n-grams of all windows are read.
+# Windows of one text that the encoder reads, about 7 ms each: the first and the last, and those whose n-grams look
+# worst. The n-grams of all windows are read.
 MOST_WINDOWS = 64
 _SURE = 30.0  # logits beyond are cut off
-# Raw score for hiding: nobody harmless encodes an order. By hand; the classifier was trained on legible text.
-_EVASION = {"hidden": 1.0, "encoded": 2.0}
+# Raw score for hiding: nobody harmless encodes an order. By hand; the classifier was trained on legible text. What a
+# page merely does not show gets none: harmless comments and titles are as frequent.
+_EVASION = {"hidden": 0.0, "encoded": 2.0}
 _LETTERS_APART = 3.0  # at least `_MOST_APART` letters stood apart, or had invisible characters between them
 _MOST_APART = 12
-_LEET = 2.0
+_LEET = 2.0  # at least one in `_LEET_SHARE` characters is a digit or sign in the place of a letter
+_LEET_SHARE = 16
+# Raw score for a rule's match in a window. In cross-validation this found more than to trust a match whatever the
+# classifier says: harmless texts quote orders, too.
+_RULE = 3.0
 
 
-class Embeds(Protocol):
-    """What is needed of the embedding model."""
+class Encodes(Protocol):
+    """What is needed of the encoder."""
 
-    max_tokens: int
-
-    def token_vectors(self, text: str) -> TokenVectors: ...
+    def tokens(self, text: str) -> Tokens: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +54,10 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """A window's logit, above 0 for an injection, and the place in the cleaned text that it is about."""
+    """A window's logit, above 0 for an injection, and the place in the cleaned text that it is about. `view`: its
+    number among those that were given."""
 
+    view: int
     logit: float
     kind: str
     start: int
@@ -77,70 +82,74 @@ def views_of(cleaned: Cleaned) -> list[View]:
     return views
 
 
-def units_of(text: str, tokens: TokenVectors) -> list[tuple[Span, Unit]]:
-    """A window's units. The vectors are of the tokens in their context: one run of the model serves all of them."""
-    starts, ends = np.array(tokens.spans, dtype=np.int64).reshape(-1, 2).T
-    found: list[tuple[Span, Unit]] = []
-    for start, end in units(text):
-        inside = (starts >= start) & (ends <= end) & (ends > starts)
-        if inside.any():
-            vector = tokens.vectors[inside].mean(axis=0)
-            vector = vector / max(float(np.linalg.norm(vector)), 1e-9)
-            part = text[start:end]
-            found.append(((start, end), Unit(ngrams(part), cues_of(part), vector.astype(np.float32))))
-    return found
-
-
 class Classifier:
     """Scores texts. Thread-safe; linear in their length up to `MOST_WINDOWS` windows, and cheap beyond."""
 
-    def __init__(self, model: InjectionModel, embedder: Embeds) -> None:
+    def __init__(self, model: InjectionModel, encoder: Encodes) -> None:
         self._model = model
-        self._embedder = embedder
+        self._encoder = encoder
 
     def score(self, views: Sequence[View]) -> list[Scored]:
-        """Of each view that is read its worst unit, the worst view first."""
+        """Each view that is read, the worst first."""
         plain = sum(view.kind == "plain" for view in views)
-        scored = [self._scored(view, plain) for view in self._chosen(views)]
+        scored = [self._scored(number, views[number], plain) for number in self._chosen(views)]
         return sorted(scored, key=lambda one: -one.logit)
 
+    def with_rule(self, logit: float) -> float:
+        """A window's logit when a rule matches in it, too."""
+        return min(logit + self._model.slope * _RULE, _SURE)
+
     def raw(self, text: str) -> tuple[float, Span]:
-        """The worst unit's uncalibrated score, and where it stands; for training, too."""
+        """A window's uncalibrated score, and the sentence that adds most to it."""
         worst, where = self._read(text)
         legible = fold_leet(text)
         if legible != text:
-            score = self._read(legible)[0] + _LEET
+            replaced = sum(one != other for one, other in zip(text, legible, strict=True))
+            score = self._read(legible)[0] + (_LEET if replaced * _LEET_SHARE >= len(text) else 0.0)
             if score > worst:
                 return score, (0, len(text))
         return worst, where
 
-    def _scored(self, view: View, windows: int) -> Scored:
+    def _scored(self, number: int, view: View, windows: int) -> Scored:
         raw, (start, end) = self.raw(view.text)
         logit = min(max(self._model.logit(raw + view.evasion, windows), -_SURE), _SURE)
         if view.is_literal:
-            return Scored(logit, view.kind, view.start + start, view.start + end)
-        return Scored(logit, view.kind, view.start, view.end)
+            return Scored(number, logit, view.kind, view.start + start, view.start + end)
+        return Scored(number, logit, view.kind, view.start, view.end)
 
     def _read(self, text: str) -> tuple[float, Span]:
-        tokens = self._embedder.token_vectors(text)
-        if len(tokens.ids) >= self._embedder.max_tokens and len(text) > 64:
+        tokens = self._encoder.tokens(text)
+        if len(tokens.starts) <= 2:  # nothing that the encoder has a token for
+            return -_SURE, (0, len(text))
+        if tokens.is_cut and len(text) > 64:
             # Denser than windows are meant to be: what the model did not see is a window of its own.
             half = len(text) // 2
             first, (a, b) = self._read(text[: half + 32])
             second, (c, d) = self._read(text[half - 32 :])
             return (first, (a, b)) if first >= second else (second, (c + half - 32, d + half - 32))
-        scores = [(self._model.raw(unit), span) for span, unit in units_of(text, tokens)]
-        return max(scores, default=(-_SURE, (0, len(text))))
+        parts = self._model.parts(tokens.vectors)
+        return self._model.raw(parts, ngrams(text), cues_of(text)), _worst_sentence(text, tokens, parts)
 
-    def _chosen(self, views: Sequence[View]) -> list[View]:
+    def _chosen(self, views: Sequence[View]) -> list[int]:
         if len(views) <= MOST_WINDOWS:
-            return list(views)
+            return list(range(len(views)))
         words = [float(self._model.words[found].sum()) if len(found := ngrams(view.text)) else 0.0 for view in views]
         worst = np.argsort(-np.asarray(words), kind="stable")[: MOST_WINDOWS - 8].tolist()
         ends = [*range(4), *range(len(views) - 4, len(views))]
-        return [views[at] for at in sorted({*worst, *ends})]
+        return sorted({*worst, *ends})
 
 
 def probability(logit: float) -> float:
     """0 gives 0.5."""
     return 1 / (1 + math.exp(-logit))
+
+
+def _worst_sentence(text: str, tokens: Tokens, parts: Floats) -> Span:
+    """The sentence whose tokens add most to a window's score."""
+    spans = sentences(text)
+    if len(spans) < 2:
+        return 0, len(text)
+    inside = tokens.ends > tokens.starts
+    borders = np.array([start for start, _ in spans])
+    owner = np.searchsorted(borders, tokens.starts[inside], side="right") - 1
+    return spans[int(np.bincount(owner, weights=parts[inside], minlength=len(spans)).argmax())]

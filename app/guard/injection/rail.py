@@ -4,16 +4,21 @@ import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from app.config.policy import InjectionSettings
 from app.guard.injection.characters import clean, smuggled
 from app.guard.injection.classifier import Classifier, probability, views_of
-from app.guard.injection.model import MODEL_FILE, InjectionModel
+from app.guard.injection.encoder import Encoder, Unfit
+from app.guard.injection.model import MODEL_FILE, PROBE, InjectionModel
 from app.guard.injection.rules import SCORE, Rules
 from app.guard.rail import RailMissing, TextRail
 from app.guard.types import Hit
 from app.retrieval.embedder import Embedder
 
 MOST_HITS = 8  # of one text
+PROBE_COSINE = 0.97
 _RULES = {"plain": "classifier", "encoded": "encoded", "hidden": "hidden_instruction"}
 
 
@@ -21,13 +26,12 @@ class InjectionRail:
     """The shipped rail. Thread-safe."""
 
     def __init__(self, embedder: Embedder, model: Path = MODEL_FILE) -> None:
-        """Raises RailMissing when the model is not there."""
-        try:
-            self._classifier = Classifier(InjectionModel.load(model), embedder)
-        except FileNotFoundError:
-            raise RailMissing(
-                f"no injection classifier in {model}; train it with `python -m jobs.train_guard`"
-            ) from None
+        """`embedder`: the embedding model, whose files the tuned layers are put into. Raises RailMissing when the model
+        is not there, or does not fit to the embedding model."""
+        if not model.is_file():
+            raise RailMissing(f"no injection classifier in {model}; train it with `python -m jobs.train_guard`")
+        weights = InjectionModel.load(model)
+        self._classifier = Classifier(weights, open_encoder(embedder.directory, weights))
         self._rules = Rules()
         self.version = _revision(model)
 
@@ -39,15 +43,43 @@ class InjectionRail:
         cleaned = clean(text)
         views = views_of(cleaned)
         hits = [Hit("hidden_characters", SCORE, 0, len(text))] if smuggled(text) else []
-        for view in views:
+        scored = self._classifier.score(views)
+        logits = {one.view: one.logit for one in scored}
+        for number, view in enumerate(views):
             for match in self._rules.find(view.text):
                 start, end = (match.start, match.end) if view.is_literal else (0, view.end - view.start)
-                hits.append(Hit(match.rule, SCORE, *cleaned.span(view.start + start, view.start + end)))
+                known = number in logits
+                score = round(probability(self._classifier.with_rule(logits[number])), 4) if known else SCORE
+                hits.append(Hit(match.rule, score, *cleaned.span(view.start + start, view.start + end)))
         if not hits and self._rules.is_squeezed(cleaned.text):
             hits.append(Hit("override", SCORE, 0, len(text)))
-        for one in self._classifier.score(views)[:MOST_HITS]:
+        for one in scored[:MOST_HITS]:
             hits.append(Hit(_RULES[one.kind], round(probability(one.logit), 4), *cleaned.span(one.start, one.end)))
         return sorted(hits, key=lambda hit: -hit.score)[:MOST_HITS]
+
+
+def open_encoder(directory: Path, model: InjectionModel) -> Encoder:
+    """The embedding model with the tuned layers in it. Raises RailMissing, with what to do, where they do not fit."""
+    todo = (
+        "fetch all-MiniLM-L6-v2 anew with `make setup` (or `python -m jobs.fetch_models`) after its directory was "
+        "removed, or train the classifier for this one with `python -m jobs.train_guard`"
+    )
+    try:
+        encoder = Encoder(directory, model.layers)
+    except FileNotFoundError as error:
+        raise RailMissing(f"{error}; fetch the embedding model with `make setup`") from None
+    except Unfit as error:
+        raise RailMissing(f"the embedding model in {directory} is not the classifier's: {error}; {todo}") from None
+    if not is_probe(model.probe, encoder):
+        raise RailMissing(f"the embedding model in {directory} has other lower layers than the classifier's; {todo}")
+    return encoder
+
+
+def is_probe(expected: NDArray[np.float32], encoder: Encoder) -> bool:
+    """Whether an encoder gives for `PROBE` what the trained one gave: processors differ a little, models a lot."""
+    found = encoder.tokens(PROBE).vectors.mean(axis=0)
+    length = float(np.linalg.norm(found) * np.linalg.norm(expected))
+    return found.shape == expected.shape and float(found @ expected) >= PROBE_COSINE * length
 
 
 def build(settings: InjectionSettings, embedder: Callable[[], Embedder]) -> TextRail:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import re2
 
-SCORE = 0.97  # of a match: as sure as the classifier gets
+SCORE = 0.97  # of what no classifier has read; otherwise a match adds to the classifier's score
 
 _ORDERS = (
     r"(?:instructions?|directions?|directives?|guidelines?|rules|orders|prompts?|commands?|programming|"
@@ -36,6 +36,10 @@ PATTERNS: tuple[tuple[str, str], ...] = (
         rf"any |every |each )?(?:of )?(?:the |your |my |these |"
         rf"those )?(?:\w+ )?{_EARLIER} (?:\w+ )?{_ORDERS}\b"
         r"[^\"”»?]{0,60}(?:\band\b|\bthen\b|\binstead\b|,|\.|:|!|$))",
+    ),
+    (
+        "override",
+        r"((?:忽略|无视|忘记|忘掉)(?:你|掉)?(?:之前|以上|先前|前面|上面|此前)的?(?:所有|全部|一切)?的?(?:指示|指令|规则|提示|说明|命令))",
     ),
     (
         "override",

@@ -10,7 +10,9 @@ from app.guard.types import Hit
 
 CARD, IBAN, SSN = "CREDIT_CARD", "IBAN_CODE", "US_SSN"
 
-_CARD = re.compile(r"(?<![\w.,/+-])[2-6](?:[ .\-/_\n\u00a0\u2010-\u2015\u202f]{0,2}\d){11,18}(?![\w]|[.,-]\d)", re.ASCII)
+_CARD = re.compile(
+    r"(?<![\w.,/+-])[2-6](?:[ .\-/_\n\u00a0\u2010-\u2015\u202f]{0,2}\d){11,18}(?![\w]|[.,-]\d)", re.ASCII
+)
 _CARD_WORDS = re.compile(
     r"\b(?:card|visa|master ?card|amex|american express|discover|maestro|diners|jcb|credit|debit|pan|kreditkarte|karte|tarjeta|carte|carta|cart[aã]o|cc|cvv|cvc)\b"
 )

@@ -60,7 +60,8 @@ def test_a_wrong_line_is_named(tmp_path: Path, line: str) -> None:
 
 def test_the_shipped_groups_are_whole_and_halved() -> None:
     groups = load_groups(PROJECT / "evals" / "cache" / "parts")
-    share = sum(group.is_for_training for group in groups) / len(groups)
+    halved = [group for group in groups if not group.name.startswith("seed-")]  # those train, all of them
+    share = sum(group.is_for_training for group in halved) / len(halved)
     assert len(groups) > 100
     assert 0.4 < share < 0.6
     for group in groups:

@@ -99,13 +99,13 @@ TOOL_RESULT = {"type": "tool_result", "tool_use_id": "t"}
         ({"service_tier": "flex"}, "service_tier"),
         ({"truncation": "auto"}, "truncation"),
         ({"previous_response_id": "resp_1"}, "previous_response_id"),
-        ({"conversation": "conv_1"}, "conversation"),
+        ({"conversation": "no id"}, "conversation"),
         ({"prompt": {"id": "x"}}, "prompt"),
         ({"context_management": [{"type": "compaction"}]}, "context_management"),
         ({"moderation": {"model": "x"}}, "moderation"),
         ({"stop": ["x"]}, "stop"),
         ({"messages": []}, "messages"),
-        ({"sextant": {"memory": True}}, "sextant.memory"),
+        ({"sextant": {"memory": "on"}}, "sextant.memory"),
     ],
 )
 def test_what_a_responses_request_may_not_hold(fields: dict[str, Any], param: str | None) -> None:
@@ -186,7 +186,7 @@ def test_a_missing_field_is_named(kind: type[Wire], missing: str) -> None:
     ("kind", "fields", "words"),
     [
         (ResponsesRequest, {"tools": [{"type": "web_search"}]}, "built-in tools such as web_search are not supported"),
-        (ResponsesRequest, {"previous_response_id": "x"}, "send the whole conversation as input"),
+        (ResponsesRequest, {"previous_response_id": "x"}, "use conversation"),
         (ResponsesRequest, part(type="input_image"), "the served models read text alone"),
         (MessagesRequest, {"thinking": {"type": "adaptive"}}, "the served models do not think aloud"),
         (MessagesRequest, block(type="image"), "the served models read text alone"),

@@ -180,14 +180,15 @@ def test_cues_tell_who_is_addressed() -> None:
 
 
 def test_the_model_is_small_and_loads_without_pickle(tmp_path: Path) -> None:
-    assert MODEL_FILE.stat().st_size < 3_000_000
+    assert MODEL_FILE.stat().st_size < 7_000_000
     model = InjectionModel.load()
     assert "training" in model.card
     copy = tmp_path / "model.npz"
     model.save(copy)
     again = InjectionModel.load(copy)
     assert np.allclose(again.words, model.words, atol=np.abs(model.words).max() / 200)
-    assert (again.slope, again.offset) == (model.slope, model.offset)
+    assert (again.slope, again.offset, again.doubling) == (model.slope, model.offset, model.doubling)
+    assert all(np.array_equal(again.layers[name], array) for name, array in model.layers.items())
 
 
 def test_a_model_of_something_else_is_refused(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.ingest.chunk import TARGET_TOKENS, chunk, embedding_text
+from app.ingest.chunk import TARGET_TOKENS, chunk, embedding_text, titled
 from app.ingest.document import DocumentBuilder, Limits, ParsedDocument, UnreadableDocument
 from app.ingest.split import CHARACTERS_PER_TOKEN, TokenCounter
 from app.retrieval.types import Chunk
@@ -164,3 +164,24 @@ def test_one_line_of_a_megabyte_is_cut_in_linear_time(counter: TokenCounter, tex
 def test_a_document_of_ornaments_is_refused() -> None:
     with pytest.raises(UnreadableDocument):
         document_of("***", "---")
+
+
+@pytest.mark.parametrize(
+    ("title", "name", "expected"),
+    [
+        ("What is it?", "packages/httpx.md", "httpx: What is it?"),
+        ("The httpx client", "packages/httpx.md", "The httpx client"),
+        ("Getting started", "docs/billing/README.md", "billing: Getting started"),
+        ("", "notes/parental-leave_2026.txt", "parental leave"),
+        ("Returns", "faq-17", "Returns"),  # a record's id
+        ("Returns", "2026-11.pdf", "Returns"),
+    ],
+)
+def test_a_title_that_says_nothing_of_its_file_gets_its_name(title: str, name: str, expected: str) -> None:
+    assert titled(title, name) == expected
+
+
+def test_a_name_in_the_title_is_not_said_twice() -> None:
+    assert embedding_text(Chunk("a.md", "t", 0, "Text.", 0, 5, "httpx: What is it?", "What is it? > More")) == (
+        "httpx: What is it? > More\n\nText."
+    )

@@ -19,7 +19,7 @@ def base(tmp_path: Path) -> Path:
         "docs/deep/er/notes.txt",
         "docs/.git/config.txt",
         "docs/.hidden.md",
-        "docs/tool.py",
+        "docs/tool.bin",
         "docs/LICENSE",
         "../data/handbook/a.pdf",
         "../other/handbook/a.pdf",
@@ -41,7 +41,7 @@ def test_a_folder_means_all_documents_in_it_named_as_typed(base: Path) -> None:
     assert all(source.path.is_file() for source in discovery.sources)
     assert discovery.skipped == (
         Skipped("docs/LICENSE", "unsupported type (no suffix)"),
-        Skipped("docs/tool.py", "unsupported type .py"),
+        Skipped("docs/tool.bin", "unsupported type .bin"),
     )
 
 
@@ -128,8 +128,8 @@ def test_an_input_that_does_not_exist_is_refused(base: Path, typed: str) -> None
 
 
 def test_inputs_without_any_document_are_refused_with_what_was_left_out(base: Path) -> None:
-    with pytest.raises(InputError, match=r"no documents in docs/tool\.py \(1 left out: unsupported type \.py\)"):
-        discover(["docs/tool.py"], base)
+    with pytest.raises(InputError, match=r"no documents in docs/tool\.bin \(1 left out: unsupported type \.bin\)"):
+        discover(["docs/tool.bin"], base)
 
 
 def test_special_files_and_names_that_are_not_text_are_reported(base: Path) -> None:

@@ -7,10 +7,13 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
+from app.config import StackConfig
 from app.ingest.discover import Skipped
+from app.ingest.duplicates import Duplicate
 from app.ingest.ingest import Progress, Report
 from app.retrieval.types import KnowledgeBase
 from jobs.ingest import app
+from jobs.ingest_options import IngestError, groups_in, metadata_in, with_options
 from jobs.ingest_report import MAX_SKIPPED_ROWS, show_progress, show_report
 
 CONFIG = "applications: [{args: {home: HOME, models: [{id: m, source: s}]}}]\n"
@@ -70,6 +73,13 @@ def test_in_a_terminal_progress_is_a_bar() -> None:
         (["nope/*.md"], "no such file or folder: nope/*.md"),
         ([".", "--config", "nope.yaml"], "no configuration at nope.yaml"),
         (["a.md"], "no embedding model in"),
+        (["a.md", "--metadata", "year"], "give a field and its value"),
+        (["a.md", "--groups", " , "], "its groups are blank"),
+        (["a.md", "--embed-in", "nowhere"], "--embed-in: "),
+        (["a.md", "--embed-in", "route"], "embed_in: route needs `route`"),
+        (["a.md", "--allow-host", "http://a.example/"], "--allow-host: "),
+        (["https://a.example/x"], "a.example is no allowed host; allow it with --allow-host"),
+        (["ftp://a.example/x"], "ftp:// is not read"),
     ],
 )
 def test_an_expected_error_is_one_sentence_and_exit_code_1(
@@ -83,6 +93,34 @@ def test_an_expected_error_is_one_sentence_and_exit_code_1(
     assert result.exit_code == 1
     assert sentence in result.output
     assert "Traceback" not in result.output
+
+
+def test_duplicates_have_a_table_of_their_own() -> None:
+    duplicates = (Duplicate("b.md", "a.md", 1.0), Duplicate("c.md", "a.md", 0.9999))
+    report = Report((), (), (), (), (), 0, 1.0, KnowledgeBase("v", 1, 1), duplicates, resumed=7)
+    text = printed(report)
+    assert "100%" in text
+    assert "99%" in text
+    assert "taken over from a run before" in text
+
+
+def test_numbers_and_truth_values_of_the_command_line_are_typed_where_nothing_is_lost() -> None:
+    typed = metadata_in(["year=2026", "rate=1.5", "release=1.10", "code=007", "final=true", "note=a=b", "no=nan"])
+    assert typed == {
+        "year": 2026, "rate": 1.5, "release": "1.10", "code": "007", "final": True, "note": "a=b",
+    }  # fmt: skip
+    assert groups_in("legal, hr,") == ("hr", "legal")
+
+
+def test_options_stand_over_what_is_configured_and_hosts_are_added() -> None:
+    stack = StackConfig.model_validate(
+        {"models": [{"id": "m", "source": "s"}], "ingest": {"allowed_hosts": ["A.example"], "near_duplicates": 0.8}}
+    )
+    changed = with_options(stack, {"allowed_hosts": ["B\u00fccher.example"], "near_duplicates": None, "workers": 3})
+    assert changed.ingest.allowed_hosts == ("a.example", "xn--bcher-kva.example")
+    assert (changed.ingest.near_duplicates, changed.ingest.workers) == (0.8, 3)
+    with pytest.raises(IngestError, match="--near-duplicates: "):
+        with_options(stack, {"near_duplicates": 2})
 
 
 def test_help_teaches_with_examples() -> None:

@@ -1,0 +1,35 @@
+"""Conditions as filters of Qdrant's engine in the process."""
+
+from qdrant_edge import FieldCondition, Filter, MatchAny, MatchValue, RangeFloat
+
+from app.retrieval.conditions import AllOf, AnyOf, Condition, Has, Not, Within
+
+
+def to_filter(condition: Condition) -> Filter:
+    """A filter that means the same points."""
+    return Filter(must=[_to_condition(part) for part in _parts(condition)])
+
+
+def _parts(condition: Condition) -> list[Condition]:
+    """What all has to hold, without the nesting: the engine is faster so."""
+    if isinstance(condition, AllOf):
+        return [part for inner in condition.conditions for part in _parts(inner)]
+    return [condition]
+
+
+def _to_condition(condition: Condition) -> FieldCondition | Filter:
+    match condition:
+        case Has(key, (value,)):
+            return FieldCondition(key=key, match=MatchValue(value=value))
+        case Has(key, values):
+            return FieldCondition(key=key, match=MatchAny(any=list(values)))  # type: ignore[arg-type]  # of one kind
+        case Within(key, gt, gte, lt, lte):
+            return FieldCondition(key=key, range=RangeFloat(gt=gt, gte=gte, lt=lt, lte=lte))
+        case Not(inner):
+            return Filter(must_not=[_to_condition(inner)])
+        case AnyOf(()):
+            return FieldCondition(key="nothing", match=MatchAny(any=[]))
+        case AnyOf(parts):
+            return Filter(should=[_to_condition(part) for part in parts])
+        case AllOf():
+            return to_filter(condition)

@@ -1,0 +1,55 @@
+"""How the knowledge base's shard of Qdrant's engine is made."""
+
+from pathlib import Path
+
+from qdrant_edge import (
+    Distance,
+    EdgeConfig,
+    EdgeOptimizersConfig,
+    EdgeShard,
+    EdgeSparseVectorParams,
+    EdgeVectorParams,
+    FloatIndexParams,
+    HnswIndexConfig,
+    IntegerIndexParams,
+    KeywordIndexParams,
+    Modifier,
+    ScalarQuantizationConfig,
+    ScalarType,
+    UpdateOperation,
+)
+
+from app.retrieval.conditions import AUDIENCE, DOCUMENT, FACTS, ORDINAL, SINCE, TENANT, UNTIL
+from app.retrieval.points import DENSE, SPARSE
+
+# About 5,000 vectors: what one call of `optimize` quantises, in some 0.3 s.
+SEGMENT_KB = 8000
+SEGMENTS = 10_000  # no bound: to merge them would take longer than they cost
+
+
+def open_shard(path: Path, dimensions: int) -> EdgeShard:
+    """Open the shard, or make it where there is none."""
+    config = EdgeConfig(
+        vectors={DENSE: EdgeVectorParams(size=dimensions, distance=Distance.Cosine)},
+        sparse_vectors={SPARSE: EdgeSparseVectorParams(modifier=Modifier.Idf)},
+        quantization_config=ScalarQuantizationConfig(type=ScalarType.Int8, always_ram=True),
+        # No graph; see `EmbeddedStore`.
+        hnsw_config=HnswIndexConfig(m=0, ef_construct=16, full_scan_threshold=10_000),
+        optimizers=EdgeOptimizersConfig(
+            default_segment_number=SEGMENTS, max_segment_size=SEGMENT_KB, indexing_threshold=SEGMENT_KB
+        ),
+    )
+    if path.is_dir() and any(path.iterdir()):
+        return EdgeShard.load(str(path), config)
+    shard = EdgeShard.create(str(path), config)
+    shard.update(UpdateOperation.create_field_index(TENANT, KeywordIndexParams(is_tenant=True)))
+    for field in (AUDIENCE, DOCUMENT, FACTS):
+        shard.update(UpdateOperation.create_field_index(field, KeywordIndexParams()))
+    for field in (ORDINAL, SINCE, UNTIL):
+        shard.update(UpdateOperation.create_field_index(field, IntegerIndexParams(lookup=True, range=True)))
+    return shard
+
+
+def index_numbers(shard: EdgeShard, field: str) -> None:
+    """Make ranges of a payload field fast."""
+    shard.update(UpdateOperation.create_field_index(field, FloatIndexParams()))

@@ -1,0 +1,1 @@
+"""How fast documents become passages with vectors in a store, beside the bare embedder and other pipelines."""

@@ -1,0 +1,1 @@
+"""What a search of the embedded knowledge base takes, and what it misses."""

@@ -1,0 +1,1 @@
+"""Training the relevance of passages: `jobs/train_relevance.py`."""

@@ -1,0 +1,1 @@
+"""One congruence suite for every place where chunks may lie."""
