@@ -1,5 +1,6 @@
 """How the knowledge base's shard of Qdrant's engine is made."""
 
+import os
 from pathlib import Path
 
 from qdrant_edge import (
@@ -31,8 +32,12 @@ def open_shard(path: Path, dimensions: int) -> EdgeShard:
     """Open the shard, or make it where there is none."""
     config = EdgeConfig(
         vectors={DENSE: EdgeVectorParams(size=dimensions, distance=Distance.Cosine)},
-        sparse_vectors={SPARSE: EdgeSparseVectorParams(modifier=Modifier.Idf)},
+        # By default the engine reads all vectors of a segment in which fewer than 5,000 points pass the filter, as they
+        # do in all of ours: eight times what its index takes.
+        sparse_vectors={SPARSE: EdgeSparseVectorParams(modifier=Modifier.Idf, full_scan_threshold=100)},
         quantization_config=ScalarQuantizationConfig(type=ScalarType.Int8, always_ram=True),
+        # On two cores a second thread makes searches slower: it is waited for, and others use the cores, too.
+        max_search_threads=max(1, (os.cpu_count() or 1) // 4),
         # No graph; see `EmbeddedStore`.
         hnsw_config=HnswIndexConfig(m=0, ef_construct=16, full_scan_threshold=10_000),
         optimizers=EdgeOptimizersConfig(

@@ -93,10 +93,10 @@ class EmbeddedStore(VersionedStore):
         version = self._versions[reader.tenant]
         if version.number == 0 or limit < 1:
             return []
-        seen = AllOf((readable(reader),))
-        if version.has_begun:  # else all points are seen, and to look at each one's version would be in vain
-            seen = AllOf((*seen.conditions, visible(version.number)))
-        wanted = to_filter(seen if where is None else AllOf((seen, self._known(from_where(where)))))
+        # Where nothing is staged all points are seen, and to look at each one's version would be in vain.
+        seen = (visible(version.number),) if version.has_begun else ()
+        asked_for = () if where is None else (self._known(from_where(where)),)
+        wanted = to_filter(AllOf((readable(reader), *seen, *asked_for)))
         cosines: dict[str, float] = {}
         bm25s: dict[str, float] = {}
         if vector is not None:
@@ -104,8 +104,8 @@ class EmbeddedStore(VersionedStore):
             cosines = self._nearest(Query.Nearest(vector.tolist(), using=DENSE), limit, wanted, scan)
         if terms is not None and terms.indices:
             asked = SparseVector(indices=list(terms.indices), values=list(terms.values))
-            # How rare a term is among what the reader may see: no other text shows in the scores.
-            corpus = SearchParams(idf=IdfParams(corpus=to_filter(seen)))
+            # How rare a term is in the tenant's texts: no other tenant's show in the scores.
+            corpus = SearchParams(idf=IdfParams(corpus=to_filter(of_tenant(reader.tenant, *seen))))
             bm25s = self._nearest(Query.Nearest(asked, using=SPARSE), limit, wanted, corpus)
         ids: list[Any] = list({**cosines, **bm25s})
         records = self._shard.retrieve(ids, with_payload=True, with_vector=[DENSE]) if ids else []

@@ -80,15 +80,15 @@ class ServerStore(VersionedStore):
         async def read(version: int) -> list[Candidate]:
             if version == 0:
                 return []
-            seen = of_tenant(reader.tenant, readable(reader), visible(version))
-            wanted = to_filter(AllOf((seen, *more)))
+            seen = of_tenant(reader.tenant, visible(version))
+            wanted = to_filter(AllOf((seen, readable(reader), *more)))
             requests = []
             if vector is not None:
                 rescored = q.QuantizationSearchParams(rescore=True, oversampling=OVERSAMPLING)
                 requests.append(_request(vector.tolist(), DENSE, limit, wanted, q.SearchParams(quantization=rescored)))
             if terms is not None and has_terms:
                 asked = q.SparseVector(indices=list(terms.indices), values=list(terms.values))
-                # How rare a term is among what the reader may see: no other text shows in the scores.
+                # How rare a term is in the tenant's texts: no other tenant's show in the scores.
                 corpus = q.SearchParams(idf=q.IdfCorpusParams(corpus=to_filter(seen)))
                 requests.append(_request(asked, SPARSE, limit, wanted, corpus))
             answers = await _reached(self._client.query_batch_points(self._collection, requests))

@@ -130,7 +130,7 @@ async def _row(
     what: str, store: EmbeddedStore, corpus: Corpus, questions: list[Question], kind: _Kind, is_exact: bool = False
 ) -> Row:
     took: list[float] = []
-    recalls: list[float] = []
+    answers: list[set[int]] = []
     cpu_s = 0.0
     for number, question in enumerate(questions):
         terms = query_terms(question.words) if kind.has_terms else None
@@ -140,8 +140,10 @@ async def _row(
         if number >= WARM_UP:
             took.append((time.perf_counter() - began) * 1000)
             cpu_s += time.process_time() - began_cpu
-        if is_exact and (best := corpus.nearest(question, TOP)):
-            recalls.append(len({corpus.place(c.chunk) for c in found} & best) / len(best))
+        answers.append({corpus.place(candidate.chunk) for candidate in found})
+    # Behind the searches, for it leaves nothing of them in the processor's caches.
+    best = [corpus.nearest(question, TOP) for question in questions] if is_exact else []
+    recalls = [len(answer & exact) / len(exact) for answer, exact in zip(answers, best, strict=False) if exact]
     return _summed(what, corpus, questions, took, cpu_s, float(np.mean(recalls)) if recalls else None)
 
 

@@ -56,5 +56,6 @@ def _is_held_back(name: str) -> bool:
 
 def _is_permissive(meta: importlib.metadata.PackageMetadata) -> bool:
     classifiers = [one for one in meta.get_all("Classifier") or [] if one.startswith("License")]
-    licence = " ".join([meta.get("License-Expression") or "", (meta.get("License") or "")[:60], *classifiers])
+    expressions, named = meta.get_all("License-Expression") or [], meta.get_all("License") or []
+    licence = " ".join([*expressions, *(text[:60] for text in named), *classifiers])
     return bool(_PERMISSIVE.search(licence)) and not _OTHER.search(licence)

@@ -34,13 +34,13 @@ def test_the_client_can_keep_out_of_the_cache(client: openai.OpenAI) -> None:
 
 
 def test_what_was_masked_for_the_model_is_restored_for_the_user(stack: Stack, client: openai.OpenAI) -> None:
-    question = "Please repeat this sentence: Anna's e-mail is anna@example.com."
+    question = "Repeat: Anna's e-mail is anna@example.com."
     answer = say(client, question).parse()
     text = answer.choices[0].message.content
     assert "anna@example.com" in text
     assert "EMAIL_ADDRESS" not in text
     # The engine counted the placeholders' tokens, not the values'.
-    masked = "Please repeat this sentence: <PERSON_1>'s e-mail is <EMAIL_ADDRESS_1>."
+    masked = "Repeat: Anna's e-mail is <EMAIL_ADDRESS_1>."
     system = {"role": "system", "content": "You are a helpful assistant."}
     messages = [system, {"role": "user", "content": masked}]
     with stack.http() as http:
@@ -49,7 +49,7 @@ def test_what_was_masked_for_the_model_is_restored_for_the_user(stack: Stack, cl
 
 
 def test_a_stream_is_restored_too(client: openai.OpenAI) -> None:
-    question = "Please repeat this sentence: Anna's e-mail is anna@example.com."
+    question = "Repeat: Anna's e-mail is anna@example.com."
     chunks = say(client, question, stream=True, extra_headers={"cache-control": "no-store"}).parse()
     text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
     assert "anna@example.com" in text

@@ -109,7 +109,7 @@ class Lexicon:
     def are_synonyms(self, first: str, second: str) -> bool:
         """They share one of their first senses."""
         senses = self.senses.get(first)
-        return bool(senses) and not set(senses).isdisjoint(self.senses.get(second, ()))
+        return senses is not None and not set(senses).isdisjoint(self.senses.get(second, ()))
 
     def are_opposites(self, first: str, second: str) -> bool:
         """WordNet names one the antonym of the other, or of a synonym of it."""

@@ -14,7 +14,7 @@ from app.guard.injection.encodings import decoded
 from app.guard.injection.hidden import hidden_parts
 from app.guard.injection.lexical import ngrams
 from app.guard.injection.model import Floats, InjectionModel
-from app.guard.injection.spelling import fold_leet, join_letters
+from app.guard.injection.spelling import fold_leet, join_letters, without_ids
 from app.guard.injection.windows import Span, cut, sentences
 
 # Windows of one text that the encoder reads, about 7 ms each: the first and the last, and those whose n-grams look
@@ -101,6 +101,7 @@ class Classifier:
 
     def raw(self, text: str) -> tuple[float, Span]:
         """A window's uncalibrated score, and the sentence that adds most to it."""
+        text = without_ids(text)
         worst, where = self._read(text)
         legible = fold_leet(text)
         if legible != text:

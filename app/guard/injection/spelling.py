@@ -51,6 +51,20 @@ def _segmented(word: str) -> str:
     return " ".join(part for part in cut if part) if covered * 10 >= len(word) * 6 else word
 
 
+# UUIDs, digests, tokens in hexadecimal. What is encoded in them is decoded elsewhere.
+_ID = re.compile(
+    r"\b(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?=[0-9a-f]*[0-9])(?=[0-9a-f]*[a-f])[0-9a-f]{12,})\b",
+    re.IGNORECASE,
+)
+_PLAIN_ID = "the number"
+
+
+def without_ids(text: str) -> str:
+    """The text with identifiers replaced by plain words of the same length. The classifier knows none of their pieces,
+    and some of them look like anything."""
+    return _ID.sub(lambda match: _PLAIN_ID.ljust(len(match[0])), text)
+
+
 def fold_leet(text: str) -> str:
     """Letters for digits and signs inside of words ("1gn0re y0ur ru1es"); the text itself where it has fewer than two
     such words."""

@@ -59,8 +59,9 @@ class Model:
     def readable(self, reader: Reader) -> list[Chunk]:
         return [each for made in self.seen.values() for each in made if may_see(reader, each)]
 
-    def bm25(self, reader: Reader, words: str, seen: Chunk) -> float:
-        corpus = [dict(zip(t.indices, t.values, strict=True)) for t in map(document_terms, self.readable(reader))]
+    def bm25(self, words: str, seen: Chunk) -> float:
+        of_tenant = [each for made in self.seen.values() for each in made if each.tenant == seen.tenant]
+        corpus = [dict(zip(t.indices, t.values, strict=True)) for t in map(document_terms, of_tenant)]
         terms, own = query_terms(words).indices, document_terms(seen)
         weights = dict(zip(own.indices, own.values, strict=True))
         having = {term: sum(term in each for each in corpus) for term in terms}
@@ -150,5 +151,5 @@ async def compare(store: VectorStore, model: Model, chance: Chance, tenant: str)
     )
     assert cosines == pytest.approx(exact[:limit], abs=1e-5)
     scores = sorted((c.bm25 for c in found if c.bm25 is not None), reverse=True)
-    bm25s = sorted((score for each in expected if (score := model.bm25(reader, words, each)) > 0), reverse=True)
+    bm25s = sorted((score for each in expected if (score := model.bm25(words, each)) > 0), reverse=True)
     assert scores == pytest.approx(bm25s[:limit], rel=1e-4)
