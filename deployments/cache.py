@@ -17,6 +17,7 @@ from app.config import StackConfig
 from app.direct_calls import DirectServer, Method, direct_path
 from app.errors import Unavailable
 from app.retrieval.types import Vector
+from deployments.threads import share_fairly
 
 if TYPE_CHECKING:
     from deployments import semantic
@@ -30,6 +31,7 @@ class Cache:
     def __init__(self, config: StackConfig, judging_model: DeploymentHandle | None = None) -> None:
         from app.retrieval.embedder import Embedder
 
+        share_fairly()
         self._valkey: EmbeddedValkey | None = None
         self._semantics: semantic.Semantics | None = None
         if config.has_embedded_valkey:
@@ -40,7 +42,12 @@ class Cache:
             from deployments.semantic import Semantics
 
             self._semantics = Semantics(config, self._embedder, judging_model)
-        methods: dict[str, Method] = {"embed": self.embed, "find": self._find_directly, "remember": self.remember}
+        methods: dict[str, Method] = {
+            "embed": self.embed,
+            "count_tokens": self.count_tokens,
+            "find": self._find_directly,
+            "remember": self.remember,
+        }
         self._direct = DirectServer(direct_path(config.home, DIRECT), methods)
 
     async def embed(self, texts: Sequence[str]) -> list[Vector]:

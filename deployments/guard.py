@@ -1,12 +1,12 @@
 """The guard deployment: the rails that look at texts alone, in processes of their own, since they are CPU-bound."""
 
-import sys
 from collections.abc import Sequence
 
 from app.config import StackConfig
 from app.guard.build import build_engine, open_embedder
 from app.guard.engine import Engine, Job
 from app.guard.types import Examined
+from deployments.threads import share_fairly
 
 WARM_UP = "Warm up with John Smith, who can be reached at john@example.com."
 
@@ -28,5 +28,5 @@ def open_engine(config: StackConfig) -> Engine:
     """An engine for a process. Raises ValueError for a configuration that cannot be."""
     # While a long text is examined beside them, short ones get the interpreter after 0.5 ms instead of 5:
     # their 95th percentile beside one of 48,000 characters is 6 ms instead of 37.
-    sys.setswitchinterval(0.0005)
+    share_fairly()
     return build_engine(config.guard, open_embedder(config.path(config.embedder.directory), config.embedder.threads))

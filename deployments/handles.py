@@ -77,7 +77,7 @@ class CacheHandle:
         return vectors
 
     async def count_tokens(self, texts: Sequence[str]) -> list[int]:
-        counts: list[int] = await called(self._handle.count_tokens.remote(list(texts)), "embedder")
+        counts: list[int] = await directly(self._direct, self._handle, "count_tokens", list(texts), name="embedder")
         return counts
 
     async def ping(self) -> bool:

@@ -24,6 +24,7 @@ from app.retrieval.types import (
     VectorStore,
     Where,
 )
+from deployments.threads import share_fairly
 
 DIMENSIONS = 384
 DIRECT = "retriever"  # its socket, for ingress processes on the same machine
@@ -46,6 +47,7 @@ class Retriever:
     """Searches and changes the knowledge base. See `app.retrieval.knowledge`."""
 
     def __init__(self, config: StackConfig) -> None:
+        share_fairly()
         # Publishing a version is not on a request's way: it may take longer than a look-up.
         shared = SharedStore.connect(config.cache.url, socket_path(config.home), timeout_ms=1000)
         self._knowledge = Knowledge(open_store(config), shared, config.retrieval.collection)

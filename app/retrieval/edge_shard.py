@@ -15,8 +15,8 @@ from qdrant_edge import (
     IntegerIndexParams,
     KeywordIndexParams,
     Modifier,
-    ScalarQuantizationConfig,
-    ScalarType,
+    TurboQuantBitSize,
+    TurboQuantQuantizationConfig,
     UpdateOperation,
 )
 
@@ -35,7 +35,7 @@ def open_shard(path: Path, dimensions: int) -> EdgeShard:
         # By default the engine reads all vectors of a segment in which fewer than 5,000 points pass the filter, as they
         # do in all of ours: eight times what its index takes.
         sparse_vectors={SPARSE: EdgeSparseVectorParams(modifier=Modifier.Idf, full_scan_threshold=100)},
-        quantization_config=ScalarQuantizationConfig(type=ScalarType.Int8, always_ram=True),
+        quantization_config=TurboQuantQuantizationConfig(always_ram=True, bits=TurboQuantBitSize.Bits4),
         # On two cores a second thread makes searches slower: it is waited for, and others use the cores, too.
         max_search_threads=max(1, (os.cpu_count() or 1) // 4),
         # No graph; see `EmbeddedStore`.
