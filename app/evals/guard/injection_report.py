@@ -1,5 +1,6 @@
 """The table of what the injection rail finds and what wrongly, and its record in MLflow."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -50,11 +51,14 @@ def verdict(sets: Sequence[Measured]) -> str:
     return f"{facts} " + ("Within its bounds." if holds else f"NOT within its bounds of {bounds}.")
 
 
+_NO_NAME = re.compile(r"[^\w.-]")  # what MLflow takes in no metric's name
+
+
 def metrics(sets: Sequence[Measured]) -> dict[str, float]:
     """Flat, by the names that MLflow shows; what has no value is left out."""
     flat: dict[str, float] = {}
     for one in sets:
-        prefix = one.name.replace(" ", "_").replace(",", "")
+        prefix = _NO_NAME.sub("", one.name.replace(" ", "_"))
         flat |= {
             f"{prefix}.found": one.flagged(True).value,
             f"{prefix}.flagged": one.flagged(False).value,
