@@ -16,7 +16,7 @@ FIND_PYTHON = for p in $(CANDIDATES); do \
 	if "$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null; then echo "$$p"; exit 0; fi; done; \
 	echo "Sextant needs Python 3.11 or 3.12; install one, or name it: make PYTHON=/path/to/python3.12 ..." >&2; exit 1
 
-.PHONY: help setup serve ingest eval router cache-judge cache-simulation test chaos bench bench-cache bench-guard bench-prefix lint format config-reference lock clean
+.PHONY: help setup serve ingest eval router cache-judge cache-simulation test chaos bench bench-cache bench-guard bench-ingest bench-prefix bench-search lint format config-reference lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,11 +53,21 @@ bench-cache: setup .bench-venv/.installed ## the cache beside a no-op ingress, L
 bench-guard: setup .bench-venv/.installed .bench-venv/llm-guard/.installed ## what the guard adds, beside Presidio and LLM Guard (about 15 minutes)
 	@exec $(BIN)/python -m benchmarks.guard $(ARGS)
 
+bench-ingest: setup .bench-venv/.ingest-installed ## ingestion beside the embedder alone, LangChain and LlamaIndex
+	@exec $(BIN)/python -m benchmarks.ingest $(ARGS)
+
+bench-search: setup ## searches over 100,000 chunks in the embedded engine (about 6 minutes)
+	@exec $(BIN)/python -m benchmarks.search $(ARGS)
+
 bench-prefix: setup ## two replicas' prefix caches, by turns and by prefix (about 8 minutes)
 	@exec $(BIN)/python -m benchmarks.prefix $(ARGS)
 
 .bench-venv/.installed: benchmarks/requirements.txt
 	@$(BIN)/python -m venv .bench-venv
+	@.bench-venv/bin/python -m pip install --quiet --requirement $<
+	@touch $@
+
+.bench-venv/.ingest-installed: benchmarks/ingest/requirements.txt .bench-venv/.installed
 	@.bench-venv/bin/python -m pip install --quiet --requirement $<
 	@touch $@
 

@@ -101,7 +101,7 @@ class RetrievalConfig(Settings):
         description="Chunks that the search by meaning and the one by words give each, to choose from.",
     )
     min_score: Share = Field(
-        0.28,
+        0.155,
         description="Relevance, a probability, under which a passage is left out; with no passage above it the answer "
         "is not in the documents.",
     )
