@@ -41,9 +41,12 @@ AS_GOOD = 0.02  # of an F1 score: within its interval on some hundred questions
 
 
 def balanced_threshold(asked: Sequence[Asked], best: Sequence[float]) -> float:
-    """The lowest at which the mean of both F1 scores, of abstaining and of answering, is as good as the best: who asks what
-    the documents tell is worse off with "they say nothing" than who asks what they do not tell is with passages. Counted
-    are all searches of the kind that ships, those without their answers too, so that both sorts are about as many."""
+    """The lowest at which the mean of both F1 scores, of abstaining and of answering, is as good as the best.
+
+    Who asks what the documents tell is worse off with "they say nothing" than who asks what they do not tell is with
+    passages. Counted are all searches of the kind that ships, those without their answers too, so that both sorts are
+    about as many.
+    """
     chosen = [(value, each.is_answerable) for each, value in zip(asked, best, strict=True) if each.is_usual]
     values, has = np.array([value for value, _ in chosen]), np.array([is_there for _, is_there in chosen])
     limits = np.linspace(0.02, 0.9, 177)
