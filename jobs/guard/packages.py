@@ -27,10 +27,10 @@ def descriptions(held_back: bool, most: int = 4_000) -> dict[str, str]:
     found: dict[str, str] = {}
     for package in importlib.metadata.distributions():
         meta = package.metadata
-        name = (meta["Name"] or "").lower()
+        name = _first(meta, "Name").lower()
         if not name or _ABOUT_ATTACKS.search(name) or _is_held_back(name) != held_back or not _is_permissive(meta):
             continue
-        text = str(meta.get_payload() or meta["Description"] or "").strip()  # type: ignore[attr-defined]  # a Message
+        text = str(meta.get_payload() or _first(meta, "Description")).strip()  # type: ignore[attr-defined]  # a Message
         if len(text) >= _SHORTEST:
             found[name] = text[:most]
     chosen = sorted(found)
@@ -48,6 +48,11 @@ def library_documentation(most: int, seed: int) -> list[str]:
                 if text and len(text) > 60:
                     texts[text[:1_500]] = None
     return random.Random(seed).sample(list(texts), min(most, len(texts)))  # noqa: S311 (no secrets)
+
+
+def _first(meta: importlib.metadata.PackageMetadata, field: str) -> str:
+    # Asked for by `[]`, a field that is missing is None or a KeyError, as the `importlib_metadata` of the day has it.
+    return str((meta.get_all(field) or [""])[0])
 
 
 def _is_held_back(name: str) -> bool:

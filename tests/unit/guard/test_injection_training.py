@@ -1,5 +1,7 @@
 """What the injection classifier learns from, and where its operating point is put."""
 
+from email.message import Message
+
 import numpy as np
 import pytest
 from scipy import sparse  # type: ignore[import-untyped]  # it has none
@@ -79,3 +81,16 @@ def test_batches_hold_every_row_once_and_have_few_shapes() -> None:
         (length,) = set(padded_lengths(lengths[rows]))
         assert length % STEP == 0
         assert length * len(rows) <= BATCH_TOKENS
+
+
+def test_a_package_that_does_not_name_a_field_is_read_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    lenient = Message.__getitem__
+
+    def strict(self: Message, name: str) -> object:
+        """As newer metadata readers have it, once one of them is imported."""
+        if name not in self:
+            raise KeyError(name)
+        return lenient(self, name)
+
+    monkeypatch.setattr(Message, "__getitem__", strict)
+    assert descriptions(held_back=True)
