@@ -123,7 +123,7 @@ async def at_once(cached: Cached, bodies: list[dict[str, Any]], tenant: str) -> 
 
 def test_a_hundred_identical_requests_over_two_replicas_make_one_generation(cached: Cached) -> None:
     before = cached.generations
-    with cached.slow(delay_ms=100):  # so that all of them come while it is made
+    with cached.slow(delay_ms=300):  # so that all of them come while it is made
         bodies = [body("Tell me about rivers.", stream=bool(number % 2)) for number in range(100)]
         answers = asyncio.run(at_once(cached, bodies, "crowd"))
 
