@@ -1,4 +1,4 @@
-"""Calls between two processes of one machine over a Unix socket: 0.2 ms where a Serve handle takes 2.
+"""Calls between two processes of one machine over a Unix socket: 0.03 ms where a Serve handle takes 1 to 3.
 
 A handle finds the replica wherever it is, waits while it starts, and is what everything else goes through. What stands
 on every request's way and has its other end on the same machine may go directly, and falls back to the handle where
@@ -18,12 +18,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from app.config.places import make_private, short_directory
+from app.config.places import make_private, socket_in
 from app.errors import InternalError, Overloaded, SextantError
 
 logger = logging.getLogger(__name__)
 
-MAX_SOCKET_PATH = 100  # bytes; Linux allows 107
 MAX_FRAME_BYTES = 64_000_000
 _LENGTH = struct.Struct("!I")
 _CREDENTIALS = struct.Struct("3i")  # of Linux's SO_PEERCRED: process, user, group
@@ -38,8 +37,7 @@ class NotReached(Exception):
 
 def direct_path(home: Path, name: str) -> Path:
     """The socket of a part of the stack that lives in `home`, on this machine."""
-    path = home / "run" / f"{name}.sock"
-    return path if len(str(path).encode()) <= MAX_SOCKET_PATH else short_directory(home) / f"{name}.sock"
+    return socket_in(home, "run", f"{name}.sock")
 
 
 class _Frames(asyncio.Protocol):

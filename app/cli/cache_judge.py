@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 import typer
 
 from app.cli.connection import CommandFailed
+from app.cli.json_lines import object_of
 from app.cli.output import Json, console
 from app.config import ConfigError
 from app.config.files import load_stack
@@ -140,13 +141,8 @@ def answer_lines(check: Check, lines: Iterable[str], labelled: Labelled | None =
 
 def pair_of(line: str) -> tuple[str, str, bool | None]:
     """The pair in a line, and its label, if it has one. Raises ValueError with what is wrong."""
-    if len(line) > LONGEST_LINE:
-        raise ValueError("the line is too long")
-    try:
-        pair = json.loads(line)
-    except (ValueError, RecursionError):
-        raise ValueError("the line is no JSON") from None
-    if not isinstance(pair, dict) or not isinstance(pair.get("a"), str) or not isinstance(pair.get("b"), str):
+    pair = object_of(line, LONGEST_LINE)
+    if not isinstance(pair.get("a"), str) or not isinstance(pair.get("b"), str):
         raise ValueError('the line must be an object with the texts "a" and "b"')
     if not isinstance(pair.get("same"), bool | None):
         raise ValueError('"same" must be true or false')

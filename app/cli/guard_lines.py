@@ -1,10 +1,10 @@
 """`sextant guard test --json`: JSON lines in, a verdict's line for each out; those with a label are counted."""
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from app.cli.json_lines import object_of
 from app.interval import wilson
 
 if TYPE_CHECKING:  # it brings the rails along
@@ -147,13 +147,8 @@ def _read(line: bytes) -> Line | str:
 
 def line_of(raw: bytes) -> Line:
     """Raises ValueError with what is wrong."""
-    if len(raw) > LONGEST_LINE:
-        raise ValueError("the line is too long")
-    try:
-        content = json.loads(raw.decode())
-    except (ValueError, RecursionError):
-        raise ValueError("the line is no JSON") from None
-    if not isinstance(content, dict) or not isinstance(content.get("text"), str):
+    content = object_of(raw, LONGEST_LINE)
+    if not isinstance(content.get("text"), str):
         raise ValueError('the line must be an object with the text as "text"')
     label, category = content.get("label"), content.get("category")
     if label is not None and label not in LABELS:

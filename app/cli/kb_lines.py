@@ -1,8 +1,9 @@
 """`sextant kb search --json`: JSON lines in, what is found for each out."""
 
-import json
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
+
+from app.cli.json_lines import object_of
 
 LONGEST_LINE = 1024 * 1024  # bytes
 LONGEST_QUERY = 8_000  # characters, as the route takes
@@ -52,13 +53,8 @@ def _read(line: bytes) -> tuple[str, str]:
 
 def query_of(raw: bytes) -> str:
     """Raises ValueError with what is wrong."""
-    if len(raw) > LONGEST_LINE:
-        raise ValueError("the line is too long")
-    try:
-        content = json.loads(raw.decode())
-    except (ValueError, RecursionError):
-        raise ValueError("the line is no JSON") from None
-    if not isinstance(content, dict) or not isinstance(content.get("query"), str):
+    content = object_of(raw, LONGEST_LINE)
+    if not isinstance(content.get("query"), str):
         raise ValueError('the line must be an object with the text as "query"')
     query: str = content["query"]
     if not query.strip() or len(query) > LONGEST_QUERY:

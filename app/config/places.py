@@ -35,6 +35,15 @@ def hold(directory: Path, what: str) -> TextIO:
     return file
 
 
+MAX_SOCKET_PATH = 100  # bytes; Linux allows 107
+
+
+def socket_in(home: Path, folder: str, name: str) -> Path:
+    """Where a Unix socket of this home lies; in `short_directory` where its path would be too long."""
+    path = home / folder / name
+    return path if len(str(path).encode()) <= MAX_SOCKET_PATH else short_directory(home) / name
+
+
 def short_directory(home: Path) -> Path:
     """A private directory in the temporary directory that is derived from `home`, for sockets whose
     path would be too long there (Linux ends it at 107 bytes).

@@ -1,12 +1,15 @@
 """The routes that carry OpenAI's names, and `/tokenize` by vLLM's."""
 
+from collections.abc import Callable, Coroutine
+from typing import Any
+
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
 from app.errors import ModelNotFound
 from app.gateway.body import while_connected
-from app.gateway.receive import caller_of, gateway_of, receive, take_off, travel
+from app.gateway.receive import Body, caller_of, gateway_of, receive, take_off, travel
 from app.gateway.responses import EventStream, json_response
 from app.pipeline.draft import Draft
 from app.pipeline.flight import Flight
@@ -37,37 +40,25 @@ async def completions(request: Request) -> Response:
 @router.post("/v1/embeddings")
 async def embeddings(request: Request) -> Response:
     """Turn texts into vectors."""
-    received = await receive(request, EmbeddingRequest)
-    flight = take_off(request, received, "embeddings")
-    answer = await while_connected(request, gateway_of(request).pipelines.embeddings.answer(received.body, flight))
-    return json_response(answer, headers=flight.headers())
+    return await _whole(request, EmbeddingRequest, "embeddings", gateway_of(request).pipelines.embeddings.answer)
 
 
 @router.post("/v1/moderations")
 async def moderations(request: Request) -> Response:
     """Say what the guard holds of texts."""
-    received = await receive(request, ModerationRequest)
-    flight = take_off(request, received, "moderations")
-    answer = await while_connected(request, gateway_of(request).pipelines.moderations.answer(received.body, flight))
-    return json_response(answer, headers=flight.headers())
+    return await _whole(request, ModerationRequest, "moderations", gateway_of(request).pipelines.moderations.answer)
 
 
 @router.post("/v1/search")
 async def search(request: Request) -> Response:
     """Find passages in the caller's knowledge base."""
-    received = await receive(request, SearchBody)
-    flight = take_off(request, received, "search")
-    answer = await while_connected(request, gateway_of(request).pipelines.search.answer(received.body, flight))
-    return json_response(answer, headers=flight.headers())
+    return await _whole(request, SearchBody, "search", gateway_of(request).pipelines.search.answer)
 
 
 @router.post("/v1/rerank")
 async def rerank(request: Request) -> Response:
     """Order documents by how well they answer a query."""
-    received = await receive(request, RerankBody)
-    flight = take_off(request, received, "rerank")
-    answer = await while_connected(request, gateway_of(request).pipelines.rerank.answer(received.body, flight))
-    return json_response(answer, headers=flight.headers())
+    return await _whole(request, RerankBody, "rerank", gateway_of(request).pipelines.rerank.answer)
 
 
 @router.get("/v1/models")
@@ -97,6 +88,19 @@ async def tokenize(request: Request) -> Response:
         fields["messages"] = Draft.messages_of(body.messages)
     work = gateway_of(request).pipelines.tokenize.answer(body.model, fields, flight)
     return json_response(await while_connected(request, work), headers=flight.headers())
+
+
+async def _whole(
+    request: Request,
+    kind: type[Body],
+    operation: str,
+    pipeline: Callable[[Body, Flight], Coroutine[Any, Any, dict[str, Any]]],
+) -> Response:
+    """An answer that is never streamed."""
+    received = await receive(request, kind)
+    flight = take_off(request, received, operation)
+    answer = await while_connected(request, pipeline(received.body, flight))
+    return json_response(answer, headers=flight.headers())
 
 
 async def _answer(request: Request, flight: Flight, body: ChatRequest | CompletionRequest) -> Response:

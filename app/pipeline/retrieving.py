@@ -15,10 +15,11 @@ from app.memory.ports import Ask
 from app.pipeline.journey import Journey
 from app.pipeline.ports import EmbedPort, SearchPort
 from app.pipeline.screen import Guarding
+from app.pipeline.search import reader_of
 from app.retrieval.passages import pack
 from app.retrieval.rewrite import Turn, carried, depends_on_earlier, keeps_to, parse_rewrite, rewrite_prompt
 from app.retrieval.search.types import SearchRequest
-from app.retrieval.types import Reader, Vector
+from app.retrieval.types import Vector
 from app.wire.chat import ChatRequest
 
 REWRITE_TOKENS = 200
@@ -65,7 +66,7 @@ class Retrieving:
         with flight.timeline.stage("retrieve") as attributes:
             found = await self._search.find(
                 SearchRequest(
-                    reader=Reader(flight.caller.tenant, flight.caller.groups),
+                    reader=reader_of(flight),
                     query=query.text,
                     vector=query.vector,
                     limit=wanted.top_k,

@@ -113,8 +113,7 @@ class SearchPipeline:
 
 def reader_of(flight: Flight) -> Reader:
     """Who asks, as stores know readers."""
-    caller = flight.caller
-    return Reader(caller.tenant, tuple(caller.groups))
+    return Reader(flight.caller.tenant, flight.caller.groups)
 
 
 async def _about_the_query(clearance: Clearance) -> None:

@@ -128,7 +128,6 @@ class FakeSearch:
 
     passages: dict[str, list[Passage]] = field(default_factory=dict)
     error: Exception | None = None
-    calls: list[tuple[str, Vector, int]] = field(default_factory=list)
     requests: list[SearchRequest] = field(default_factory=list)
     beside: tuple[Passage, ...] = ()
     deleted: list[str] = field(default_factory=list)
@@ -161,12 +160,6 @@ class FakeSearch:
 
     async def delete(self, tenant: str, documents: list[str]) -> None:
         self.deleted += documents
-
-    async def search(self, tenant: str, vector: Vector, limit: int) -> list[Passage]:
-        self.calls.append((tenant, vector, limit))
-        if self.error:
-            raise self.error
-        return self.passages.get(tenant, [])[:limit]
 
     async def ping(self) -> bool:
         return True

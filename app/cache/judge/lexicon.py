@@ -49,18 +49,16 @@ SUFFIXES = (
 
 @dataclass(frozen=True, slots=True)
 class Lexicon:
-    """Words to senses (rarer ones behind), senses to their kind, and pairs of opposites and derivations.
+    """Words to senses (rarer ones behind), senses to their kind, and words to their opposites and derivations.
 
     `others`: the `spelling` of words that nothing else is known of, rising.
     """
 
     senses: dict[str, tuple[int, ...]]
     parents: tuple[int, ...]
-    opposites: frozenset[tuple[str, str]]
-    derived: frozenset[tuple[str, str]]
+    opposites: dict[str, set[str]]  # by either word of a pair; most words have none
+    derived: dict[str, set[str]]
     others: NDArray[np.uint32]
-    opposites_of: dict[str, set[str]]  # the same pairs by either word: most words have none
-    derived_of: dict[str, set[str]]
 
     @classmethod
     def load(cls, path: Path = LEXICON_FILE) -> Self:
@@ -69,7 +67,7 @@ class Lexicon:
             words = table["words"].tobytes().decode().split("\n")
             starts, senses = table["starts"].tolist(), table["senses"].tolist()
             pairs = {
-                name: frozenset((words[first], words[second]) for first, second in table[name].tolist())
+                name: _by_word((words[first], words[second]) for first, second in table[name].tolist())
                 for name in ("antonyms", "related")
             }
             return cls(
@@ -78,8 +76,6 @@ class Lexicon:
                 pairs["antonyms"],
                 pairs["related"],
                 table["others"],
-                _by_word(pairs["antonyms"]),
-                _by_word(pairs["related"]),
             )
 
     def knows(self, word: str) -> bool:
@@ -113,12 +109,12 @@ class Lexicon:
 
     def are_opposites(self, first: str, second: str) -> bool:
         """WordNet names one the antonym of the other, or of a synonym of it."""
-        opposites = self.opposites_of.get(first)
+        opposites = self.opposites.get(first)
         return opposites is not None and second in opposites
 
     def are_derived(self, first: str, second: str) -> bool:
         """One comes from the other: author and authorship, Australia and Australian."""
-        derived = self.derived_of.get(first)
+        derived = self.derived.get(first)
         return derived is not None and second in derived
 
     def are_siblings(self, first: str, second: str) -> bool:

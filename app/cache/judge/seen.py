@@ -96,8 +96,8 @@ def _negative_prefixes(question: Question) -> int:
     senses, lemma = load_lexicon().senses, load_lexicon().lemma
     count = 0
     for word in question.words:
-        for prefix in ("un", "dis", "non", "de", "in", "im"):
+        for prefix in ("un", "dis", "non"):
             bare = word.text.removeprefix(prefix).removeprefix("-")
-            if bare != word.text and len(bare) > 3 and lemma(bare) in senses and prefix in ("un", "dis", "non"):
+            if bare != word.text and len(bare) > 3 and lemma(bare) in senses:
                 count += 1
     return count

@@ -166,7 +166,7 @@ def _relative(text: str, draw: random.Random) -> str | None:
     words = [word for word in read(text).words if word.kind == "content" and word.lemma == word.text]
     draw.shuffle(words)
     for word in words:
-        opposites = [b if a == word.lemma else a for a, b in lexicon.opposites if word.lemma in (a, b)]
+        opposites = sorted(lexicon.opposites.get(word.lemma, ()))
         kinds = {lexicon.parents[sense] for sense in lexicon.senses.get(word.lemma, ())[:1]} - {-1}
         siblings = [
             other

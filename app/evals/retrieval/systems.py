@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from app.config import RetrievalConfig
 from app.evals.errors import StackError
 from app.evals.retrieval.metrics import DEPTH, Hit
+from app.retrieval.search.fusion import reciprocal_rank_fusion
 from app.retrieval.terms import query_terms
 from app.retrieval.types import Candidate, Chunk, Reader, Vector, VectorStore
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:  # it is imported when it is asked for, so that the others can
     from app.retrieval.search.rerank import Reranking
     from app.retrieval.search.search import Search
 
-RANK_CONSTANT = 60  # of reciprocal rank fusion (Cormack, Clarke and Buettcher, SIGIR 2009)
 PLAIN_CANDIDATES = 40  # that plain fusion takes of each search
 
 
@@ -51,8 +51,7 @@ class Dense:
 
     async def ask(self, query: str, vector: Vector) -> Ranking:
         """See `System`."""
-        ranked = by_cosine(await self.store.search(self.reader, vector, None, DEPTH))
-        return Ranking([_hit(chunk, score) for chunk, score in ranked], ranked[0][1] if ranked else 0.0)
+        return _ranking(by_cosine(await self.store.search(self.reader, vector, None, DEPTH)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +66,7 @@ class Bm25:
         """See `System`."""
         terms = query_terms(query)
         found = await self.store.search(self.reader, None, terms, DEPTH) if terms.indices else []
-        ranked = by_bm25(found)
-        return Ranking([_hit(chunk, score) for chunk, score in ranked], ranked[0][1] if ranked else 0.0)
+        return _ranking(by_bm25(found))
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +81,10 @@ class PlainFusion:
         """See `System`."""
         terms = query_terms(query)
         found = await self.store.search(self.reader, vector, terms if terms.indices else None, PLAIN_CANDIDATES)
-        fused: dict[tuple[str, int], tuple[Chunk, float]] = {}
-        for ranking in (by_cosine(found), by_bm25(found)):
-            for rank, (chunk, _) in enumerate(ranking, 1):
-                key = chunk.document, chunk.ordinal
-                fused[key] = chunk, fused.get(key, (chunk, 0.0))[1] + 1 / (RANK_CONSTANT + rank)
-        best = sorted(fused.values(), key=lambda pair: -pair[1])[:DEPTH]
-        return Ranking([_hit(chunk, score) for chunk, score in best], best[0][1] if best else 0.0)
+        chunks = {(each.chunk.document, each.chunk.ordinal): each.chunk for each in found}
+        orders = ([(c.document, c.ordinal) for c, _ in ranked] for ranked in (by_cosine(found), by_bm25(found)))
+        fused = list(reciprocal_rank_fusion(orders).items())[:DEPTH]
+        return _ranking([(chunks[key], score) for key, score in fused])
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +163,10 @@ def by_bm25(found: Sequence[Candidate]) -> list[tuple[Chunk, float]]:
 
 def _sorted(scored: list[tuple[Chunk, float]]) -> list[tuple[Chunk, float]]:
     return sorted(scored, key=lambda pair: (-pair[1], pair[0].document, pair[0].ordinal))
+
+
+def _ranking(ranked: Sequence[tuple[Chunk, float]]) -> Ranking:
+    return Ranking([_hit(chunk, score) for chunk, score in ranked], ranked[0][1] if ranked else 0.0)
 
 
 def _hit(chunk: Chunk, score: float) -> Hit:
