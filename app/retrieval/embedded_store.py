@@ -40,7 +40,7 @@ from app.retrieval.conditions import (
     without_unknown,
 )
 from app.retrieval.edge_filters import to_filter
-from app.retrieval.edge_shard import index_numbers, open_shard
+from app.retrieval.edge_shard import index_numbers, open_shard, read_ahead
 from app.retrieval.points import DENSE, FORMAT, MAX_NUMBER_FIELDS, SPARSE, NewPoint, Stored, merge, number_fields
 from app.retrieval.types import Candidate, Reader, Terms, Vector, Where
 from app.retrieval.version_file import TenantVersion, VersionFile
@@ -83,6 +83,7 @@ class EmbeddedStore(VersionedStore):
             logger.warning("the knowledge base in %s is of another release and begins empty; ingest anew", directory)
             shutil.rmtree(shard)
         self._shard = open_shard(shard, dimensions)
+        read_ahead(shard)
         self._recover()
         self._numbers = {key for key in self._shard.info().payload_schema if key.startswith(f"{NUMBERS}.")}
         self._writing = asyncio.Lock()
