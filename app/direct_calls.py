@@ -16,7 +16,7 @@ import socket
 import struct
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from app.config.places import make_private, socket_in
 from app.errors import InternalError, Overloaded, SextantError
@@ -48,11 +48,11 @@ class _Frames(asyncio.Protocol):
         self.transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        if not _is_ours(transport.get_extra_info("socket")):
-            transport.abort()
+        made = cast(asyncio.Transport, transport)  # uvloop's is one by its methods, not by its class
+        if not _is_ours(made.get_extra_info("socket")):
+            made.abort()
             return
-        self.transport = transport
+        self.transport = made
 
     def data_received(self, data: bytes) -> None:
         if self.transport is None:

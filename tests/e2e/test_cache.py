@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from app.config.files import PROJECT
+from app.direct_calls import DirectClient, direct_path
 from tests.chaos.fleet import Fleet, eventually, fleet, provider
 
 CHAT = "/v1/chat/completions"
@@ -182,6 +183,21 @@ def test_two_tenants_share_nothing_in_200_tries_to_make_them(cached: Cached) -> 
 )
 def test_fields_that_name_a_tenant_or_a_key_are_refused(cached: Cached, field: dict[str, Any]) -> None:
     assert cached.post({**body("Hello?"), **field}, "two").status_code == 400
+
+
+def test_the_stages_on_every_requests_way_answer_on_their_sockets(cached: Cached) -> None:
+    """Without them all works, by Serve's handles, 2 ms later."""
+    home = cached.fleet.stack.home
+
+    async def asked(stage: str, method: str, *arguments: Any) -> Any:
+        client = DirectClient(direct_path(home, stage))
+        try:
+            return await asyncio.wait_for(client.call(method, *arguments), 30)
+        finally:
+            client.close()
+
+    assert asyncio.run(asked("cache", "count_tokens", ["one two"])) == [2]
+    assert asyncio.run(asked("retriever", "rerank", "a question", [], [])) == []
 
 
 def test_a_question_that_means_the_same_is_answered_at_once(cached: Cached) -> None:

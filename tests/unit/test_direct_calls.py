@@ -8,9 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 
 from app.direct_calls import MAX_FRAME_BYTES, DirectClient, DirectServer, NotReached, direct_path
 from app.errors import InternalError, InvalidRequest, Overloaded
+
+
+@pytest.fixture(scope="module", params=[asyncio.DefaultEventLoopPolicy, uvloop.EventLoopPolicy])
+def event_loop_policy(request: pytest.FixtureRequest) -> asyncio.AbstractEventLoopPolicy:
+    """Serve's replicas run on uvloop, whose transports and sockets are not asyncio's."""
+    policy: asyncio.AbstractEventLoopPolicy = request.param()
+    return policy
 
 
 class Answering:
