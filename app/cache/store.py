@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from valkey.asyncio import Valkey
 from valkey.exceptions import ResponseError, ValkeyError
 
+from app.attentive import attentive
 from app.failures import Failures
 
 logger = logging.getLogger(__name__)
@@ -129,7 +130,7 @@ class SharedStore:
 
     async def _call(self, call: Callable[[], Awaitable[T]], timeout_s: float) -> T | None:
         try:
-            async with asyncio.timeout(timeout_s), self._room:
+            async with attentive(timeout_s), self._room:
                 answer = await call()
         except ResponseError as error:  # out of memory, no permission: it answers, and at once
             self._in_a_row = 0

@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from app.attentive import attentive
 from app.failures import Failures
 from app.guard.rail import TextRail
 from app.guard.types import Examined, Hit, clean
@@ -176,7 +177,7 @@ class Runner:
         if not (self._short if fits else self._long).put(call, self._deadline_s):
             return (), "busy"
         try:
-            async with asyncio.timeout(timeout_s):
+            async with attentive(timeout_s):
                 return await call.answer, ""
         except TimeoutError:
             return (), "timeout"

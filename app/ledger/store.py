@@ -11,6 +11,7 @@ from typing import Any
 from valkey.asyncio import BlockingConnectionPool, UnixDomainSocketConnection, Valkey
 from valkey.exceptions import NoScriptError, ValkeyError
 
+from app.attentive import attentive
 from app.errors import Unavailable
 from app.failures import Failures
 from app.ledger.meters import PREFIX
@@ -71,7 +72,7 @@ class MeterStore:
         """What the script answers. Raises StoreFailed: it may have run all the same."""
         now: str | int = self._clock() if self._clock else ""
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with attentive(self._timeout_s):
                 try:
                     return await self._client.evalsha(script.sha, 1, LEASES, now, *arguments)
                 except NoScriptError:

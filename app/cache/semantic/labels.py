@@ -1,6 +1,5 @@
 """The newest labels of each tenant, kept over restarts, so that what was learned from them is."""
 
-import asyncio
 import hashlib
 import logging
 from dataclasses import dataclass
@@ -8,6 +7,8 @@ from dataclasses import dataclass
 import orjson
 from valkey.asyncio import Valkey
 from valkey.exceptions import ValkeyError
+
+from app.attentive import attentive
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ class LabelLog:
             return
         row = orjson.dumps([label.entry_id, label.score, label.same, label.risk])
         try:
-            async with asyncio.timeout(self._timeout_s), self._client.pipeline(transaction=True) as pipe:
+            async with attentive(self._timeout_s), self._client.pipeline(transaction=True) as pipe:
                 pipe.rpush(_name(tenant), row)
                 pipe.ltrim(_name(tenant), -KEPT, -1)
                 pipe.expire(_name(tenant), KEPT_S)
@@ -53,7 +54,7 @@ class LabelLog:
         if self._client is None:
             return []
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with attentive(self._timeout_s):
                 rows = await self._client.lrange(_name(tenant), 0, -1)  # type: ignore[misc]
         except (ValkeyError, OSError, TimeoutError) as error:
             logger.warning("semantic labels: %s", type(error).__name__)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from valkey.asyncio import Valkey
 from valkey.exceptions import ValkeyError
 
+from app.attentive import attentive
 from app.cache.semantic.labels import LabelLog, tenant_digest
 from app.clock import now_ms
 from app.failures import Failures
@@ -133,7 +134,7 @@ class Tally:
         now = self._clock() // HOUR_MS
         hours = range(now - self._window_h + 1, now + 1)
         # One transaction: a deadline that cuts it off leaves all of it done or nothing, never half.
-        async with asyncio.timeout(self._timeout_s), self._client.pipeline(transaction=True) as pipe:
+        async with attentive(self._timeout_s), self._client.pipeline(transaction=True) as pipe:
             for hour, (judged, wrong) in sending.items():
                 pipe.hincrby(_name(tenant, hour), "judged", judged)
                 pipe.hincrby(_name(tenant, hour), "wrong", wrong)
