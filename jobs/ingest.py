@@ -15,7 +15,6 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Annotated
 
-import ray
 import typer
 from rich.console import Console
 
@@ -35,7 +34,7 @@ from jobs.console import job_console
 from jobs.ingest_options import IngestError, groups_in, metadata_in, with_options
 from jobs.ingest_report import say, show_progress, show_report
 from jobs.ingest_workers import ActorWorkers, embeds_in_actors, local_workers
-from jobs.knowledge_base import connect
+from jobs.knowledge_base import connect, connect_ray
 
 SELECTION, STACK, SPEED = "What becomes of it", "Where it goes", "Who does it"
 
@@ -196,7 +195,7 @@ def main(
             web = Web(stack.ingest.allowed_hosts, DEFAULT_LIMITS)
             discovery = gather(paths, Path(spool), DEFAULT_LIMITS, web)
             _refuse_without_model(stack)
-            _connect_ray()
+            connect_ray()
             report = asyncio.run(_ingest(discovery, stack, console, options, app_name, wait_s))
     except (IngestError, InputError, ConfigError, SextantError) as error:
         say(Console(stderr=True, style="red"), f"ingest: {error}")
@@ -210,17 +209,6 @@ def _refuse_without_model(stack: StackConfig) -> None:
         raise IngestError(
             f"no embedding model in {directory}; fetch it with `make setup` (or `python -m jobs.fetch_models`)"
         )
-
-
-def _connect_ray() -> None:
-    try:
-        ray.init(address="auto", logging_level="ERROR", log_to_driver=False)
-    except (ConnectionError, RuntimeError) as error:
-        first_line = str(error).partition("\n")[0]
-        raise IngestError(
-            "no Ray cluster can be reached from here; start the stack with `make serve`, or send the job to "
-            f"one with `ray job submit --address http://HOST:8265 -- python -m jobs.ingest ...` ({first_line})"
-        ) from None
 
 
 async def _ingest(

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
+import ray
 from ray import serve
 from ray.exceptions import RayError, RayTaskError
 from ray.serve.exceptions import RayServeException
@@ -86,6 +87,15 @@ class RemoteKnowledgeBase:
         documents: list[StoredDocument] = await self._call("documents", tenant)
         return documents
 
+    async def export(self, tenant: str | None) -> AsyncIterator[tuple[Chunk, Vector]]:
+        """See `VectorStore.export`. Not repeated: what went before has left already."""
+        try:
+            async for page in self._handle.options(stream=True).export.remote(tenant):
+                for pair in page:
+                    yield pair
+        except (RayTaskError, RayError, RayServeException) as error:
+            raise _translated(error) from error
+
     async def describe(self, tenant: str) -> KnowledgeBase:
         """See `VectorStore.describe`."""
         described: KnowledgeBase = await self._call("describe", tenant)
@@ -104,6 +114,18 @@ class RemoteKnowledgeBase:
             except Unavailable:
                 await asyncio.sleep(delay)
         return await _ask(self._handle, method, *arguments, timeout_s=CALL_TIMEOUT_S)
+
+
+def connect_ray() -> None:
+    """Join the cluster that this process runs on. Raises Unavailable, with what to do, where there is none."""
+    try:
+        ray.init(address="auto", logging_level="ERROR", log_to_driver=False)
+    except (ConnectionError, RuntimeError) as error:
+        first_line = str(error).partition("\n")[0]
+        raise Unavailable(
+            "no Ray cluster can be reached from here; start the stack with `make serve`, or send the job to "
+            f"one with `ray job submit --address http://HOST:8265 -- python -m jobs....` ({first_line})"
+        ) from None
 
 
 async def connect(application: str, tenant: str, wait_s: float, say: Callable[[str], None]) -> RemoteKnowledgeBase:
@@ -142,14 +164,17 @@ async def _ask(handle: DeploymentHandle, method: str, *arguments: Any, timeout_s
     except TimeoutError:
         response.cancel()
         raise Unavailable(f"The knowledge base did not answer within {timeout_s:g} s.") from None
-    except RayTaskError as error:  # raised by the Retriever's own code
-        if isinstance(error.cause, SextantError):
-            raise error.cause from None
-        raise InternalError(
-            f"The knowledge base failed with {type(error.cause).__name__}; the Retriever's log says more."
-        ) from error
-    except (RayError, RayServeException) as error:  # the replica died, is starting, or is overloaded
-        raise Unavailable("The knowledge base is not available; is the stack running?") from error
+    except (RayTaskError, RayError, RayServeException) as error:
+        raise _translated(error) from error
+
+
+def _translated(error: Exception) -> SextantError:
+    if not isinstance(error, RayTaskError):  # the replica died, is starting, or is overloaded
+        return Unavailable("The knowledge base is not available; is the stack running?")
+    if isinstance(error.cause, SextantError):  # raised by the Retriever's own code
+        return error.cause
+    kind = type(error.cause).__name__
+    return InternalError(f"The knowledge base failed with {kind}; the Retriever's log says more.")
 
 
 def _state(application: str) -> str:

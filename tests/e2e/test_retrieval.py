@@ -1,5 +1,7 @@
 """A question about the project's own documents, answered with citations; ingestion by a Ray job."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -100,3 +102,29 @@ def test_a_changed_document_changes_the_answers_at_once(stack: Stack, client: op
     unchanged = stack.job("jobs.ingest", str(folder))
     assert unchanged.returncode == 0
     assert where()[0] == "exact"
+
+
+def test_a_knowledge_base_is_kept_in_a_file_and_brought_back(stack: Stack, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "tides.md").write_text("# Tides\n\nAt Zebulon the sea comes in twice a day.\n")
+    file = str(tmp_path / "kept.parquet")
+
+    def run(module: str, *arguments: str) -> str:
+        done = stack.job(module, *arguments, "--tenant", "kept")
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def listed(*arguments: str) -> str:
+        command = [sys.executable, "-m", "app.cli", "kb", *arguments, "--tenant", "kept"]
+        done = subprocess.run(command, env=stack.environment(), capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    run("jobs.ingest", str(tmp_path / "folder"))
+    before = listed("list", "--json")
+    assert "tides.md" in before
+    assert "1 documents in 1 chunks of 1 tenants written" in run("jobs.snapshot", "export", file)
+    listed("delete", "--all", "--yes")
+    assert listed("list", "--json").strip() == "[]"
+    assert "1 documents in 1 chunks" in run("jobs.snapshot", "import", file)
+    assert listed("list", "--json") == before
