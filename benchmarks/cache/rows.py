@@ -17,6 +17,8 @@ from benchmarks.gateway.targets import Target
 _SEED = 4
 _LEAST_POOL = 20  # paraphrases; with fewer the row would be about a handful of texts
 _LESSON, _MOST_LESSONS, _LEARNED = 100, 20, 0.7  # requests, how often, share of hits
+SEMANTIC, OPEN = "sextant semantic hit", "sextant semantic hit, no guard"
+_OPEN_MODEL = "bench-open"  # an alias of stack.yaml
 MISS, OFF = "sextant miss, streamed", "sextant cache off, streamed"
 OVER = {MISS: OFF, OFF: NOOP}
 
@@ -45,6 +47,7 @@ def build_ways(
         accepted = _accepted(own, provider_url, repeats)
         _teach(own, provider_url, accepted)
         pool = [ask.text for ask in accepted]
+        run_stream(replace(own.target, model=_OPEN_MODEL), own.tier_header, provider_url, questions)
     texts = [ask.text for ask in questions]
     ways = []
     if noop:
@@ -52,7 +55,8 @@ def build_ways(
     if sextant:
         ways += [
             Way("sextant exact hit", sextant, itertools.cycle(texts), lambda tier: tier == "exact"),
-            Way("sextant semantic hit", sextant, variants(pool, _SEED), lambda tier: tier == "semantic"),
+            Way(SEMANTIC, sextant, variants(pool, _SEED), lambda tier: tier == "semantic"),
+            Way(OPEN, replace(sextant, model=_OPEN_MODEL), variants(pool, _SEED + 2), lambda tier: tier == "semantic"),
             Way(MISS, sextant, _unseen(), lambda tier: tier == "miss", stream=True),
             Way(
                 OFF,
