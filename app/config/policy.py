@@ -316,7 +316,6 @@ class Policy(Settings):
     """Rails by place. Those of one place run at the same time."""
 
     version: str = Field("1", pattern=r"^[\w.-]{1,40}$", description="Its author's name for it, told in verdicts.")
-    # At 0.5 too many harmless long texts would be refused: they give orders to their readers (docs/guard-injection.md).
     input: tuple[InputRail, ...] = Field(
         (PiiSettings(), SecretsSettings(), InjectionSettings()), description="What users write."
     )

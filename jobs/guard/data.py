@@ -17,6 +17,12 @@ SLABS, NEURALCHEMY, QUESTIONS = 6_000, 600, 1_500  # rows at the most; of neural
 SENTENCES, DOCUMENTS = 500, 400  # made of each kind and label
 PLANTED = 600  # of each label
 LIBRARY, DESCRIPTIONS, PASSAGES = 400, 450, 110
+# Files of this project: what users write, and whole documents. Only the attack's part of one is planted in another.
+PROMPT_FILES = frozenset(
+    "direct more written_corrections written_direct written_everyday written_exfiltration written_extraction "
+    "written_foreign written_forged written_languages written_long written_personas written_usual written_world".split()
+)
+DOCUMENT_FILES = frozenset("indirect written_documents written_machines written_office written_records".split())
 
 # How a sentence stands in a document of a kind.
 _PLACES: dict[str, tuple[str, ...]] = {
@@ -112,7 +118,7 @@ def planted_examples(
             for one in written
             if one.is_attack == is_attack
             and len(one.order or one.text) in _ORDER_LENGTHS
-            and (one.order or one.source not in ("indirect", "written_documents"))
+            and (one.order or one.source not in DOCUMENT_FILES)
         ]
         for _ in range(count):
             order, parent = draw.choice(pool)

@@ -13,13 +13,11 @@ from jobs.guard.table import POSITIVE, UNKNOWN, UNUSED, Table
 from jobs.guard.tune import Lower, Tuned, tune
 
 LINEAR_C = 10.0
+WRITTEN = 2.5  # of written_*.jsonl
 # What people wrote about this very question counts most; what others wrote, and what is made, least.
 WEIGHTS: Mapping[str, float] = {
     "direct": 3.0,
     "indirect": 3.0,
-    "written_direct": 2.5,
-    "written_documents": 2.5,
-    "written_languages": 2.5,
     "more": 2.0,
     "slabs_train": 0.7,
     "neuralchemy": 0.5,
@@ -43,6 +41,11 @@ class Fitted:
     linear: Scores
 
 
+def weight_of(source: str) -> float:
+    """What an example of this source counts."""
+    return WRITTEN if source.startswith("written_") else WEIGHTS.get(source, 1.0)
+
+
 def fit(
     table: Table,
     lower: Lower,
@@ -52,7 +55,7 @@ def fit(
     advance: Callable[[float], object],
 ) -> Fitted:
     """`taught`: which examples train; `advance` is called with shares of the whole."""
-    weight = np.array([WEIGHTS.get(example.source, 1.0) for example in examples])[table.owner]
+    weight = np.array([weight_of(example.source) for example in examples])[table.owner]
     mine = taught[table.owner]
     tuned = tune(lower, table, weight, mine, seed, advance)
     known = mine & (table.label != UNUSED) & (table.label != UNKNOWN)

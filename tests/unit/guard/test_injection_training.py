@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from scipy import sparse  # type: ignore[import-untyped]  # it has none
 
-from jobs.guard.calibrate import FOLDS, HELD_OUT, HeldOut, calibrate, folds_taught
-from jobs.guard.data import Example
+from app.evals.guard.injection_set import FRESH, INJECTION_SETS
+from jobs.guard.calibrate import FOLDS, HELD_OUT, MOST_HARD, HeldOut, calibrate, folds_taught
+from jobs.guard.data import DOCUMENT_FILES, PROMPT_FILES, Example
 from jobs.guard.packages import descriptions
 from jobs.guard.table import NEGATIVE, POSITIVE, UNKNOWN, UNUSED, Table, _label
 from jobs.guard.tune import BATCH_TOKENS, STEP, batches, padded_lengths
@@ -59,10 +60,16 @@ def test_the_operating_point_keeps_harmless_texts_below_and_long_ones_too() -> N
     point = calibrate(table, examples, HeldOut(np.array(scores), np.zeros(count)))
     logits = point.slope * np.array(scores) + point.offset
     look_alikes = np.array([not one.is_attack and one.source in ("direct", "indirect") for one in examples])
-    assert 0 < (logits[look_alikes] > 0).mean() <= 0.025
+    assert 0 < (logits[look_alikes] > 0).mean() <= MOST_HARD + 0.005
     assert point.found > 0.9
     packages = logits[-400:].reshape(20, 20).max(axis=1) - point.doubling * np.log2(20)
     assert (packages > 0.2).sum() == 0
+
+
+def test_every_labelled_file_is_of_a_kind_and_the_one_that_only_measures_of_none() -> None:
+    labelled = {path.stem for path in INJECTION_SETS.glob("*.jsonl")} - {"documents"}  # carriers, without labels
+    assert labelled - {FRESH} == PROMPT_FILES | DOCUMENT_FILES
+    assert not PROMPT_FILES & DOCUMENT_FILES
 
 
 def test_packages_train_or_measure_and_never_both() -> None:
