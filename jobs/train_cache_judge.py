@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from app.cache.judge.model import MODEL_FILE, JudgeModel
+from app.cache.judge.model import MODEL_FILE, JudgeModel, probability_of
 from app.config.files import PROJECT, load_stack
 from app.evals.cache_judge.augment import made_pairs
 from app.evals.cache_judge.curve import curve_of
@@ -48,7 +48,7 @@ from jobs.command import (
     tracking_url,
 )
 from jobs.console import job_console
-from jobs.judge.fit import REFUSED, Fitted, apply_contrasts, fit, raw_scores
+from jobs.judge.fit import REFUSED, Fitted, apply_contrasts, fit, logits
 
 SEED = 20240
 
@@ -140,17 +140,17 @@ def _measure(fitted: Fitted, tested: Table, groups: list[Group]) -> tuple[JudgeR
     scores = {
         COSINE: cosine,
         CONTRASTS: apply_contrasts(tested, cosine),
-        JUDGE: raw_scores(model, tested),
+        JUDGE: logits(model, tested),
     }
-    raw = (np.log(model.min_score / (1 - model.min_score)) - model.offset) / model.slope
+    threshold = float(np.log(model.min_score / (1 - model.min_score)))
     report = JudgeReport(
         groups=len(groups),
         pairs=len(tested.pairs),
         curves={method: curve_of(values, same, kinds) for method, values in scores.items()},
-        raw_threshold=float(raw),
-        validation=fitted.curve.at(float(raw)),
+        raw_threshold=threshold,
+        validation=fitted.curve.at(threshold),
     )
-    return report, [0.0 if raw <= REFUSED else model.calibrated(raw) for raw in scores[JUDGE].tolist()]
+    return report, [0.0 if logit <= REFUSED else probability_of(logit) for logit in scores[JUDGE].tolist()]
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""From labelled pairs to the judge's model: a network and boosted trees, calibrated on held-out groups."""
+"""From labelled pairs to the judge's model: two networks and boosted trees, calibrated on held-out groups."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,9 +9,10 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 
 from app.cache.judge.contrasts import is_same_wording, why_not
-from app.cache.judge.model import LEAF, LOOSE, JudgeModel, stack_trees
+from app.cache.judge.model import LEAF, LOOSE, MOST, JudgeModel, probability_of, stack_trees
 from app.evals.cache_judge.curve import Curve, curve_of, half_weights
 from app.evals.cache_judge.table import Table
+from jobs.judge.fit_aligned import fit_aligned
 from jobs.judge.fit_loose import fit_loose
 
 FOLDS = 5
@@ -27,8 +28,7 @@ TREES = {
     "max_features": 0.3,
     "early_stopping": False,
 }
-SAME = 20.0
-REFUSED = -20.0  # the raw score of a pair that a certain contrast refuses
+SAME, REFUSED = MOST, -MOST  # the logits of what is settled without the model
 
 Scores = NDArray[np.float64]
 
@@ -38,7 +38,7 @@ class Fitted:
     """The model, and what its cross-validation found on the written pairs of the training half."""
 
     model: JudgeModel
-    held_out: Scores  # raw, a row for each pair of the table
+    held_out: Scores  # logits, one for each pair of the table
     curve: Curve
 
 
@@ -46,32 +46,40 @@ def fit(table: Table, target: float) -> Fitted:
     """Train on all rows. `target`: share of hits that may be wrong, half of the pairs being traps."""
     weights = np.array([WEIGHTS[pair.source] for pair in table.pairs])
     nets, loose = fit_loose(table, weights, FOLDS)
+    aligned_net, aligned = fit_aligned(table, FOLDS)
     table = table.with_column(LOOSE, loose)
-    held_out = cross_validate(table)
+    both = np.stack([cross_validate(table), aligned], axis=1)
     written = np.array([pair.source == "written" for pair in table.pairs])
-    scores, same = held_out[written], table.same[written]
-    curve = curve_of(scores, same, np.array([pair.kind for pair in table.where(written).pairs]))
-    judged = np.abs(scores) < SAME
+    judged = written & (np.abs(apply_contrasts(table, np.zeros(len(both)))) < SAME)
+    # Platt's scaling, of two scores: neither has seen the group.
     platt = LogisticRegression(C=1e6).fit(
-        scores[judged, None], same[judged], sample_weight=half_weights(same)[judged] * len(same)
+        both[judged],
+        table.same[judged],
+        sample_weight=half_weights(table.same[written])[judged[written]] * judged.sum(),
     )
-    slope, offset = float(platt.coef_[0, 0]), float(platt.intercept_[0])
+    offset = float(platt.intercept_[0])
+    held_out = apply_contrasts(table, both @ platt.coef_[0] + offset)
+    kinds = np.array([pair.kind for pair in table.pairs])
+    curve = curve_of(held_out[written], table.same[written], kinds[written])
     forest = [_trees(table, seed) for seed in range(SEEDS)]
     nodes = [_nodes(predictor, 1 / SEEDS) for one in forest for (predictor,) in one._predictors]
+    slope, aligned_slope = platt.coef_[0].tolist()
     model = JudgeModel(
         table.names,
         stack_trees(nodes),
         nets,
+        aligned_net,
         float(np.mean([one._baseline_prediction.ravel()[0] for one in forest])),
         slope,
+        aligned_slope,
         offset,
-        min_score=float(1 / (1 + np.exp(-(slope * curve.threshold_for(target) + offset)))),
+        min_score=probability_of(curve.threshold_for(target)),
     )
     return Fitted(model, held_out, curve)
 
 
 def cross_validate(table: Table, folds: int = FOLDS) -> Scores:
-    """Raw scores of each pair by trees that have seen nothing of its group, contrasts applied."""
+    """The score of each pair by trees that have seen nothing of its group."""
     fold = np.array([pair.group.fold(folds) for pair in table.pairs])
     scores = np.zeros(len(table.pairs))
     for left_out in range(folds):
@@ -79,7 +87,7 @@ def cross_validate(table: Table, folds: int = FOLDS) -> Scores:
         taught = table.where(~tested)
         for seed in range(SEEDS):
             scores[tested] += _trees(taught, seed).decision_function(table.rows[tested]) / SEEDS
-    return apply_contrasts(table, scores)
+    return scores
 
 
 def apply_contrasts(table: Table, scores: Scores) -> Scores:
@@ -94,11 +102,12 @@ def apply_contrasts(table: Table, scores: Scores) -> Scores:
     return settled
 
 
-def raw_scores(model: JudgeModel, table: Table) -> Scores:
-    """Raw scores by a finished model, contrasts applied."""
+def logits(model: JudgeModel, table: Table) -> Scores:
+    """By a finished model, contrasts applied."""
     loose = np.array([model.net.score(rows.astype(np.float32)) for rows in table.loose])
-    table = table.with_column(LOOSE, loose)
-    return apply_contrasts(table, np.array([model.raw(row) for row in table.rows]))
+    rows = table.with_column(LOOSE, loose).rows
+    aligned = [model.aligned.score(pair) for pair in table.tokens]
+    return apply_contrasts(table, np.array([model.logit(row, score) for row, score in zip(rows, aligned, strict=True)]))
 
 
 def _trees(table: Table, seed: int) -> HistGradientBoostingClassifier:

@@ -11,6 +11,7 @@ from app.cache.judge.words import Question, Word
 
 Floats = NDArray[np.float32]
 EXACT, CONCEPT, TYPO, COMPOUND, SYNONYM, DERIVED = 1.0, 0.95, 0.9, 0.88, 0.85, 0.8
+SURE = 0.97  # of `relation`: word for word from here on
 HARD_KINDS = ("number", "ordinal", "unit", "month", "weekday", "code", "negation")
 QUESTION_WORDS = frozenset("how why when where who whom whose".split())
 

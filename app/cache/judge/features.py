@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from app.cache.judge.alignment import TYPO, is_left, relations
+from app.cache.judge.aligned import TokenPair, pair_tokens
+from app.cache.judge.alignment import SURE, TYPO, is_left, relations
 from app.cache.judge.asked import TASKS, asked, marks
 from app.cache.judge.contrast import contrast
 from app.cache.judge.payload import shared_payload
@@ -15,8 +16,6 @@ from app.cache.judge.seen import PLACES, Seen
 from app.cache.judge.surface import surface
 
 Floats = NDArray[np.float32]
-
-SURE = 0.97  # of `relation`: word for word
 
 DIMENSIONS = 384
 
@@ -29,10 +28,12 @@ class Compared:
 
     `features` are named numbers. `loose` has a row for each item, of either side, that the other side does not
     have word for word: its vector, that of the nearest item there, and five numbers; shape (items, LOOSE_WIDTH).
+    `tokens` are all tokens of both.
     """
 
     features: dict[str, float]
     loose: Floats
+    tokens: TokenPair
 
 
 def compare(a: Seen, b: Seen, cosine: float) -> Compared:
@@ -58,7 +59,9 @@ def compare(a: Seen, b: Seen, cosine: float) -> Compared:
     found["directions_turned"] = float(roles_swapped(a, b, lexical, DIRECTIONS, TOWARDS))
     overlap = found["word_overlap"]
     return Compared(
-        found, np.concatenate([_loose(a, b, lexical, near, overlap), _loose(b, a, lexical.T, near.T, overlap)])
+        found,
+        np.concatenate([_loose(a, b, lexical, near, overlap), _loose(b, a, lexical.T, near.T, overlap)]),
+        pair_tokens(a, b, lexical, cosine),
     )
 
 

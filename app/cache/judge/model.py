@@ -1,5 +1,5 @@
-"""The judge's learned part: a network over left-over words, boosted trees over its score and the features, and their
-calibration. Numbers in a file, no code."""
+"""The judge's learned part: a network over left-over words, boosted trees over its score and the features, a network
+over aligned tokens, and what makes a probability of both. Numbers in a file, no code."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -10,13 +10,16 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from app.cache.judge.aligned import AlignedNet
 from app.cache.judge.features import Compared
 from app.cache.judge.loose import LooseNet
 
 MODEL_FILE = Path(__file__).with_name("model.npz")
-FORMAT = 2
-LOOSE = "loose"  # the network's score among the features
+FORMAT = 3
+LOOSE = "loose"  # the first network's score among the features
+ALIGNED = "aligned_"  # before the names of the second one's arrays in the file
 LEAF = -1
+MOST = 30.0  # of a logit, either way
 
 Floats = NDArray[np.float64]
 
@@ -48,17 +51,19 @@ class Trees:
 
 @dataclass(frozen=True, slots=True)
 class JudgeModel:
-    """`probability` of a row of features; `min_score` is where a hit may be served.
+    """`probability` of a pair; `min_score` is where a hit may be served.
 
-    `slope` and `offset` are Platt's, fitted to held-out scores on pairs half of which ask the same.
-    `card` says what it was trained on and how it was measured.
+    `slope`, `aligned_slope` and `offset` are a logistic regression's (Platt's scaling, of two scores), fitted to
+    held-out scores on pairs half of which ask the same. `card` says what it was trained on and how it was measured.
     """
 
     names: tuple[str, ...]
     trees: Trees
     net: LooseNet
+    aligned: AlignedNet
     bias: float
     slope: float
+    aligned_slope: float
     offset: float
     min_score: float
     card: Mapping[str, Any] = field(default_factory=dict)
@@ -67,16 +72,11 @@ class JudgeModel:
         """That both ask the same. Raises KeyError when a feature is missing."""
         features = {**compared.features, LOOSE: self.net.score(compared.loose)}
         row = np.array([features[name] for name in self.names], dtype=np.float32)
-        return self.calibrated(self.raw(row))
+        return probability_of(self.logit(row, self.aligned.score(compared.tokens)))
 
-    def raw(self, row: NDArray[np.float32]) -> float:
-        """The trees' sum for a row of features in the order of `names`."""
-        return self.bias + self.trees.sum(row)
-
-    def calibrated(self, raw: float) -> float:
-        """The probability that a raw score stands for."""
-        logit = self.slope * raw + self.offset
-        return float(1 / (1 + np.exp(-min(max(logit, -30.0), 30.0))))
+    def logit(self, row: NDArray[np.float32], aligned: float) -> float:
+        """Of a row of features in the order of `names`, and the score of the network over aligned tokens."""
+        return self.slope * (self.bias + self.trees.sum(row)) + self.aligned_slope * aligned + self.offset
 
     def save(self, path: Path = MODEL_FILE) -> None:
         """Write a file that `load` reads."""
@@ -86,10 +86,12 @@ class JudgeModel:
             "depth": self.trees.depth,
             "bias": self.bias,
             "slope": self.slope,
+            "aligned_slope": self.aligned_slope,
             "offset": self.offset,
             "min_score": self.min_score,
             "card": dict(self.card),
         }
+        aligned: dict[str, Any] = {ALIGNED + name: values for name, values in self.aligned.arrays().items()}
         path.parent.mkdir(parents=True, exist_ok=True)
         np.savez_compressed(
             path,
@@ -103,6 +105,7 @@ class JudgeModel:
             inner_bias=self.net.inner_bias,
             outer=self.net.outer,
             outer_bias=self.net.outer_bias,
+            **aligned,
         )
 
     @classmethod
@@ -121,12 +124,21 @@ class JudgeModel:
                 LooseNet(
                     arrays["inner"].astype(np.float32), arrays["inner_bias"], arrays["outer"], arrays["outer_bias"]
                 ),
+                AlignedNet.of(
+                    {name.removeprefix(ALIGNED): arrays[name] for name in arrays if name.startswith(ALIGNED)}
+                ),
                 head["bias"],
                 head["slope"],
+                head["aligned_slope"],
                 head["offset"],
                 head["min_score"],
                 head["card"],
             )
+
+
+def probability_of(logit: float) -> float:
+    """Between 0 and 1, and neither."""
+    return float(1 / (1 + np.exp(-min(max(logit, -MOST), MOST))))
 
 
 def stack_trees(trees: Sequence[Sequence[tuple[int, float, int, int, float]]]) -> Trees:

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,15 @@ MOST_TOKENS = 256  # what the embedding model reads
 
 VOCABULARY = 30_522
 
+
+def _rarity(ids: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
+    """0 common to 1 rare: the vocabulary is sorted by frequency, after 1,996 single characters and the like."""
+    rarity: NDArray[np.float64] = np.log(np.maximum(ids - 1996, 1) + 200) / math.log(VOCABULARY)
+    return rarity
+
+
+RAREST = float(_rarity(np.array(VOCABULARY)))
+
 PLACES = tuple(
     "from to into in before after than by for of with on at between under over against per instead through via "
     "without until since as".split()
@@ -33,6 +43,9 @@ class Seen:
     vectors: Floats  # (items, dimensions), rows of unit length
     rarity: Floats  # (items,), 0 common to 1 rare
     tokens: Floats  # (tokens, dimensions), rows of unit length, special ones left out
+    ids: NDArray[np.int32]  # (tokens,), in the model's vocabulary
+    owners: NDArray[np.int16]  # (tokens,), the item that each belongs to, or -1
+    token_numbers: Floats  # (tokens, 2): whether it needs a counterpart, 0 or 1, and its rarity
     pooled: Floats
     trigrams: frozenset[str]
     places: tuple[str, ...]  # (items,), the preposition before each, or ""
@@ -46,7 +59,9 @@ def see(text: str, found: TokenVectors) -> Seen:
     all_items = tuple(items_of(question))
     items = all_items[:MOST_ITEMS]
     spans = np.array(found.spans, dtype=np.int32).reshape(-1, 2)
-    ids = np.array(found.ids)
+    ids = np.array(found.ids, dtype=np.int32)
+    rarities = _rarity(ids)
+    owners = np.full(len(ids), -1, dtype=np.int16)
     vectors = np.zeros((len(items), found.vectors.shape[1]), dtype=np.float32)
     rarity = np.ones(len(items), dtype=np.float32)
     starts, ends = spans[:, 0], spans[:, 1]
@@ -54,11 +69,11 @@ def see(text: str, found: TokenVectors) -> Seen:
         words = question.words[item.first : item.first + item.words]
         inside = np.flatnonzero((ends > words[0].start) & (starts < words[-1].end) & (ends > starts))
         if inside.size:
+            owners[inside] = row
             vectors[row] = found.vectors[inside].mean(axis=0)
-            # The vocabulary is sorted by frequency; a word in pieces is rare.
-            rarest = VOCABULARY if inside.size > item.words else int(ids[inside].max())
-            rarity[row] = math.log(max(rarest - 1996, 1) + 200) / math.log(VOCABULARY)
-    real = found.vectors[ends > starts]
+            rarity[row] = RAREST if inside.size > item.words else rarities[inside].max()  # a word in pieces is rare
+    real = ends > starts
+    must = np.array([item.must_match for item in items] + [False])  # the last: of no item
     plain = " ".join(word.text for word in question.words)
     padded = f" {plain} "
     return Seen(
@@ -66,7 +81,10 @@ def see(text: str, found: TokenVectors) -> Seen:
         items,
         unit(vectors),
         rarity,
-        unit(real),
+        unit(found.vectors[real]),
+        ids[real],
+        owners[real],
+        np.stack([must[owners[real]], rarities[real]], axis=1).astype(np.float32),
         found.pooled,
         frozenset(padded[i : i + 3] for i in range(len(padded) - 2)),
         tuple(_place(question.words, item.first) for item in items),
