@@ -93,7 +93,7 @@ class RemoteKnowledgeBase:
             async for page in self._handle.options(stream=True).export.remote(tenant):
                 for pair in page:
                     yield pair
-        except (RayTaskError, RayError, RayServeException) as error:
+        except (RayError, RayServeException) as error:
             raise _translated(error) from error
 
     async def describe(self, tenant: str) -> KnowledgeBase:
@@ -164,7 +164,7 @@ async def _ask(handle: DeploymentHandle, method: str, *arguments: Any, timeout_s
     except TimeoutError:
         response.cancel()
         raise Unavailable(f"The knowledge base did not answer within {timeout_s:g} s.") from None
-    except (RayTaskError, RayError, RayServeException) as error:
+    except (RayError, RayServeException) as error:
         raise _translated(error) from error
 
 

@@ -7,9 +7,9 @@ Vectors travel along: nothing is embedded anew, so both stacks must embed with t
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -18,7 +18,7 @@ from app.errors import SextantError
 from app.retrieval.snapshot import Moved, import_snapshot, write_snapshot
 from jobs.console import job_console
 from jobs.ingest_report import say
-from jobs.knowledge_base import connect, connect_ray
+from jobs.knowledge_base import RemoteKnowledgeBase, connect, connect_ray
 
 DEFAULT_TENANT = "default"  # any will do to see whether the knowledge base answers
 
@@ -36,12 +36,7 @@ def write(file: File, tenant: Tenant = None, app_name: AppName = "sextant", wait
 
     Fails when documents change meanwhile; run it again then.
     """
-
-    async def work(console: Console) -> Moved:
-        knowledge_base = await connect(app_name, tenant or DEFAULT_TENANT, wait_s, lambda line: say(console, line))
-        return await write_snapshot(knowledge_base.export(tenant), file)
-
-    _run(work, f"written to {file}")
+    _run(lambda base: write_snapshot(base.export(tenant), file), f"written to {file}", tenant, app_name, wait_s)
 
 
 @app.command("import")
@@ -50,19 +45,20 @@ def read(file: File, tenant: Tenant = None, app_name: AppName = "sextant", wait_
 
     A tenant's documents are all seen at once. An import that was cut off is run again.
     """
-
-    async def work(console: Console) -> Moved:
-        knowledge_base = await connect(app_name, tenant or DEFAULT_TENANT, wait_s, lambda line: say(console, line))
-        return await import_snapshot(file, knowledge_base, tenant)
-
-    _run(work, f"taken from {file}")
+    _run(lambda base: import_snapshot(file, base, tenant), f"taken from {file}", tenant, app_name, wait_s)
 
 
-def _run(work: Callable[[Console], Coroutine[Any, Any, Moved]], what: str) -> None:
+def _run(
+    move: Callable[[RemoteKnowledgeBase], Awaitable[Moved]], what: str, tenant: str | None, app_name: str, wait_s: float
+) -> None:
     console = job_console()
+
+    async def work() -> Moved:
+        return await move(await connect(app_name, tenant or DEFAULT_TENANT, wait_s, lambda line: say(console, line)))
+
     try:
         connect_ray()
-        moved = asyncio.run(work(console))
+        moved = asyncio.run(work())
     except (SextantError, OSError) as error:
         say(Console(stderr=True, style="red"), f"snapshot: {error}")
         raise typer.Exit(1) from None
