@@ -10,12 +10,17 @@ MOST_ALTERNATIVES = 24
 
 def to_filter(condition: Condition) -> Filter:
     """A filter that means the same points."""
-    match parts := _parts(condition):
+    return Filter(must=[_to_condition(part) for part in _parts(condition)])
+
+
+def to_scan_filter(condition: Condition) -> Filter:
+    """The same for a scan, which goes through all points that pass; other searches ask whether a point does."""
+    match _parts(condition):
         case [Has(key, values)] if 1 < len(values) <= MOST_ALTERNATIVES:
             # The engine reads the index of each alternative that stands alone; one level down, or beside a condition,
             # it asks each point instead, which takes longer than to match any of a list.
             return Filter(should=[FieldCondition(key=key, match=MatchValue(value=value)) for value in values])
-    return Filter(must=[_to_condition(part) for part in parts])
+    return to_filter(condition)
 
 
 def _parts(condition: Condition) -> list[Condition]:

@@ -24,7 +24,18 @@ from app.retrieval.conditions import (
     readable,
     visible,
 )
-from app.retrieval.points import DENSE, MAX_NUMBER_FIELDS, SPARSE, NewPoint, Stored, merge, number_fields
+from app.retrieval.points import (
+    DENSE,
+    MAX_NUMBER_FIELDS,
+    SPARSE,
+    NewPoint,
+    PointId,
+    Stored,
+    best_of,
+    merge,
+    number_fields,
+    passage_of,
+)
 from app.retrieval.server_collections import ServerOptions, prepare, versions_collection
 from app.retrieval.server_filters import to_filter
 from app.retrieval.types import Candidate, Reader, Terms, Vector, Where
@@ -69,7 +80,13 @@ class ServerStore(VersionedStore):
         return cls(client, collection, dimensions, options)
 
     async def search(
-        self, reader: Reader, vector: Vector | None, terms: Terms | None, limit: int, where: Where | None = None
+        self,
+        reader: Reader,
+        vector: Vector | None,
+        terms: Terms | None,
+        limit: int,
+        where: Where | None = None,
+        keep: int | None = None,
     ) -> list[Candidate]:
         """See `VectorStore.search`."""
         has_terms = terms is not None and bool(terms.indices)
@@ -92,10 +109,12 @@ class ServerStore(VersionedStore):
                 corpus = q.SearchParams(idf=q.IdfCorpusParams(corpus=to_filter(seen)))
                 requests.append(_request(asked, SPARSE, limit, wanted, corpus))
             answers = await _reached(self._client.query_batch_points(self._collection, requests))
-            scores = [{str(point.id): point.score for point in answer.points} for answer in answers]
+            scores: list[dict[PointId, float]] = [{str(p.id): p.score for p in answer.points} for answer in answers]
             cosines = scores[0] if vector is not None else {}
-            points = {str(point.id): _stored(point) for answer in answers for point in answer.points}
-            return merge(reader, points.values(), cosines, scores[-1] if has_terms else {})
+            # The server fuses, too, but gives no cosines and BM25 scores then.
+            points: dict[PointId, Stored] = {str(p.id): _stored(p) for answer in answers for p in answer.points}
+            kept = [(id, passage_of(points[id])) for id in best_of(scores, keep)]
+            return merge(reader, kept, cosines, scores[-1] if has_terms else {})
 
         return await self._steady(reader.tenant, read)
 

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from benchmarks import reporting
 from benchmarks.machine import Machine
-from benchmarks.search.measure import TOP, Filled, Row
+from benchmarks.search.measure import SEARCH, TOP, Filled, Row
 
 HEADINGS = (
     "search",
@@ -26,7 +26,7 @@ HEADINGS = (
 LEGEND = (
     "Milliseconds of one `search` call, from one client, filtered by tenant and groups. chunks: the tenant's own; "
     "readable: the share of them that the reader may see. CPU: of all threads, the mean. recall: against an exact "
-    "search of float32 vectors over what is readable."
+    "search of float32 vectors over what is readable. 'read' is how many of what both find the stack's search reads."
 )
 P50_GOAL_MS = 5.0
 RECALL_GOAL = 0.98
@@ -46,7 +46,7 @@ class Report:
         """Which goals are met, in a sentence each."""
         lines = []
         for row in self.rows:
-            if row.tenant == "large" and row.what in (f"dense, {TOP}", f"both, {TOP} each"):
+            if row.tenant == "large" and row.what in (f"dense, {TOP}", f"both, {TOP} each", SEARCH):
                 word = "met" if row.p50_ms <= P50_GOAL_MS else "NOT met"
                 lines.append(f"{row.what}: p50 {row.p50_ms:.2f} ms, goal {P50_GOAL_MS:g} ms: {word}.")
         worst = min(row.recall for row in self.rows if row.recall is not None)

@@ -14,7 +14,9 @@ from qdrant_edge import Distance, EdgeConfig, EdgeShard, EdgeVectorParams, Point
 from app.retrieval.conditions import Condition
 from app.retrieval.embedded_store import EmbeddedStore
 from app.retrieval.points import NewPoint
-from tests.contract.vector_stores.making import DIMENSIONS, chunks, names, near, put, stage, vector
+from app.retrieval.term_counts import TermCounts
+from app.retrieval.types import Candidate
+from tests.contract.vector_stores.making import DIMENSIONS, chunk, chunks, names, near, put, saying, stage, vector
 
 
 class Dead(Exception):
@@ -223,3 +225,67 @@ async def test_searches_go_on_while_much_is_written(directory: Path) -> None:
     await writing
     assert searches > 20
     await store.close()
+
+
+async def test_terms_that_were_counted_give_the_engines_own_scores(directory: Path) -> None:
+    store = Counting(directory, DIMENSIONS)
+    await put(store, *(chunk("other.md", at, "heron", tenant="other") for at in range(9)))
+    await put(store, chunk("a.md", 0, "heron heron fish"), chunk("b.md", 0, "heron"), chunk("c.md", 0, "bear"))
+    engines = _scores(await saying(store, "heron fish unheard"))
+    await store.idle()
+    assert store.counted("acme") is not None
+    assert _scores(await saying(store, "heron fish unheard")) == pytest.approx(engines, rel=1e-6)
+    assert await saying(store, "unheard") == []
+    await stage(store, [chunk("d.md", 0, "fish")])  # which nobody sees yet
+    assert _scores(await saying(store, "heron fish")) == pytest.approx(engines, rel=1e-6)
+    await store.commit("acme")
+    after = _scores(await saying(store, "heron fish"))
+    assert after["a.md"] < engines["a.md"]  # fish has become usual
+    await store.idle()
+    assert _scores(await saying(store, "heron fish")) == pytest.approx(after, rel=1e-6)
+    await store.close()
+
+
+async def test_what_is_deleted_is_counted_no_more(directory: Path) -> None:
+    store = Counting(directory, DIMENSIONS)
+    await put(store, chunk("a.md", 0, "heron fish"), chunk("b.md", 0, "heron"), chunk("c.md", 0, "fish"))
+    await saying(store, "heron")
+    await store.idle()
+    before = _scores(await saying(store, "fish"))
+    await store.delete("acme", ["b.md", "c.md"])
+    assert store.counted("acme") is None
+    after = _scores(await saying(store, "fish"))
+    assert list(after) == ["a.md"]
+    assert after["a.md"] != pytest.approx(before["a.md"])
+    await store.idle()
+    assert _scores(await saying(store, "fish")) == pytest.approx(after, rel=1e-6)
+    await store.close()
+
+
+async def test_a_passage_that_was_read_is_not_taken_for_its_successor(directory: Path) -> None:
+    store = EmbeddedStore(directory, DIMENSIONS)
+    for text in ("first", "second"):  # with one and the same content hash, as after a change of the chunking
+        await put(store, chunk("a.md", 0, text))
+        for _ in range(2):
+            assert [each.chunk.text for each in await near(store)] == [text]
+    [found] = await near(store)
+    with pytest.raises(ValueError, match="read-only"):
+        found.vector[0] = 1.0
+    await store.delete("acme", ["a.md"])
+    assert await near(store) == []
+    await store.close()
+
+
+class Counting(EmbeddedStore):
+    """A store that counts the terms of small tenants, too, and at once."""
+
+    def __init__(self, directory: Path, dimensions: int) -> None:
+        super().__init__(directory, dimensions)
+        self._term_counts = TermCounts(self._shard, least=1, quiet_s=0.0)
+
+    def counted(self, tenant: str) -> object:
+        return self._term_counts.version(tenant)
+
+
+def _scores(found: Sequence[Candidate]) -> dict[str, float]:
+    return {each.chunk.document: each.bm25 or 0.0 for each in found}
