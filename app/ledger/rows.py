@@ -3,11 +3,12 @@
 import asyncio
 import contextlib
 import logging
+import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
-from sqlalchemy import BigInteger, Integer, String, update
+from sqlalchemy import BigInteger, Boolean, Integer, String, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, StatementError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -23,6 +24,7 @@ from app.sql.schema import usage
 logger = logging.getLogger(__name__)
 
 MAX_ROWS = 256  # in one commit
+NAMED = sqlite.dialect(paramstyle="named")
 COMMIT_TIMEOUT_S = 12.0  # longer than SQLite waits for another process's commit
 Written = Literal["inserted", "exists", "spooled"]
 Settle = Callable[[Sequence[UsageRow]], Awaitable[None]]
@@ -48,6 +50,7 @@ class RowWriter:
         self.history = History(engine)
         self._engine = engine
         self._statement = dialect.insert(usage).on_conflict_do_nothing(index_elements=["id"]).returning(usage.c.id)
+        self._single = str(self._statement.compile(dialect=NAMED)) if dialect is sqlite else None
         self._spool = spool
         self._window_s = commit_window_ms / 1000
         self._queue: list[tuple[UsageRow, asyncio.Future[Written]]] = []
@@ -184,8 +187,21 @@ class RowWriter:
         if self._connection is None:
             engine = self._engine.execution_options(isolation_level="AUTOCOMMIT")
             self._connection = await engine.connect()
+        if self._single is not None and len(values) == 1:
+            return await self._execute_at_once(self._connection, self._single, values[0])
         result = await self._connection.execute(self._statement, values)
         return set(result.scalars())
+
+    async def _execute_at_once(self, connection: AsyncConnection, statement: str, value: dict[str, Any]) -> set[str]:
+        """A row by way of the driver alone: one hop to its thread instead of four, half of the time. What goes wrong
+        there is tried again, so that SQLAlchemy says what it is."""
+        driver = (await connection.get_raw_connection()).driver_connection
+        assert driver is not None
+        try:
+            return {row[0] for row in await driver.execute_fetchall(statement, value)}
+        except (sqlite3.Error, OverflowError):
+            result = await connection.execute(self._statement, [value])
+            return set(result.scalars())
 
     async def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
@@ -219,13 +235,22 @@ def _values(row: UsageRow) -> dict[str, Any]:
 
 
 def _fit_of(kind: TypeEngine[Any]) -> Callable[[Any], Any]:
-    """What makes a value fit into a column: texts are clipped, numbers bounded, so that sums of them fit as well."""
+    """What makes a value fit into a column: texts are clipped, numbers bounded, so that sums of them fit as well. What
+    is of another kind raises TypeError or AttributeError: SQLite would take anything."""
     if isinstance(kind, String):
         return lambda text: text if text is None else text.replace("\x00", "")[: kind.length]
     if isinstance(kind, Integer):
         most = MAX_AMOUNT if isinstance(kind, BigInteger) else MAX_INTEGER
         return lambda number: min(max(number, 0), most)
+    if isinstance(kind, Boolean):
+        return _truth
     return lambda value: value
+
+
+def _truth(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError("not a truth value")
+    return value
 
 
 FITS = [(column.name, _fit_of(column.type)) for column in usage.columns]

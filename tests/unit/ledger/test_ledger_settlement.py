@@ -8,6 +8,8 @@ import pytest
 from app.errors import BudgetExceeded, Unavailable
 from app.ledger.ledger import Ledger
 from app.ledger.reservation import Reservation
+from app.ledger.rows import Written
+from app.ledger.types import UsageRow
 from tests.unit.ledger.shop import Shop, Wire, budget, caller, new_id, until, used
 
 QUICK: dict[str, Any] = {"lease_s": 0.15, "heartbeat_s": 0.05}
@@ -31,6 +33,35 @@ async def test_settling_twice_tells_the_same_and_bills_once(shop: Shop) -> None:
     assert first == second
     assert await balance(ledger, 100) == (30, 0)
     assert len(await shop.rows()) == 1
+
+
+@pytest.mark.parametrize("cost", [0, 30])
+async def test_the_row_of_money_stands_before_it_is_counted_and_a_free_one_waits_for_nothing(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, cost: int
+) -> None:
+    ledger = shop.ledger()
+    reservation = await ledger.admit(caller(budget(100), tokens=100, concurrent=1), new_id(), "small")
+    if cost:
+        await reservation.reserve("small", 80, cost)
+    write, settle, counted = reservation._rows.write, reservation._counters.settle, asyncio.Event()
+
+    async def write_after(row: UsageRow) -> Written:
+        if not cost:
+            await asyncio.wait_for(counted.wait(), 10)
+        assert counted.is_set() == (not cost)
+        return await write(row)
+
+    async def count(*values: Any, **more: Any) -> bool:
+        done = await settle(*values, **more)
+        counted.set()
+        return done
+
+    monkeypatch.setattr(reservation._rows, "write", write_after)
+    monkeypatch.setattr(reservation._counters, "settle", count)
+    row = await reservation.settle(used(cost=cost, prompt=10))
+    assert counted.is_set()
+    assert await shop.rows() == [row]
+    assert shop.reservations() == 0
 
 
 async def test_what_is_released_is_given_back_without_a_row(shop: Shop) -> None:
