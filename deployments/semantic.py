@@ -44,10 +44,11 @@ class Semantics:
     def __init__(self, config: StackConfig, embedder: Embedder, judging_model: DeploymentHandle | None) -> None:
         settings = config.cache.semantic
         self._embedder = OneRun(embedder)
+        self._judge = load_judge(self._embedder, config.cache_judge)
         self._tier = SemanticTier(
             settings,
             open_index(config, embedder.dimensions),
-            load_judge(self._embedder, config.cache_judge),
+            self._judge,
             Tally(
                 open_client(config.cache.url, socket_path(config.home)),
                 max_error_rate=settings.max_error_rate,
@@ -78,6 +79,8 @@ class Semantics:
         if vector is None:
             vector = await asyncio.to_thread(self._embedder.embed_one, place.question)
         await self._tier.remember(place.tenant, place.scope, place.question, vector, place.key, ttl_s)
+        # Nobody waits here. Else the first question that means the same would wait for another run of the model.
+        await asyncio.to_thread(self._judge.look, place.question)
 
     async def compare(self, place: Place, proposal: Proposal, old: str, new: str) -> bool | None:
         same = await self._agreement.same(place.question, old, new)
