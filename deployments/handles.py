@@ -10,6 +10,7 @@ from ray.exceptions import RayActorError, RayError, RayTaskError, TaskCancelledE
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError, RequestCancelledError
 from ray.serve.handle import DeploymentHandle, DeploymentResponse
 
+from app.attentive import attentive
 from app.cache.desk import Place
 from app.cache.semantic.types import Proposal
 from app.direct_calls import DirectClient, NotReached
@@ -208,7 +209,7 @@ async def directly(
 ) -> Any:
     """Call past Serve where the deployment is on this machine, else through its handle. For what may be done twice."""
     try:
-        async with asyncio.timeout(timeout_s):
+        async with attentive(timeout_s):
             return await direct.call(method, *arguments)
     except NotReached:
         return await called(getattr(handle, method).remote(*arguments), name, timeout_s)
@@ -219,7 +220,7 @@ async def directly(
 async def called(response: DeploymentResponse, name: str, timeout_s: float | None = None) -> Any:
     """Await a call. Cancelling it, or its deadline, cancels it where it runs."""
     try:
-        async with asyncio.timeout(timeout_s):
+        async with attentive(timeout_s):
             return await response
     except TimeoutError:
         response.cancel()

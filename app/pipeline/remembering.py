@@ -4,7 +4,6 @@ open (after admission) ─> known values keep their placeholders ─> gather: by
 answer settled ─> append, before the client has its end ─> in the background: count, digest, learn facts
 """
 
-import asyncio
 import copy
 import logging
 from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -12,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from app.accounts.types import Caller
+from app.attentive import attentive
 from app.cache.entry import Entry
 from app.cache.use import CacheUse
 from app.clock import now_ms
@@ -102,7 +102,7 @@ class Remembering:
             return
         with journey.flight.timeline.stage("recall") as attributes:
             try:
-                async with asyncio.timeout(self._config.memory.recall_timeout_ms / 1000):
+                async with attentive(self._config.memory.recall_timeout_ms / 1000):
                     await self._gather(self._memory, journey, recall, vector)
             except (SextantError, TimeoutError) as error:
                 attributes["sextant.memory.failure"] = getattr(error, "code", "timeout")

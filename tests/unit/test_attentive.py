@@ -4,11 +4,13 @@ import asyncio
 import socket
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import uvloop
 
 from app.attentive import attentive
+from deployments.handles import directly
 
 TIMEOUT_S, BUSY_S = 0.05, 0.15
 
@@ -72,3 +74,30 @@ def test_it_is_put_off_once(ends: tuple[socket.socket, socket.socket], run: obje
 
     assert callable(run)
     assert BUSY_S + TIMEOUT_S - 0.005 <= run(busy()) < BUSY_S + 4 * TIMEOUT_S
+
+
+async def test_without_a_deadline_it_waits() -> None:
+    async with attentive(None):
+        await asyncio.sleep(TIMEOUT_S)
+
+
+async def test_a_call_past_serve_is_answered_though_the_loop_came_late(
+    ends: tuple[socket.socket, socket.socket],
+) -> None:
+    class Direct:
+        async def call(self, method: str, *arguments: object) -> bytes:
+            reader, writer = await asyncio.open_connection(sock=ends[0])
+            try:
+                return await reader.read(1)
+            finally:
+                writer.close()
+
+    def ask() -> Any:
+        return directly(Direct(), None, "find", name="cache", timeout_s=TIMEOUT_S)  # type: ignore[arg-type]  # doubles
+
+    asking = asyncio.ensure_future(ask())
+    for _ in range(3):
+        await asyncio.sleep(0)
+    ends[1].send(b"x")
+    time.sleep(BUSY_S)  # noqa: ASYNC251 - a loop that does not look is what this is about
+    assert await asking == b"x"
