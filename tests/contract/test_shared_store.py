@@ -22,7 +22,7 @@ from app.retrieval.knowledge import Knowledge, PublishedVersions
 from app.retrieval.types import KnowledgeBase
 from tests.contract.vector_stores.making import DIMENSIONS, chunks, vector
 from tests.unit.cache.dict_store import DictStore
-from tests.unit.fakes import whole_answer
+from tests.unit.fake_model import whole_answer
 
 
 @pytest.fixture

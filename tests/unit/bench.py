@@ -49,12 +49,12 @@ from app.sql.database import database_url, open_database
 from app.wire.chat import ChatRequest
 from app.wire.completions import CompletionRequest
 from tests.unit.cache.dict_store import DictStore
+from tests.unit.fake_model import FakeModel
 from tests.unit.fakes import (
     FakeContextRail,
     FakeEmbed,
     FakeGuard,
     FakeLedger,
-    FakeModel,
     FakeSearch,
     FakeSemantic,
     FakeVersions,

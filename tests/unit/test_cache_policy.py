@@ -17,7 +17,7 @@ from app.wire.chat import ChatRequest
 from app.wire.completions import CompletionRequest
 from app.wire.extension import CacheRequest
 from tests.unit.cache.dict_store import DictStore
-from tests.unit.fakes import whole_answer
+from tests.unit.fake_model import whole_answer
 
 MESSAGES = [{"role": "user", "content": "Hi"}]
 BODY = {"messages": MESSAGES, "temperature": 0.0}

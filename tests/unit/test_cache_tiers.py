@@ -15,7 +15,7 @@ from app.cache.exact import ExactCache, Found
 from app.cache.memory import OVERHEAD_BYTES, MemoryTier
 from app.config import CacheConfig
 from tests.unit.cache.dict_store import DictStore
-from tests.unit.fakes import whole_answer
+from tests.unit.fake_model import whole_answer
 
 ANSWER = whole_answer("chat", {"model": "m"}, "Hello.")
 KEY = b"hash key"

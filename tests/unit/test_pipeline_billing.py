@@ -12,7 +12,7 @@ from app.pipeline.billing import bound_of
 from app.routing.target import Target
 from tests.unit.bench import Bench
 from tests.unit.conftest import MakeBench
-from tests.unit.fakes import USAGE, FakeModel
+from tests.unit.fake_model import USAGE, FakeModel
 
 # Nano-dollars: 1000 for a prompt token, 100 for a cached one, 10,000 for a generated one.
 PRICE = {"input_usd_per_million": 1, "cached_input_usd_per_million": 0.1, "output_usd_per_million": 10}

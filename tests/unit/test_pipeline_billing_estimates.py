@@ -11,7 +11,7 @@ from app.errors import InvalidRequest, Unavailable
 from app.routing.target import Target
 from tests.unit.bench import Bench
 from tests.unit.conftest import MakeBench
-from tests.unit.fakes import FakeModel
+from tests.unit.fake_model import FakeModel
 from tests.unit.test_pipeline_billing import COST, PRICE
 
 

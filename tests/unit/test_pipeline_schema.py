@@ -10,7 +10,7 @@ from app.errors import BudgetExceeded, InvalidRequest
 from app.pipeline.ports import Task
 from tests.unit.bench import Bench, text_of
 from tests.unit.conftest import MakeBench
-from tests.unit.fakes import FakeModel
+from tests.unit.fake_model import FakeModel
 
 SCHEMA = {"type": "object", "properties": {"port": {"type": "integer"}}, "required": ["port"]}
 WANTED = {"type": "json_schema", "json_schema": {"name": "port", "schema": SCHEMA}}

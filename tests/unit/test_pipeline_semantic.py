@@ -12,7 +12,8 @@ from app.pipeline.pipeline import Pipeline
 from app.pipeline.ports import ModelPort
 from tests.unit.bench import OPEN_GUARD, Bench, stack_config, text_of
 from tests.unit.conftest import MakeBench
-from tests.unit.fakes import FakeModel, FakeSemantic, passage
+from tests.unit.fake_model import FakeModel
+from tests.unit.fakes import FakeSemantic, passage
 
 ASKED, MEANT = "What is the port?", "Which port is it?"
 

@@ -11,7 +11,7 @@ from app.pipeline.flight import Flight
 from app.pipeline.pipeline import Pipeline
 from tests.unit.bench import Bench, text_of
 from tests.unit.conftest import MakeBench
-from tests.unit.fakes import FakeModel
+from tests.unit.fake_model import FakeModel
 
 
 class GatedModel(FakeModel):

@@ -10,7 +10,7 @@ from app.cache.use import CacheUse
 from app.pipeline.pipeline import Pipeline
 from tests.unit.bench import Bench, text_of
 from tests.unit.conftest import MakeBench
-from tests.unit.fakes import FakeModel
+from tests.unit.fake_model import FakeModel
 
 
 @pytest.fixture

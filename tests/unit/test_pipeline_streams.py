@@ -10,7 +10,8 @@ from app.errors import DeadlineExceeded, Unavailable, UpstreamFailed
 from app.pipeline.primed import Primed
 from tests.unit.bench import Bench, text_of
 from tests.unit.conftest import MakeBench
-from tests.unit.fakes import FakeModel, passage
+from tests.unit.fake_model import FakeModel
+from tests.unit.fakes import passage
 
 
 async def stream(bench: Bench, **fields: Any) -> Primed:

@@ -23,7 +23,7 @@ from app.gateway.api import create_api
 from app.gateway.gateway import Gateway
 from app.sql.database import database_url, open_database
 from tests.unit.cache.dict_store import DictStore
-from tests.unit.fakes import whole_answer
+from tests.unit.fake_model import whole_answer
 from tests.unit.server import listening
 from tests.unit.wire import error_of
 

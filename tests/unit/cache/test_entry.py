@@ -12,7 +12,7 @@ from app.cache.entry import MAX_BYTES, Entry, Record, Seal
 from app.cache.exact import ExactCache
 from app.config import CacheConfig
 from tests.unit.cache.dict_store import DictStore
-from tests.unit.fakes import whole_answer
+from tests.unit.fake_model import whole_answer
 
 ANSWER = whole_answer("chat", {"model": "m"}, "Hello.")
 SEAL = Seal(b"hash key")

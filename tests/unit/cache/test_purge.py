@@ -15,7 +15,7 @@ from app.cache.purges import Purges, token_name
 from app.config import CacheConfig
 from app.errors import Unavailable
 from tests.unit.cache.dict_store import DictStore
-from tests.unit.fakes import whole_answer
+from tests.unit.fake_model import whole_answer
 
 ENTRY = Entry(whole_answer("chat", {"model": "m"}, "Hello."))
 

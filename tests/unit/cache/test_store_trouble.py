@@ -15,7 +15,7 @@ from app.cache.entry import Entry
 from app.cache.exact import ExactCache
 from app.cache.store import FAILURES_IN_A_ROW, MAX_CONNECTIONS, SharedStore
 from app.config import CacheConfig
-from tests.unit.fakes import whole_answer
+from tests.unit.fake_model import whole_answer
 
 ENTRY = Entry(whole_answer("chat", {"model": "m"}, "Hello."))
 

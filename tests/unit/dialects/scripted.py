@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.pipeline.ports import Task
-from tests.unit.fakes import USAGE, FakeModel
+from tests.unit.fake_model import USAGE, FakeModel
 
 
 def say(text: str) -> dict[str, Any]:

@@ -2,115 +2,19 @@
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from app.config import StackConfig
 from app.config.policy import SafetyModelSettings
-from app.errors import ContextTooLong, Overloaded
+from app.errors import Overloaded
 from app.guard.rail import RailMissing
-from app.guard.safety import SafetyModelRail, build
+from app.guard.safety import build
 from app.guard.safety.answers import Unreadable
-from app.guard.safety.windows import MOST_WINDOWS, TextTooLong, windows
-from app.guard.types import Context, GuardPlace, Hit
-from app.pipeline.ports import Task
+from app.guard.types import Context, Hit
 from app.routing.catalogue import Catalogue
-
-Reply = str | Exception | dict[str, Any]
-
-
-class FakeModel:
-    """A ModelPort. `reply` says from a request's text what it answers; `most` requests were under way at once."""
-
-    def __init__(self, reply: Callable[[str], Reply] = lambda text: "safe") -> None:
-        self._reply = reply
-        self.bodies: list[dict[str, Any]] = []
-        self.tasks: list[Task] = []
-        self.request_ids: list[str] = []
-        self.most = self._now = self.ended = 0
-
-    async def complete(self, task: Task, body: dict[str, Any], request_id: str) -> dict[str, Any]:
-        self.bodies.append(body)
-        self.tasks.append(task)
-        self.request_ids.append(request_id)
-        self._now += 1
-        self.most = max(self.most, self._now)
-        try:
-            for _ in range(3):
-                await asyncio.sleep(0)
-        finally:
-            self._now -= 1
-        said = self._reply(body["prompt"] if task == "completions" else body["messages"][-1]["content"])
-        self.ended += 1
-        if isinstance(said, Exception):
-            raise said
-        if isinstance(said, dict):
-            return {"choices": [said]}
-        if task == "chat":
-            return {"choices": [{"message": {"role": "assistant", "content": said}, "finish_reason": "stop"}]}
-        return {"choices": [{"text": said, "finish_reason": "stop"}]}
-
-    def stream(self, task: Task, body: dict[str, Any], request_id: str) -> AsyncIterator[dict[str, Any]]:
-        raise AssertionError("not asked for")
-
-    async def tokenize(self, body: dict[str, Any]) -> dict[str, Any]:
-        raise AssertionError("not asked for")
-
-    async def ping(self) -> bool:
-        return True
-
-
-STACK = StackConfig.model_validate(
-    {
-        "models": [
-            {"id": "guard", "source": "models/guard", "engine": {"max_model_len": 8192}},
-            {"id": "tiny", "source": "models/guard", "engine": {"max_model_len": 1024}},
-        ],
-        "providers": {"there": {"base_url": "http://127.0.0.1:1/v1"}},
-        "hosted": [
-            {
-                "id": "far",
-                "provider": "there",
-                "model": "meta/guard",
-                "context_window": 8192,
-                "max_output_tokens": 512,
-                "price": {"input_usd_per_million": 1, "output_usd_per_million": 1},
-            }
-        ],
-    }
-)
-
-
-def rail(model: FakeModel, place: GuardPlace = "input", name: str = "guard", **settings: Any) -> SafetyModelRail:
-    built = build(
-        SafetyModelSettings(model=name, **settings), place, {name: model}, Catalogue(STACK), {name: "revision"}
-    )
-    assert isinstance(built, SafetyModelRail)
-    return built
-
-
-def examine(built: SafetyModelRail, *texts: str, question: str = "") -> list[list[Hit]]:
-    async def run() -> list[list[Hit]]:
-        async with asyncio.timeout(5):
-            return await built.examine(texts, Context(question=question))
-
-    return asyncio.run(run())
-
-
-def said(text: str, *steps: tuple[str, dict[str, float]], finish: str = "stop") -> dict[str, Any]:
-    """A text completion with, for each token, probabilities of the likeliest."""
-    return {
-        "text": text,
-        "finish_reason": finish,
-        "logprobs": {
-            "tokens": [token for token, _ in steps],
-            "token_logprobs": [math.log(top[token]) for token, top in steps],
-            "top_logprobs": [{each: math.log(p) for each, p in top.items()} for _, top in steps],
-        },
-    }
+from tests.unit.guard.safety_model import STACK, FakeModel, Reply, examine, rail, said
 
 
 def test_a_safe_text_has_no_hits_and_an_unsafe_one_has_one_for_each_category() -> None:
@@ -277,51 +181,6 @@ def test_a_long_question_is_context_by_both_its_ends() -> None:
     assert "User: first " in prompt
     assert " last\n\nAgent: sure" in prompt
     assert len(prompt) < 4_000
-
-
-def test_a_long_text_is_judged_in_windows_and_as_its_worst() -> None:
-    model = FakeModel(lambda text: "unsafe\nS1" if "needle" in text else "safe")
-    text = "hay " * 10_000 + "needle" + " hay" * 10_000
-    assert examine(rail(model), text) == [[Hit("S1 Violent Crimes", 1.0, 0, len(text))]]
-    assert 10 < len(model.bodies) <= MOST_WINDOWS
-
-
-def test_windows_leave_nothing_out_and_cut_no_word_without_showing_it_whole() -> None:
-    text = "".join(chr(0x4E00 + number % 20_000) for number in range(9_999))
-    pieces = windows(text, 1_000)
-    assert all(len(piece) <= 1_000 for piece in pieces)
-    assert all(any(text[at : at + 100] in piece for piece in pieces) for at in range(len(text) - 100))
-
-
-def test_too_many_windows_are_a_failure_and_not_a_way_around() -> None:
-    model = FakeModel()
-    with pytest.raises(TextTooLong):
-        examine(rail(model), "a" * 1_000_000)
-    assert model.bodies == []
-
-
-def test_windows_fit_the_models_context() -> None:
-    model = FakeModel()
-    examine(rail(model, name="tiny"), "word " * 2_000)
-    assert all(len(body["prompt"]) < 4 * 1024 for body in model.bodies)
-
-
-def test_a_window_that_the_engine_finds_too_long_is_halved() -> None:
-    def reply(prompt: str) -> Reply:
-        if prompt.count("字") > 2_500:
-            return ContextTooLong("too long")
-        return "unsafe\nS1" if "毒" in prompt else "safe"
-
-    model = FakeModel(reply)
-    text = "字" * 6_900 + "毒" + "字" * 1_000
-    assert examine(rail(model), text) == [[Hit("S1 Violent Crimes", 1.0, 0, len(text))]]
-
-
-def test_a_text_that_never_fits_is_a_failure() -> None:
-    model = FakeModel(lambda _: ContextTooLong("too long"))
-    with pytest.raises(ContextTooLong):
-        examine(rail(model), "a" * 8_000)
-    assert len(model.bodies) < 20
 
 
 @pytest.mark.parametrize("text", ["\ud800" * 9, "\x00", "\u200b" * 1_000, "12345", "<a>" * 2_000, "\U0001f525" * 9_000])

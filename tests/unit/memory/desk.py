@@ -18,7 +18,7 @@ from app.pipeline.asides import Asides
 from app.pipeline.ports import Task
 from app.routing.target import Target
 from tests.unit.bench import Bench, stack_config, text_of
-from tests.unit.fakes import FakeModel
+from tests.unit.fake_model import FakeModel
 
 CONTEXT = 2048
 
