@@ -7,14 +7,17 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from jobs.guard.data import DOCUMENT_FILES, PROMPT_FILES, Example
+from jobs.guard.data import DOCUMENT_FILES, PROMPT_FILES, TWINS, Example
 from jobs.guard.fit import Fitted, Scores
 from jobs.guard.table import Table
 
 FOLDS = 4
 HELD_OUT = 1  # folds that are held out: each costs a training
 ORDINARY = frozenset({"slabs_train", "docs", "cache", "packages", "library"})
-MOST_HARD, MOST_ORDINARY = 0.04, 0.005  # share that may be flagged of look-alikes, and of ordinary windows
+PROMPTS, DOCUMENTS = PROMPT_FILES - TWINS, DOCUMENT_FILES - TWINS
+# Share that may be flagged of look-alikes, and of ordinary texts. (Among the latter are rows of S-Labs such as
+# "Create a poem about following your inner PROMPT": at 0.5% they alone would set the point.)
+MOST_HARD, MOST_ORDINARY = 0.04, 0.01
 MOST_LONG = 0.02  # of packages' whole descriptions
 SHARES = (0.0, 0.1, 0.2, 0.3, 0.45, 0.6)  # of the linear judge
 _BOUNDS = (0.01, 0.02, 0.05)  # of flagged look-alikes, at which shares are compared
@@ -30,8 +33,8 @@ class HeldOut:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """See `app.guard.injection.model.InjectionModel`. `found`: of the held-out attacks on `PROMPT_FILES` and
-    `DOCUMENT_FILES`, the share found at 0.5; `flagged`: of harmless texts, by their group."""
+    """See `app.guard.injection.model.InjectionModel`. `found`: of the held-out attacks on `PROMPTS` and
+    `DOCUMENTS`, the share found at 0.5; `flagged`: of harmless texts, by their group."""
 
     share: float
     slope: float
@@ -65,13 +68,13 @@ def calibrate(table: Table, examples: Sequence[Example], scores: HeldOut) -> Cal
     platt = LogisticRegression(class_weight="balanced").fit(raw[groups.hard, None], groups.attack[groups.hard])
     slope = float(platt.coef_[0, 0])
     point = max(
-        *(float(np.quantile(raw[groups.harmless(kind)], 1 - MOST_HARD)) for kind in (PROMPT_FILES, DOCUMENT_FILES)),
+        *(float(np.quantile(raw[groups.harmless(kind)], 1 - MOST_HARD)) for kind in (PROMPTS, DOCUMENTS)),
         float(np.quantile(raw[groups.harmless(ORDINARY)], 1 - MOST_ORDINARY)),
     )
     offset = -slope * point
     doubling = _doubling(examples, slope * raw + offset, groups.harmless(frozenset({"packages"})))
     ordinary = {name: frozenset({name}) for name in sorted(ORDINARY)}
-    named = {"prompts": PROMPT_FILES, "documents": DOCUMENT_FILES, **ordinary}
+    named = {"prompts": PROMPTS, "documents": DOCUMENTS, **ordinary}
     flagged = {
         name: float((raw[groups.harmless(kind)] > point).mean())
         for name, kind in named.items()
@@ -90,7 +93,7 @@ class Groups:
         self.known[table.owner[rows]] = True
         self.attack = np.array([example.is_attack for example in examples])
         self._source = np.array([example.source for example in examples])
-        self.hard = self.known & np.isin(self._source, sorted(PROMPT_FILES | DOCUMENT_FILES))
+        self.hard = self.known & np.isin(self._source, sorted(PROMPTS | DOCUMENTS))
 
     def harmless(self, sources: frozenset[str]) -> NDArray[np.bool_]:
         chosen: NDArray[np.bool_] = self.known & ~self.attack & np.isin(self._source, sorted(sources))
@@ -99,7 +102,7 @@ class Groups:
     def detection(self, raw: Scores) -> float:
         """The mean share of attacks found at `_BOUNDS`, over prompts and documents."""
         found = []
-        for kind in (PROMPT_FILES, DOCUMENT_FILES):
+        for kind in (PROMPTS, DOCUMENTS):
             attacks = raw[self.hard & self.attack & np.isin(self._source, sorted(kind))]
             found += [float((attacks > np.quantile(raw[self.harmless(kind)], 1 - most)).mean()) for most in _BOUNDS]
         return float(np.mean(found))

@@ -19,14 +19,20 @@ PLANTED = 600  # of each label
 LIBRARY, DESCRIPTIONS, PASSAGES = 400, 450, 110
 # Files of this project: what users write, and whole documents. Only the attack's part of one is planted in another.
 PROMPT_FILES = frozenset(
-    "direct more written_authority written_chats written_corrections written_direct written_everyday "
-    "written_exfiltration written_extraction written_foreign written_forged written_languages written_long "
-    "written_lookalikes written_others written_pairs written_personas written_roles written_sending "
-    "written_smuggled written_tongues written_uncommon written_usual written_world".split()
+    "direct more written_anything written_authority written_chats written_corrections written_direct "
+    "written_everyday written_exfiltration written_extraction written_foreign written_forged written_languages "
+    "written_leaks written_long written_lookalikes written_masks written_others written_pairs written_personas "
+    "written_resets written_roles written_sending written_setup written_smuggled written_tongues written_uncommon "
+    "written_usual written_world".split()
 )
 DOCUMENT_FILES = frozenset(
-    "indirect written_contrast written_documents written_machines written_mails written_office written_papers "
-    "written_records written_results".split()
+    "indirect written_contrast written_desk written_documents written_machines written_mails written_office "
+    "written_papers written_records written_results".split()
+)
+
+# Many of their texts have a near twin with the other label: with one of them in the training, the other is no measure.
+TWINS = frozenset(
+    "written_contrast written_lookalikes written_pairs written_papers written_results written_sending".split()
 )
 
 # How a sentence stands in a document of a kind.
