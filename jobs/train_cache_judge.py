@@ -1,6 +1,7 @@
 """Train the semantic cache's judge on labelled pairs of questions, and report what it hits and what wrongly.
 
     python -m jobs.train_cache_judge
+    python -m jobs.train_cache_judge --measure      only report what the half's model does
     ray job submit -- python -m jobs.train_cache_judge
 
 No stack need run. A judge that the groups' training half trained is reported on the other half. What ships is trained
@@ -19,7 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from app.cache.judge.model import MODEL_FILE, JudgeModel, probability_of
 from app.config.files import PROJECT, load_stack
 from app.evals.cache_judge.augment import made_pairs
-from app.evals.cache_judge.curve import curve_of
+from app.evals.cache_judge.curve import Curve, curve_of
 from app.evals.cache_judge.groups import (
     DEFAULT_GROUPS,
     HALF_MODEL,
@@ -48,7 +49,7 @@ from jobs.command import (
     tracking_url,
 )
 from jobs.console import job_console
-from jobs.judge.fit import REFUSED, Fitted, apply_contrasts, fit, logits
+from jobs.judge.fit import REFUSED, apply_contrasts, fit, logits
 
 SEED = 20240
 
@@ -62,6 +63,9 @@ def train_cache_judge(
         float, typer.Option(min=0.001, max=0.2, help="Share of hits that may be wrong in cross-validation.")
     ] = 0.02,
     rounds: Annotated[int, typer.Option(min=0, help="Rounds of made pairs for each group.")] = 2,
+    only_measure: Annotated[
+        bool, typer.Option("--measure", help="Train nothing; measure the model in --half-out.")
+    ] = False,
     config: Config = None,
     out: Annotated[
         Path, typer.Option(help="File of the model that all groups trained.", rich_help_panel=KEEP)
@@ -75,7 +79,7 @@ def train_cache_judge(
 ) -> None:
     """Train the judge, choose its threshold by cross-validation, and measure it on groups that trained nothing.
 
-    Exit codes: 0 trained; 2 it could not be trained or recorded.
+    Exit codes: 0 trained or measured; 2 it could not be done or recorded.
     """
     console = job_console()
     with explained("train_cache_judge"):
@@ -87,34 +91,45 @@ def train_cache_judge(
         embedder = open_embedder(stack)
         taught = [group for group in every if group.is_for_training]
         held_back = [group for group in every if not group.is_for_training]
-        training = _tabulate(_training_pairs(taught, rounds), embedder, console, "reading the training half")
-        other = _tabulate(_training_pairs(held_back, rounds), embedder, console, "reading the test half")
-        tested = other.where(np.array([pair.source == "written" for pair in other.pairs]))
-        card = {
-            "wrong_hits": wrong_hits,
-            "rounds": rounds,
-            "embedder": stack.embedder.id,
-            "git_commit": git_commit(PROJECT),
-        }
-        with console.status("training on one half, measuring on the other"):
-            half = fit(training, wrong_hits)
-            report, probabilities = _measure(half, tested, held_back)
-        replace(half.model, card={**card, "groups": len(taught), "pairs": len(training.pairs)}).save(half_out)
-        console.print(report.table())
-        console.print(report.kinds())
-        console.print(report.verdict, markup=False, soft_wrap=True)
-        with console.status("training on all groups"):
-            whole = training.joined(other)
-            fitted = fit(whole, wrong_hits)
-        card |= {"groups": len(every), "pairs": len(whole.pairs)}
-        replace(fitted.model, card=card).save(out)
-        console.print(f"model: {out} ({out.stat().st_size / 1024:.0f} KiB)", markup=False, soft_wrap=True)
+        if only_measure:
+            tested = _tabulate(list(written_pairs(held_back)), embedder, console, "reading the test half")
+            kept, model = half_out, JudgeModel.load(half_out)
+            report, probabilities = _measure(model, tested, len(held_back))
+            _show(report, console)
+            card = dict(model.card)
+        else:
+            training = _tabulate(_training_pairs(taught, rounds), embedder, console, "reading the training half")
+            other = _tabulate(_training_pairs(held_back, rounds), embedder, console, "reading the test half")
+            tested = other.where(np.array([pair.source == "written" for pair in other.pairs]))
+            card = {
+                "wrong_hits": wrong_hits,
+                "rounds": rounds,
+                "embedder": stack.embedder.id,
+                "git_commit": git_commit(PROJECT),
+            }
+            with console.status("training on one half, measuring on the other"):
+                half = fit(training, wrong_hits)
+                report, probabilities = _measure(half.model, tested, len(held_back), half.curve)
+            replace(half.model, card={**card, "groups": len(taught), "pairs": len(training.pairs)}).save(half_out)
+            _show(report, console)
+            with console.status("training on all groups"):
+                whole = training.joined(other)
+                kept, model = out, fit(whole, wrong_hits).model
+            card |= {"groups": len(every), "pairs": len(whole.pairs)}
+            replace(model, card=card).save(out)
+            console.print(f"model: {out} ({out.stat().st_size / 1024:.0f} KiB)", markup=False, soft_wrap=True)
         if url is not None:
-            params = {**card, "features": len(training.names), "min_score": fitted.model.min_score}
+            params = {**card, "features": len(tested.names), "min_score": model.min_score}
             recorded = record_judge(
-                report, tested.pairs, probabilities, out, url=url, experiment=experiment, params=params
+                report, tested.pairs, probabilities, kept, url=url, experiment=experiment, params=params
             )
             console.print(f"recorded: {recorded}", markup=False, soft_wrap=True)
+
+
+def _show(report: JudgeReport, console: Console) -> None:
+    console.print(report.table())
+    console.print(report.kinds())
+    console.print(report.verdict, markup=False, soft_wrap=True)
 
 
 def _training_pairs(groups: list[Group], rounds: int) -> list[Pair]:
@@ -133,8 +148,10 @@ def _tabulate(pairs: list[Pair], embedder: Embedder, console: Console, what: str
         return tabulate(pairs, embedder, lambda: progress.advance(task))
 
 
-def _measure(fitted: Fitted, tested: Table, groups: list[Group]) -> tuple[JudgeReport, list[float]]:
-    model: JudgeModel = fitted.model
+def _measure(
+    model: JudgeModel, tested: Table, groups: int, validation: Curve | None = None
+) -> tuple[JudgeReport, list[float]]:
+    """`validation`: the curve of cross-validation on what trained the model."""
     same, kinds = tested.same, np.array([pair.kind for pair in tested.pairs])
     cosine = tested.column("cosine").astype(np.float64)
     scores = {
@@ -144,11 +161,11 @@ def _measure(fitted: Fitted, tested: Table, groups: list[Group]) -> tuple[JudgeR
     }
     threshold = float(np.log(model.min_score / (1 - model.min_score)))
     report = JudgeReport(
-        groups=len(groups),
+        groups=groups,
         pairs=len(tested.pairs),
         curves={method: curve_of(values, same, kinds) for method, values in scores.items()},
         raw_threshold=threshold,
-        validation=fitted.curve.at(threshold),
+        validation=None if validation is None else validation.at(threshold),
     )
     return report, [0.0 if logit <= REFUSED else probability_of(logit) for logit in scores[JUDGE].tolist()]
 

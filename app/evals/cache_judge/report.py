@@ -20,7 +20,8 @@ class JudgeReport:
     pairs: int
     curves: dict[str, Curve]
     raw_threshold: float
-    validation: Point  # the shipped threshold in group-wise cross-validation on the training half
+    # The shipped threshold in group-wise cross-validation on the training half; None where nothing was trained.
+    validation: Point | None = None
 
     @property
     def shipped(self) -> Point:
@@ -42,6 +43,8 @@ class JudgeReport:
         """Flat, by the names that MLflow shows."""
         flat = {"test_groups": float(self.groups), "test_pairs": float(self.pairs)}
         for name, point in (("test", self.shipped), ("cv", self.validation)):
+            if point is None:
+                continue
             flat |= {
                 f"{name}_wrong_hits": point.wrong.value,
                 f"{name}_wrong_hits_low": point.wrong.low,
@@ -68,7 +71,8 @@ class JudgeReport:
         for method, curve in self.curves.items():
             rows += [(method, f"best at {target:.0%}", curve.at(curve.threshold_for(target))) for target in TARGETS]
         rows.append((JUDGE, "shipped", self.shipped))
-        rows.append((JUDGE, "cross-validation", self.validation))
+        if self.validation is not None:
+            rows.append((JUDGE, "cross-validation", self.validation))
         for method, threshold, point in rows:
             wrong = point.wrong
             table.add_row(
