@@ -44,6 +44,7 @@ class Semantics:
     def __init__(self, config: StackConfig, embedder: Embedder, judging_model: DeploymentHandle | None) -> None:
         settings = config.cache.semantic
         self._embedder = OneRun(embedder)
+        self._is_judged = settings.second_check
         self._judge = load_judge(self._embedder, config.cache_judge)
         self._tier = SemanticTier(
             settings,
@@ -79,8 +80,9 @@ class Semantics:
         if vector is None:
             vector = await asyncio.to_thread(self._embedder.embed_one, place.question)
         await self._tier.remember(place.tenant, place.scope, place.question, vector, place.key, ttl_s)
-        # Nobody waits here. Else the first question that means the same would wait for another run of the model.
-        await asyncio.to_thread(self._judge.look, place.question)
+        if self._is_judged:
+            # Nobody waits here. Else the first question that means the same would wait for another run of the model.
+            await asyncio.to_thread(self._judge.look, place.question)
 
     async def compare(self, place: Place, proposal: Proposal, old: str, new: str) -> bool | None:
         same = await self._agreement.same(place.question, old, new)

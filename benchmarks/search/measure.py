@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 
+from app.config import RetrievalConfig
 from app.retrieval.embedded_store import EmbeddedStore
 from app.retrieval.search.search import JUDGED
 from app.retrieval.terms import query_terms
@@ -17,7 +18,7 @@ from app.retrieval.types import Comparison, Vector, Where
 from benchmarks.search.corpus import CHUNKS_A_DOCUMENT, DIMENSIONS, TENANTS, Corpus, Question
 
 TOP = 10
-POOL = 50  # candidates that the stack's search takes from each side, of which it reads JUDGED
+POOL = RetrievalConfig().candidates  # that the stack's search takes from each side; it reads JUDGED of them
 SAME = 100  # questions that are asked in turn
 STAGED_AT_ONCE = 10  # documents
 WARM_UP = 30

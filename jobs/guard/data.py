@@ -16,7 +16,7 @@ SEED = 20240
 SLABS, NEURALCHEMY, QUESTIONS = 6_000, 600, 1_500  # rows at the most; of neuralchemy for each label and kind
 SENTENCES, DOCUMENTS = 500, 400  # made of each kind and label
 PLANTED = 600  # of each label
-LIBRARY, DESCRIPTIONS, PASSAGES = 400, 450, 110
+LIBRARY, DESCRIPTIONS, PASSAGES = 600, 1_500, 110
 # Files of this project: what users write, and whole documents. Only the attack's part of one is planted in another.
 PROMPT_FILES = frozenset(
     "direct more written_anything written_authority written_chats written_corrections written_direct "
