@@ -17,7 +17,7 @@ ORDINARY = frozenset({"slabs_train", "docs", "cache", "packages", "library"})
 PROMPTS, DOCUMENTS = PROMPT_FILES - TWINS, DOCUMENT_FILES - TWINS
 # Share that may be flagged of look-alikes, and of ordinary texts. (Among the latter are rows of S-Labs such as
 # "Create a poem about following your inner PROMPT": at 0.5% they alone would set the point.)
-MOST_HARD, MOST_ORDINARY = 0.04, 0.01
+MOST_HARD, MOST_ORDINARY = 0.03, 0.01
 MOST_LONG = 0.02  # of packages' whole descriptions
 SHARES = (0.0, 0.1, 0.2, 0.3, 0.45, 0.6)  # of the linear judge
 _BOUNDS = (0.01, 0.02, 0.05)  # of flagged look-alikes, at which shares are compared
