@@ -18,7 +18,7 @@ from app.retrieval.types import Comparison, Vector, Where
 from benchmarks.search.corpus import CHUNKS_A_DOCUMENT, DIMENSIONS, TENANTS, Corpus, Question
 
 TOP = 10
-POOL = RetrievalConfig().candidates  # that the stack's search takes from each side; it reads JUDGED of them
+POOL = RetrievalConfig().candidates  # that the stack's search takes from each side, of which it judges JUDGED
 SAME = 100  # questions that are asked in turn
 STAGED_AT_ONCE = 10  # documents
 WARM_UP = 30

@@ -100,7 +100,7 @@ class Search:
         queries = [(request.query, request.vector), *request.also]
         depth = max(self._settings.candidates, request.limit)
         found = await asyncio.gather(*(self._ask(request, text, vector, depth) for text, vector in queries))
-        return [ranked[: self._kept(request)] for ranked in pool(found)]
+        return [ranked[: max(JUDGED, request.limit)] for ranked in pool(found)]
 
     def judge(self, request: SearchRequest, ranked: Sequence[Sequence[Ranked]]) -> list[Judged]:
         """The candidates with their relevance to the query that they serve best, best first."""
@@ -125,11 +125,8 @@ class Search:
             terms = None
         if vector is None and terms is None:
             return []
-        return await self._store.search(request.reader, vector, terms, depth, request.where, self._kept(request))
-
-    @staticmethod
-    def _kept(request: SearchRequest) -> int:
-        return max(JUDGED, request.limit)
+        # All of them are read: with fewer, ranks and inverse document frequencies are others, and so is the relevance.
+        return await self._store.search(request.reader, vector, terms, depth, request.where)
 
     @staticmethod
     def _vector(request: SearchRequest, vector: Vector | None) -> Vector | None:
