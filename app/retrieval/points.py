@@ -25,7 +25,6 @@ from app.retrieval.conditions import (
     comparable,
     fact,
 )
-from app.retrieval.fusion import reciprocal_rank_fusion
 from app.retrieval.terms import document_terms
 from app.retrieval.types import (
     Candidate,
@@ -142,14 +141,6 @@ def from_payload(payload: Mapping[str, Any]) -> Chunk:
 def may_see(reader: Reader, chunk: Chunk) -> bool:
     """The rule that the stores' filters enforce, for a look at what they gave."""
     return chunk.tenant == reader.tenant and (not chunk.groups or not set(chunk.groups).isdisjoint(reader.groups))
-
-
-def best_of(found: Iterable[Mapping[PointId, float]], keep: int | None) -> list[PointId]:
-    """The ids of what several searches found, each once: all, or the `keep` best by reciprocal rank fusion. Each maps
-    ids to scores, best first."""
-    if keep is None:
-        return list({id: None for scores in found for id in scores})
-    return list(reciprocal_rank_fusion(list(scores) for scores in found))[:keep]
 
 
 def passage_of(point: Stored) -> tuple[Chunk, Vector]:

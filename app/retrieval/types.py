@@ -158,17 +158,10 @@ class VectorStore(Protocol):
         ...
 
     async def search(
-        self,
-        reader: Reader,
-        vector: Vector | None,
-        terms: Terms | None,
-        limit: int,
-        where: Where | None = None,
-        keep: int | None = None,
+        self, reader: Reader, vector: Vector | None, terms: Terms | None, limit: int, where: Where | None = None
     ) -> list[Candidate]:
         """The `limit` nearest by vector and the `limit` best by terms (of those that are given), each chunk once, in
-        no order. The reader's rights and `where` are the store's own filter. `keep`: at most so many of them, the best
-        by reciprocal rank fusion; the others need not be read."""
+        no order. The reader's rights and `where` are the store's own filter."""
         ...
 
     async def around(self, reader: Reader, document: str, first: int, last: int) -> list[Chunk]:

@@ -24,13 +24,17 @@ def ends() -> Iterator[tuple[socket.socket, socket.socket]]:
     other.close()
 
 
+async def one_byte(end: socket.socket) -> bytes:
+    reader, writer = await asyncio.open_connection(sock=end)
+    try:
+        return await reader.read(1)
+    finally:
+        writer.close()
+
+
 async def read(end: socket.socket) -> bytes:
     async with attentive(TIMEOUT_S):
-        reader, writer = await asyncio.open_connection(sock=end)
-        try:
-            return await reader.read(1)
-        finally:
-            writer.close()
+        return await one_byte(end)
 
 
 @pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
@@ -86,14 +90,10 @@ async def test_a_call_past_serve_is_answered_though_the_loop_came_late(
 ) -> None:
     class Direct:
         async def call(self, method: str, *arguments: object) -> bytes:
-            reader, writer = await asyncio.open_connection(sock=ends[0])
-            try:
-                return await reader.read(1)
-            finally:
-                writer.close()
+            return await one_byte(ends[0])
 
     def ask() -> Any:
-        return directly(Direct(), None, "find", name="cache", timeout_s=TIMEOUT_S)  # type: ignore[arg-type]  # doubles
+        return directly(Direct(), None, "find", name="cache", timeout_s=TIMEOUT_S)  # type: ignore[arg-type]  # it stands in for a DirectClient
 
     asking = asyncio.ensure_future(ask())
     for _ in range(3):

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.retrieval.fusion import reciprocal_rank_fusion
+from app.retrieval.search.fusion import reciprocal_rank_fusion
 from app.retrieval.types import Candidate
 
 Key = tuple[str, str, int]

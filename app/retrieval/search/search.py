@@ -35,13 +35,7 @@ class Searchable(Around, Protocol):
     """The part of `VectorStore` that a search needs."""
 
     async def search(
-        self,
-        reader: Reader,
-        vector: Vector | None,
-        terms: Terms | None,
-        limit: int,
-        where: Where | None = None,
-        keep: int | None = None,
+        self, reader: Reader, vector: Vector | None, terms: Terms | None, limit: int, where: Where | None = None
     ) -> list[Candidate]: ...
 
 
@@ -125,7 +119,6 @@ class Search:
             terms = None
         if vector is None and terms is None:
             return []
-        # All of them are read: with fewer, ranks and inverse document frequencies are others, and so is the relevance.
         return await self._store.search(request.reader, vector, terms, depth, request.where)
 
     @staticmethod

@@ -167,22 +167,3 @@ async def test_the_first_questions_to_an_empty_server_are_all_answered() -> None
     store = ServerStore(Slow(location=":memory:"), "test", DIMENSIONS)
     assert await asyncio.gather(*(near(store) for _ in range(5))) == [[]] * 5
     await store.close()
-
-
-async def test_of_what_both_searches_find_the_best_by_fusion_are_kept(store: VectorStore) -> None:
-    texts = ["a heron", "a bear", "a heron, a heron", "a fish", "nothing"]
-    await put(store, *(chunk("a.md", at, text) for at, text in enumerate(texts)))
-    found = await store.search(ACME, vector(0), query_terms("heron"), 5)
-    assert len(found) == 5
-    places = {
-        each.chunk.ordinal: 1 / (61 + at) for at, each in enumerate(sorted(found, key=lambda c: -(c.cosine or 0)))
-    }
-    said = sorted((each for each in found if each.bm25 is not None), key=lambda c: -(c.bm25 or 0))
-    for at, each in enumerate(said):
-        places[each.chunk.ordinal] += 1 / (61 + at)
-    best = sorted(places, key=lambda ordinal: -places[ordinal])
-    scores = {(each.chunk.ordinal, each.cosine, each.bm25) for each in found}
-    for keep in (1, 2, 4):
-        kept = await store.search(ACME, vector(0), query_terms("heron"), 5, keep=keep)
-        assert {each.chunk.ordinal for each in kept} == set(best[:keep])
-        assert {(each.chunk.ordinal, each.cosine, each.bm25) for each in kept} <= scores

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from app.retrieval.fusion import reciprocal_rank_fusion
 from app.retrieval.terms import document_terms
 from app.retrieval.types import Candidate, Chunk, Reader, Terms, Vector, Where
 
@@ -29,13 +28,7 @@ class ExactStore:
         return self
 
     async def search(
-        self,
-        reader: Reader,
-        vector: Vector | None,
-        terms: Terms | None,
-        limit: int,
-        where: Where | None = None,
-        keep: int | None = None,
+        self, reader: Reader, vector: Vector | None, terms: Terms | None, limit: int, where: Where | None = None
     ) -> list[Candidate]:
         self.asked.append((reader, vector is not None, terms is not None, limit, where))
         if self.error:
@@ -54,8 +47,9 @@ class ExactStore:
             }
             ranked = sorted((i for i in seen if sums[i] > 0), key=lambda i: -sums[i])[:limit]
             scores = {i: sums[i] for i in ranked}
-        kept = list(reciprocal_rank_fusion([list(cosines), list(scores)]))[:keep]
-        return [Candidate(self.chunks[i], self.vectors[i], cosines.get(i), scores.get(i)) for i in kept]
+        return [
+            Candidate(self.chunks[i], self.vectors[i], cosines.get(i), scores.get(i)) for i in {**cosines, **scores}
+        ]
 
     async def around(self, reader: Reader, document: str, first: int, last: int) -> list[Chunk]:
         self.looked.append((document, first, last))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.retrieval.fusion import reciprocal_rank_fusion
+from app.retrieval.search.fusion import reciprocal_rank_fusion
 from app.retrieval.search.pool import pool
 from tests.unit.search.made import candidate
 
