@@ -50,6 +50,7 @@ from app.retrieval.points import (
     NewPoint,
     PointId,
     Stored,
+    best_of,
     merge,
     number_fields,
     passage_of,
@@ -106,7 +107,13 @@ class EmbeddedStore(VersionedStore):
         self._written = 0
 
     async def search(
-        self, reader: Reader, vector: Vector | None, terms: Terms | None, limit: int, where: Where | None = None
+        self,
+        reader: Reader,
+        vector: Vector | None,
+        terms: Terms | None,
+        limit: int,
+        where: Where | None = None,
+        keep: int | None = None,
     ) -> list[Candidate]:
         """See `VectorStore.search`."""
         version = self._versions[reader.tenant]
@@ -129,7 +136,8 @@ class EmbeddedStore(VersionedStore):
             asked = SparseVector(indices=list(terms.indices), values=weights or list(terms.values))
             params = SearchParams(idf=IdfParams(corpus=corpus))
             bm25s = self._nearest(Query.Nearest(asked, using=SPARSE), limit, to_filter(wanted), params)
-        return merge(reader, self._read(list({**cosines, **bm25s})), cosines, bm25s)
+        ids = best_of((cosines, bm25s), keep)
+        return merge(reader, self._read(ids), cosines, bm25s)
 
     async def idle(self) -> None:
         """Wait for what is done beside searches."""

@@ -59,10 +59,16 @@ class Knowledge:
         self._publishing: set[asyncio.Task[None]] = set()
 
     async def search(
-        self, reader: Reader, vector: Vector | None, terms: Terms | None, limit: int, where: Where | None = None
+        self,
+        reader: Reader,
+        vector: Vector | None,
+        terms: Terms | None,
+        limit: int,
+        where: Where | None = None,
+        keep: int | None = None,
     ) -> list[Candidate]:
         """See `VectorStore.search`."""
-        return await self._store.search(reader, vector, terms, limit, where)
+        return await self._store.search(reader, vector, terms, limit, where, keep)
 
     async def around(self, reader: Reader, document: str, first: int, last: int) -> list[Chunk]:
         """See `VectorStore.around`."""

@@ -31,6 +31,7 @@ from app.retrieval.points import (
     NewPoint,
     PointId,
     Stored,
+    best_of,
     merge,
     number_fields,
     passage_of,
@@ -79,7 +80,13 @@ class ServerStore(VersionedStore):
         return cls(client, collection, dimensions, options)
 
     async def search(
-        self, reader: Reader, vector: Vector | None, terms: Terms | None, limit: int, where: Where | None = None
+        self,
+        reader: Reader,
+        vector: Vector | None,
+        terms: Terms | None,
+        limit: int,
+        where: Where | None = None,
+        keep: int | None = None,
     ) -> list[Candidate]:
         """See `VectorStore.search`."""
         has_terms = terms is not None and bool(terms.indices)
@@ -104,9 +111,10 @@ class ServerStore(VersionedStore):
             answers = await _reached(self._client.query_batch_points(self._collection, requests))
             scores: list[dict[PointId, float]] = [{str(p.id): p.score for p in answer.points} for answer in answers]
             cosines = scores[0] if vector is not None else {}
+            # The server fuses, too, but gives no cosines and BM25 scores then.
             points: dict[PointId, Stored] = {str(p.id): _stored(p) for answer in answers for p in answer.points}
-            passages = [(id, passage_of(point)) for id, point in points.items()]
-            return merge(reader, passages, cosines, scores[-1] if has_terms else {})
+            kept = [(id, passage_of(points[id])) for id in best_of(scores, keep)]
+            return merge(reader, kept, cosines, scores[-1] if has_terms else {})
 
         return await self._steady(reader.tenant, read)
 

@@ -87,13 +87,15 @@ class Candidate:
     """A chunk that one of a store's two searches found, or both.
 
     `cosine`: of the dense search, None where only the sparse one found it; `bm25`: of the sparse search, None likewise.
-    `vector` is the chunk's own.
+    `dense_rank` and `sparse_rank`: its places among all that these searches found, from 0. `vector` is the chunk's own.
     """
 
     chunk: Chunk
     vector: Vector
     cosine: float | None = None
     bm25: float | None = None
+    dense_rank: int | None = None
+    sparse_rank: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,10 +160,17 @@ class VectorStore(Protocol):
         ...
 
     async def search(
-        self, reader: Reader, vector: Vector | None, terms: Terms | None, limit: int, where: Where | None = None
+        self,
+        reader: Reader,
+        vector: Vector | None,
+        terms: Terms | None,
+        limit: int,
+        where: Where | None = None,
+        keep: int | None = None,
     ) -> list[Candidate]:
         """The `limit` nearest by vector and the `limit` best by terms (of those that are given), each chunk once, in
-        no order. The reader's rights and `where` are the store's own filter."""
+        no order. The reader's rights and `where` are the store's own filter. `keep`: at most so many of them, the best
+        by reciprocal rank fusion, with the ranks they had among all; the others need not be read."""
         ...
 
     async def around(self, reader: Reader, document: str, first: int, last: int) -> list[Chunk]:

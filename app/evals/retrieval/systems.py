@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from app.config import RetrievalConfig
 from app.evals.errors import StackError
 from app.evals.retrieval.metrics import DEPTH, Hit
-from app.retrieval.search.fusion import reciprocal_rank_fusion
+from app.retrieval.fusion import reciprocal_rank_fusion
 from app.retrieval.terms import query_terms
 from app.retrieval.types import Candidate, Chunk, Reader, Vector, VectorStore
 

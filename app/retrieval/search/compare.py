@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from app.retrieval.fusion import ranks
 from app.retrieval.search.evidence import evidence, term_weights
 from app.retrieval.search.pool import pool
 from app.retrieval.search.question import Question
@@ -22,9 +23,12 @@ def compare(relevance: Relevance, query: str, texts: Sequence[str], vectors: Seq
     chunks = [Chunk("", "", ordinal, text, 0, len(text)) for ordinal, text in enumerate(texts)]
     scores = [float(term_weights(question, chunk) @ question.prior) for chunk in chunks]
     own, others = (vectors[0], vectors[1:]) if vectors else (None, [np.zeros(1, np.float32)] * len(texts))
+    cosines = {} if own is None else {at: float(vector @ own) for at, vector in enumerate(others)}
+    bm25s = {at: score for at, score in enumerate(scores) if score > 0}
+    near, said = ranks(cosines), ranks(bm25s)
     candidates = [
-        Candidate(chunk, vector, None if own is None else float(vector @ own), score if score > 0 else None)
-        for chunk, vector, score in zip(chunks, others, scores, strict=True)
+        Candidate(chunk, vector, cosines.get(at), bm25s.get(at), near.get(at), said.get(at))
+        for at, (chunk, vector) in enumerate(zip(chunks, others, strict=True))
     ]
     (ranked,) = pool([candidates])
     logits = relevance.logits(evidence(question, own, ranked))

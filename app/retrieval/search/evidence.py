@@ -68,11 +68,12 @@ def evidence(question: Question, vector: Vector | None, ranked: Sequence[Ranked]
         chunk = each.candidate.chunk
         row[INDEX["fused"]] = each.fused / best if best else 0.0
         row[INDEX["document"]] = of_documents[chunk.document] / best_document if best_document else 0.0
-        row[INDEX["dense_rank"]] = 0.0 if each.dense is None else 1 / (1 + each.dense)
-        row[INDEX["sparse_rank"]] = 0.0 if each.sparse is None else 1 / (1 + each.sparse)
+        dense, sparse = each.candidate.dense_rank, each.candidate.sparse_rank
+        row[INDEX["dense_rank"]] = 0.0 if dense is None else 1 / (1 + dense)
+        row[INDEX["sparse_rank"]] = 0.0 if sparse is None else 1 / (1 + sparse)
         length = len(chunk.text)
         row[INDEX["short"]] = max(0.0, 1 - length / _SHORT) * max(0.0, 1 - length / usual) if usual else 0.0
-        row[INDEX["both"]] = each.dense is not None and each.sparse is not None
+        row[INDEX["both"]] = dense is not None and sparse is not None
     rows[:, INDEX["terms"]] = 1 / (1 + len(question.terms))
     rows[:, INDEX["cosine_coverage"]] = rows[:, INDEX["cosine"]] * rows[:, INDEX["coverage"]]
     return rows

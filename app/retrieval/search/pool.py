@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.retrieval.search.fusion import reciprocal_rank_fusion
+from app.retrieval.fusion import fuse
 from app.retrieval.types import Candidate
 
 Key = tuple[str, str, int]
@@ -11,13 +11,10 @@ Key = tuple[str, str, int]
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """A candidate and where it stands: `fused` is the score of reciprocal rank fusion over all rankings; `dense` and
-    `sparse` are ranks from 0 among the candidates of one query's two searches, None where that did not find it."""
+    """A candidate, and its score of reciprocal rank fusion over all rankings."""
 
     candidate: Candidate
     fused: float
-    dense: int | None
-    sparse: int | None
 
 
 def key_of(candidate: Candidate) -> Key:
@@ -31,32 +28,17 @@ def pool(searches: Sequence[Sequence[Candidate]]) -> list[list[Ranked]]:
 
     A chunk that another query found has no cosine, score or rank of this one's.
     """
-    orders = [(_by_cosine(found), _by_bm25(found)) for found in searches]
-    fused = reciprocal_rank_fusion([order for pair in orders for order in pair if order])
-    anywhere = {key_of(candidate): candidate for found in reversed(searches) for candidate in found}
-    pools = []
-    for found, (dense, sparse) in zip(searches, orders, strict=True):
-        own = {key_of(candidate): candidate for candidate in found}
-        dense_ranks = {key: rank for rank, key in enumerate(dense)}
-        sparse_ranks = {key: rank for rank, key in enumerate(sparse)}
-        pools.append(
-            [
-                Ranked(own.get(key) or _foreign(anywhere[key]), score, dense_ranks.get(key), sparse_ranks.get(key))
-                for key, score in fused.items()
-            ]
-        )
-    return pools
+    owns = [{key_of(candidate): candidate for candidate in found} for found in searches]
+    anywhere = {key: candidate for own in reversed(owns) for key, candidate in own.items()}
+    rankings = []
+    for own in owns:
+        dense = {key: each.dense_rank for key, each in own.items() if each.dense_rank is not None}
+        sparse = {key: each.sparse_rank for key, each in own.items() if each.sparse_rank is not None}
+        # Best first, so that of equals in the fusion the better one by meaning comes first.
+        rankings += [dict(sorted(ranks.items(), key=lambda item: item[1])) for ranks in (dense, sparse)]
+    fused = fuse(rankings)
+    return [[Ranked(own.get(key) or _foreign(anywhere[key]), score) for key, score in fused.items()] for own in owns]
 
 
 def _foreign(candidate: Candidate) -> Candidate:
     return Candidate(candidate.chunk, candidate.vector)
-
-
-def _by_cosine(found: Sequence[Candidate]) -> list[Key]:
-    scored = [(candidate.cosine, key_of(candidate)) for candidate in found if candidate.cosine is not None]
-    return [key for _, key in sorted(scored, key=lambda pair: (-pair[0], pair[1]))]
-
-
-def _by_bm25(found: Sequence[Candidate]) -> list[Key]:
-    scored = [(candidate.bm25, key_of(candidate)) for candidate in found if candidate.bm25 is not None]
-    return [key for _, key in sorted(scored, key=lambda pair: (-pair[0], pair[1]))]

@@ -35,7 +35,13 @@ class Searchable(Around, Protocol):
     """The part of `VectorStore` that a search needs."""
 
     async def search(
-        self, reader: Reader, vector: Vector | None, terms: Terms | None, limit: int, where: Where | None = None
+        self,
+        reader: Reader,
+        vector: Vector | None,
+        terms: Terms | None,
+        limit: int,
+        where: Where | None = None,
+        keep: int | None = None,
     ) -> list[Candidate]: ...
 
 
@@ -94,7 +100,7 @@ class Search:
         queries = [(request.query, request.vector), *request.also]
         depth = max(self._settings.candidates, request.limit)
         found = await asyncio.gather(*(self._ask(request, text, vector, depth) for text, vector in queries))
-        return [ranked[: max(JUDGED, request.limit)] for ranked in pool(found)]
+        return [ranked[: self._judged(request)] for ranked in pool(found)]
 
     def judge(self, request: SearchRequest, ranked: Sequence[Sequence[Ranked]]) -> list[Judged]:
         """The candidates with their relevance to the query that they serve best, best first."""
@@ -119,7 +125,13 @@ class Search:
             terms = None
         if vector is None and terms is None:
             return []
-        return await self._store.search(request.reader, vector, terms, depth, request.where)
+        # Candidates of several queries are fused all together.
+        keep = None if request.also else self._judged(request)
+        return await self._store.search(request.reader, vector, terms, depth, request.where, keep)
+
+    @staticmethod
+    def _judged(request: SearchRequest) -> int:
+        return max(JUDGED, request.limit)
 
     @staticmethod
     def _vector(request: SearchRequest, vector: Vector | None) -> Vector | None:

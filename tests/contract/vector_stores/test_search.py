@@ -9,7 +9,7 @@ from qdrant_client import AsyncQdrantClient
 from app.errors import Unavailable
 from app.retrieval.server_store import ServerStore
 from app.retrieval.terms import query_terms
-from app.retrieval.types import MetadataValue, Reader, StoredDocument, Terms, VectorStore
+from app.retrieval.types import Candidate, MetadataValue, Reader, StoredDocument, Terms, VectorStore
 from tests.contract.vector_stores.making import ACME, DIMENSIONS, chunk, chunks, near, put, saying, stage, vector
 
 
@@ -167,3 +167,28 @@ async def test_the_first_questions_to_an_empty_server_are_all_answered() -> None
     store = ServerStore(Slow(location=":memory:"), "test", DIMENSIONS)
     assert await asyncio.gather(*(near(store) for _ in range(5))) == [[]] * 5
     await store.close()
+
+
+async def test_of_what_both_searches_find_the_best_by_fusion_are_kept_with_their_ranks(store: VectorStore) -> None:
+    texts = ["a heron", "a bear", "a heron, a heron", "a fish", "nothing"]
+    await put(store, *(chunk("a.md", at, text) for at, text in enumerate(texts)))
+    found = await store.search(ACME, vector(0), query_terms("heron"), 5)
+    assert len(found) == 5
+    places = {
+        each.chunk.ordinal: 1 / (61 + at) for at, each in enumerate(sorted(found, key=lambda c: -(c.cosine or 0)))
+    }
+    said = sorted((each for each in found if each.bm25 is not None), key=lambda c: -(c.bm25 or 0))
+    for at, each in enumerate(said):
+        places[each.chunk.ordinal] += 1 / (61 + at)
+    best = sorted(places, key=lambda ordinal: -places[ordinal])
+    scores = {_scores(each) for each in found}
+    assert {each.dense_rank for each in found} == set(range(5))
+    assert {each.sparse_rank for each in said} == set(range(len(said)))
+    for keep in (1, 2, 4):
+        kept = await store.search(ACME, vector(0), query_terms("heron"), 5, keep=keep)
+        assert {each.chunk.ordinal for each in kept} == set(best[:keep])
+        assert {_scores(each) for each in kept} <= scores
+
+
+def _scores(found: Candidate) -> tuple[object, ...]:
+    return found.chunk.ordinal, found.cosine, found.bm25, found.dense_rank, found.sparse_rank

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from app.retrieval.fusion import ranks, reciprocal_rank_fusion
 from app.retrieval.terms import document_terms
 from app.retrieval.types import Candidate, Chunk, Reader, Terms, Vector, Where
 
@@ -28,7 +29,13 @@ class ExactStore:
         return self
 
     async def search(
-        self, reader: Reader, vector: Vector | None, terms: Terms | None, limit: int, where: Where | None = None
+        self,
+        reader: Reader,
+        vector: Vector | None,
+        terms: Terms | None,
+        limit: int,
+        where: Where | None = None,
+        keep: int | None = None,
     ) -> list[Candidate]:
         self.asked.append((reader, vector is not None, terms is not None, limit, where))
         if self.error:
@@ -47,8 +54,11 @@ class ExactStore:
             }
             ranked = sorted((i for i in seen if sums[i] > 0), key=lambda i: -sums[i])[:limit]
             scores = {i: sums[i] for i in ranked}
+        kept = list(reciprocal_rank_fusion([list(cosines), list(scores)]))[:keep]
+        near, said = ranks(cosines), ranks(scores)
         return [
-            Candidate(self.chunks[i], self.vectors[i], cosines.get(i), scores.get(i)) for i in {**cosines, **scores}
+            Candidate(self.chunks[i], self.vectors[i], cosines.get(i), scores.get(i), near.get(i), said.get(i))
+            for i in kept
         ]
 
     async def around(self, reader: Reader, document: str, first: int, last: int) -> list[Chunk]:

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -36,12 +37,21 @@ def bag(text: str, dimensions: int = 64) -> Vector:
     return (vector / max(float(np.linalg.norm(vector)), 1e-9)).astype(np.float32)
 
 
-def candidate(text: str, cosine: float | None = None, bm25: float | None = None, **fields: object) -> Candidate:
-    return Candidate(chunk(text, **fields), bag(text), cosine, bm25)  # type: ignore[arg-type] # passed on
+def candidate(
+    text: str,
+    cosine: float | None = None,
+    bm25: float | None = None,
+    ranks: tuple[int | None, int | None] = (None, None),
+    **fields: object,
+) -> Candidate:
+    return Candidate(chunk(text, **fields), bag(text), cosine, bm25, *ranks)  # type: ignore[arg-type] # passed on
 
 
 def ranked(*candidates: Candidate) -> list[Ranked]:
-    return [Ranked(each, 1 / (61 + rank), rank, rank) for rank, each in enumerate(candidates)]
+    return [
+        Ranked(replace(each, dense_rank=rank, sparse_rank=rank), 1 / (61 + rank))
+        for rank, each in enumerate(candidates)
+    ]
 
 
 def store_of(texts: Sequence[str | Chunk]) -> ExactStore:

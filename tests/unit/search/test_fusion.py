@@ -2,8 +2,9 @@
 
 import pytest
 
-from app.retrieval.search.fusion import reciprocal_rank_fusion
+from app.retrieval.fusion import fuse, ranks, reciprocal_rank_fusion
 from app.retrieval.search.pool import pool
+from app.retrieval.types import Candidate
 from tests.unit.search.made import candidate
 
 
@@ -14,6 +15,14 @@ def test_scores_are_the_papers() -> None:
     assert scores["b"] == pytest.approx(1 / 62 + 1 / 61)
     assert scores["a"] == pytest.approx(1 / 61)
     assert scores["c"] == pytest.approx(1 / 62)
+
+
+def test_places_may_be_missing() -> None:
+    assert fuse([{"a": 3}, {"b": 0, "a": 7}]) == {"b": 1 / 61, "a": 1 / 64 + 1 / 68}
+
+
+def test_ranks_are_from_the_best_down_and_equals_keep_their_order() -> None:
+    assert ranks({"a": 0.1, "b": 0.7, "c": 0.1}) == {"b": 0, "a": 1, "c": 2}
 
 
 def test_two_good_places_beat_one_first_place() -> None:
@@ -27,25 +36,24 @@ def test_of_equals_the_first_seen_comes_first_and_nothing_fuses_to_nothing() -> 
 
 def test_a_pool_holds_each_chunk_once_with_its_places() -> None:
     near, both, words = (
-        candidate("near", 0.9, document="n"),
-        candidate("both", 0.5, 3.0, document="b"),
-        candidate("words", None, 1.0, document="w"),
+        candidate("near", 0.9, ranks=(0, None), document="n"),
+        candidate("both", 0.5, 3.0, (1, 0), document="b"),
+        candidate("words", None, 1.0, (None, 1), document="w"),
     )
     ((first, *rest),) = pool([[words, both, near]])
 
     assert first.candidate == both
-    assert (first.dense, first.sparse) == (1, 0)
-    assert [(each.candidate.chunk.document, each.dense, each.sparse) for each in rest] == [
-        ("n", 0, None), ("w", None, 1),
-    ]  # fmt: skip
+    assert [each.candidate for each in rest] == [near, words]
 
 
 def test_what_another_query_found_has_none_of_its_scores_here() -> None:
-    mine, shared, other = (candidate(text, 0.4, 2.0, document=text) for text in ("mine", "shared", "other"))
+    mine, shared, other = (
+        candidate(text, 0.4, 2.0, (rank, rank), document=text) for rank, text in enumerate(("mine", "shared", "other"))
+    )
     first, second = pool([[mine, shared], [shared, other]])
 
     assert [each.candidate.chunk.document for each in first] == [each.candidate.chunk.document for each in second]
     assert first[0].candidate.chunk.document == "shared"
     foreign = next(each for each in first if each.candidate.chunk.document == "other")
-    assert (foreign.candidate.cosine, foreign.candidate.bm25, foreign.dense, foreign.sparse) == (None,) * 4
+    assert foreign.candidate == Candidate(other.chunk, other.vector)
     assert next(each for each in second if each.candidate.chunk.document == "other").candidate == other

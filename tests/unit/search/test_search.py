@@ -1,14 +1,20 @@
 """The whole search, over a store in memory that compares with everything."""
 
 from collections.abc import Sequence
+from typing import Any
 
+import numpy as np
 import pytest
 
 from app.config import RetrievalConfig
 from app.errors import Unavailable
+from app.retrieval.search.evidence import FEATURES
+from app.retrieval.search.relevance import Relevance
 from app.retrieval.search.rerank import Reranking
-from app.retrieval.types import Comparison, Reader
-from tests.unit.search.made import READER, bag, chunk, request, search_of, store_of
+from app.retrieval.search.search import JUDGED, Search
+from app.retrieval.types import Candidate, Comparison, Reader
+from tests.unit.search.exact_store import ExactStore
+from tests.unit.search.made import READER, SETTINGS, bag, chunk, request, search_of, store_of
 
 TEXTS = [
     "Refunds take five days once the parcel is back.",
@@ -91,6 +97,17 @@ async def test_further_queries_find_what_the_first_does_not() -> None:
 
     assert fused.passages[0].chunk.text == TEXTS[0]
     assert fused.best > alone.best
+
+
+async def test_what_is_not_judged_is_not_read_and_changes_nothing() -> None:
+    texts = [f"refund number {at} after {'a long ' * (at % 7)}wait" for at in range(60)]
+    every_feature = Relevance(np.linspace(0.1, 0.5, len(FEATURES)), -4.0, 0.25)
+    asked = request("refund after a wait", limit=5)
+    found = await Search(store_of(texts), SETTINGS, every_feature).search(asked)
+    read = Reading()
+    read.add(store_of(texts).chunks, store_of(texts).vectors)
+    assert await Search(read, SETTINGS, every_feature).search(asked) == found
+    assert read.read == [JUDGED]
 
 
 async def test_repeats_are_left_out() -> None:
@@ -193,3 +210,15 @@ async def test_documents_of_a_request_are_judged_by_the_reranker_or_without_it()
     failing = search_of(store, SETTINGS_WITH, Reranking(Upside(ValueError()), 1000))
     assert await failing.rerank("refunds take", TEXTS, vectors) == by_words
     assert await search_of(store).rerank("x", [], []) == []
+
+
+class Reading(ExactStore):
+    """Hands over all that it finds in place of the best alone, and keeps how many were asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.read: list[int | None] = []
+
+    async def search(self, *args: Any) -> list[Candidate]:
+        self.read.append(args[5])
+        return await super().search(*args[:5])
