@@ -49,6 +49,7 @@ from app.retrieval.points import (
     SPARSE,
     NewPoint,
     PointId,
+    Read,
     Stored,
     best_of,
     merge,
@@ -56,7 +57,7 @@ from app.retrieval.points import (
     passage_of,
 )
 from app.retrieval.term_counts import NO_CORPUS, TermCounts
-from app.retrieval.types import Candidate, Chunk, Reader, Terms, Vector, Where
+from app.retrieval.types import Candidate, Reader, Terms, Vector, Where
 from app.retrieval.version_file import TenantVersion, VersionFile
 from app.retrieval.versioned import VersionedStore
 
@@ -69,7 +70,7 @@ TIDY_EVERY = 1000  # points written; one call of `optimize` in five has somethin
 FLUSH_EVERY = 10_000  # points written; what was written since then is in the engine's log
 # Points of each segment that are scored again with whole vectors: so many at least, and for each one asked for.
 MIN_RESCORED, MIN_OVERSAMPLING = 20, 1.2
-PASSAGES_KEPT = 4096  # that were found lately, 15 MB: to read one again takes 50 microseconds, 1.5 ms of a search
+PASSAGES_KEPT = 4096  # that were found lately, 20 MB: to read one again takes 50 microseconds, 1.5 ms of a search
 
 
 class EmbeddedStore(VersionedStore):
@@ -102,7 +103,7 @@ class EmbeddedStore(VersionedStore):
         self._term_counts = TermCounts(self._shard)
         self._recover()
         self._numbers = {key for key in self._shard.info().payload_schema if key.startswith(f"{NUMBERS}.")}
-        self._passages: OrderedDict[PointId, tuple[Chunk, Vector]] = OrderedDict()
+        self._passages: OrderedDict[PointId, Read] = OrderedDict()
         self._writing = asyncio.Lock()
         self._written = 0
 
@@ -155,11 +156,11 @@ class EmbeddedStore(VersionedStore):
         request = SearchRequest(query=query, limit=limit, filter=wanted, params=params)
         return {point.id: point.score for point in self._shard.search(request)}
 
-    def _read(self, ids: Sequence[PointId]) -> list[tuple[PointId, tuple[Chunk, Vector]]]:
+    def _read(self, ids: Sequence[PointId]) -> list[tuple[PointId, Read]]:
         """Passages by id, as far as they are there."""
         missing: list[Any] = [id for id in ids if id not in self._passages]
         if missing:
-            records = self._shard.retrieve(missing, with_payload=True, with_vector=[DENSE])
+            records = self._shard.retrieve(missing, with_payload=True, with_vector=[DENSE, SPARSE])
             self._passages.update((record.id, passage_of(_stored(record))) for record in records)
         found = [id for id in ids if id in self._passages]
         for id in found:
@@ -283,5 +284,5 @@ def _to_point(point: NewPoint) -> Point:
 
 
 def _stored(record: Any) -> Stored:  # a Record or a ScoredPoint of the engine
-    vector = record.vector
-    return Stored(record.id, record.payload or {}, vector[DENSE] if vector else None)
+    vectors = record.vector or {}
+    return Stored(record.id, record.payload or {}, vectors.get(DENSE), vectors.get(SPARSE))

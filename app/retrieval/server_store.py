@@ -219,7 +219,13 @@ def _request(
     query: list[float] | q.SparseVector, using: str, limit: int, wanted: q.Filter, params: q.SearchParams
 ) -> q.QueryRequest:
     return q.QueryRequest(
-        query=query, using=using, limit=limit, filter=wanted, params=params, with_payload=True, with_vector=[DENSE]
+        query=query,
+        using=using,
+        limit=limit,
+        filter=wanted,
+        params=params,
+        with_payload=True,
+        with_vector=[DENSE, SPARSE],
     )
 
 
@@ -229,7 +235,8 @@ def _to_point(point: NewPoint) -> q.PointStruct:
 
 
 def _stored(record: Any) -> Stored:  # a Record or a ScoredPoint of the client
-    return Stored(str(record.id), record.payload or {}, record.vector[DENSE] if record.vector else None)
+    vectors = record.vector or {}
+    return Stored(str(record.id), record.payload or {}, vectors.get(DENSE), vectors.get(SPARSE))
 
 
 def _version_id(tenant: str) -> str:

@@ -53,6 +53,14 @@ class Terms:
     values: tuple[float, ...]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class TermWeights:
+    """The terms of a stored chunk, for reckoning: `indices` ascending, uint32; `values` likewise, float64."""
+
+    indices: NDArray[np.uint32]
+    values: NDArray[np.float64]
+
+
 @dataclass(frozen=True, slots=True)
 class Reader:
     """Who asks. Sees of its tenant what names no groups, and what names one of `groups`."""
@@ -87,11 +95,13 @@ class Candidate:
     """A chunk that one of a store's two searches found, or both.
 
     `cosine`: of the dense search, None where only the sparse one found it; `bm25`: of the sparse search, None likewise.
-    `dense_rank` and `sparse_rank`: its places among all that these searches found, from 0. `vector` is the chunk's own.
+    `dense_rank` and `sparse_rank`: its places among all that these searches found, from 0. `vector` and `terms` are the
+    chunk's own.
     """
 
     chunk: Chunk
     vector: Vector
+    terms: TermWeights
     cosine: float | None = None
     bm25: float | None = None
     dense_rank: int | None = None

@@ -12,12 +12,13 @@ import psutil
 
 from app.config import RetrievalConfig
 from app.retrieval.embedded_store import EmbeddedStore
+from app.retrieval.search.search import JUDGED
 from app.retrieval.terms import query_terms
 from app.retrieval.types import Comparison, Vector, Where
 from benchmarks.search.corpus import CHUNKS_A_DOCUMENT, DIMENSIONS, TENANTS, Corpus, Question
 
 TOP = 10
-POOL = RetrievalConfig().candidates  # that the stack's search takes from each side
+POOL = RetrievalConfig().candidates  # that the stack's search takes from each side, of which it judges JUDGED
 SAME = 100  # questions that are asked in turn
 STAGED_AT_ONCE = 10  # documents
 WARM_UP = 30
@@ -128,14 +129,15 @@ class _Kind:
     has_vector: bool = True
     has_terms: bool = True
     where: Where | None = None
+    keep: int | None = None
 
 
-SEARCH = f"both, {POOL} each"
+SEARCH = f"both, {POOL} each, {JUDGED} read"
 _KINDS = (
     (f"dense, {TOP}", _Kind(TOP, has_terms=False)),
     (f"terms, {TOP}", _Kind(TOP, has_vector=False)),
     (f"both, {TOP} each", _Kind(TOP)),
-    (SEARCH, _Kind(POOL)),
+    (SEARCH, _Kind(POOL, keep=JUDGED)),
 )
 
 
@@ -149,7 +151,7 @@ async def _row(
         terms = query_terms(question.words) if kind.has_terms else None
         vector = question.vector if kind.has_vector else None
         began, began_cpu = time.perf_counter(), time.process_time()
-        found = await store.search(question.reader, vector, terms, kind.limit, kind.where)
+        found = await store.search(question.reader, vector, terms, kind.limit, kind.where, kind.keep)
         if number >= WARM_UP:
             took.append((time.perf_counter() - began) * 1000)
             cpu_s += time.process_time() - began_cpu

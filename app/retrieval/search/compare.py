@@ -5,10 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from app.retrieval.fusion import ranks
+from app.retrieval.points import weights_of
 from app.retrieval.search.evidence import evidence, term_weights
 from app.retrieval.search.pool import pool
 from app.retrieval.search.question import Question
 from app.retrieval.search.relevance import Relevance, probability
+from app.retrieval.terms import document_terms
 from app.retrieval.types import Candidate, Chunk, Vector
 
 
@@ -21,14 +23,15 @@ def compare(relevance: Relevance, query: str, texts: Sequence[str], vectors: Seq
         return []
     question = Question.of(query)
     chunks = [Chunk("", "", ordinal, text, 0, len(text)) for ordinal, text in enumerate(texts)]
-    scores = [float(term_weights(question, chunk) @ question.prior) for chunk in chunks]
+    terms = [weights_of(document_terms(chunk)) for chunk in chunks]
+    scores = [float(term_weights(question, own) @ question.prior) for own in terms]
     own, others = (vectors[0], vectors[1:]) if vectors else (None, [np.zeros(1, np.float32)] * len(texts))
     cosines = {} if own is None else {at: float(vector @ own) for at, vector in enumerate(others)}
     bm25s = {at: score for at, score in enumerate(scores) if score > 0}
     near, said = ranks(cosines), ranks(bm25s)
     candidates = [
-        Candidate(chunk, vector, cosines.get(at), bm25s.get(at), near.get(at), said.get(at))
-        for at, (chunk, vector) in enumerate(zip(chunks, others, strict=True))
+        Candidate(chunk, others[at], terms[at], cosines.get(at), bm25s.get(at), near.get(at), said.get(at))
+        for at, chunk in enumerate(chunks)
     ]
     (ranked,) = pool([candidates])
     logits = relevance.logits(evidence(question, own, ranked))

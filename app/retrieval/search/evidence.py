@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from app.retrieval.search.pool import Ranked
 from app.retrieval.search.proximity import proximity, stands_in
 from app.retrieval.search.question import Floats, Question
-from app.retrieval.terms import K1, document_terms, query_terms
-from app.retrieval.types import Chunk, Vector
+from app.retrieval.terms import K1, query_terms
+from app.retrieval.types import TermWeights, Vector
 
 FEATURES = (
     "cosine",  # of query and passage
@@ -47,7 +47,7 @@ INDEX = {name: column for column, name in enumerate(FEATURES)}
 _SHORT = 200.0  # characters
 # What is beside a single candidate nobody knows; a few of this cosine are taken to be there.
 _TYPICAL, _TYPICAL_COUNT = 0.3, 4
-_CACHED_CHUNKS = 1 << 15
+_CACHED_HEADINGS = 1 << 15
 
 
 def evidence(question: Question, vector: Vector | None, ranked: Sequence[Ranked]) -> NDArray[np.float64]:
@@ -95,7 +95,7 @@ def _by_words(rows: NDArray[np.float64], question: Question, ranked: Sequence[Ra
     chunks = [each.candidate.chunk for each in ranked]
     share: Floats = np.zeros(0)
     if len(question.terms):
-        weights = np.stack([term_weights(question, chunk) for chunk in chunks])
+        weights = np.stack([term_weights(question, each.candidate.terms) for each in ranked])
         idf = question.idf(weights, [each.candidate.bm25 for each in ranked])
         share = idf / idf.sum()
         held = weights > 0
@@ -124,40 +124,15 @@ def _by_words(rows: NDArray[np.float64], question: Question, ranked: Sequence[Ra
     rows[:, INDEX["proximity_gap"]] = near.max() - near
 
 
-def term_weights(question: Question, chunk: Chunk) -> Floats:
-    """BM25's weight of each of the question's terms in the chunk, before idf."""
-    indices, values = _terms_of(_Hashed(chunk))
-    if not len(indices):
+def term_weights(question: Question, terms: TermWeights) -> Floats:
+    """BM25's weight of each of the question's terms in a chunk, before idf. `terms`: the chunk's."""
+    if not len(terms.indices):
         return np.zeros(len(question.terms))
-    places = np.minimum(np.searchsorted(indices, question.terms), len(indices) - 1)
-    found: Floats = np.where(indices[places] == question.terms, values[places], 0.0)
+    places = np.minimum(np.searchsorted(terms.indices, question.terms), len(terms.indices) - 1)
+    found: Floats = np.where(terms.indices[places] == question.terms, terms.values[places], 0.0)
     return found
 
 
-@functools.lru_cache(maxsize=_CACHED_CHUNKS)
+@functools.lru_cache(maxsize=_CACHED_HEADINGS)
 def _heading_terms(title: str, heading: str) -> frozenset[int]:
     return frozenset(query_terms(f"{title}\n{heading}").indices)
-
-
-class _Hashed:
-    """A chunk as a cache's key: by what tells it from all others, since its metadata cannot be hashed."""
-
-    __slots__ = ("chunk", "key")
-
-    def __init__(self, chunk: Chunk) -> None:
-        self.chunk = chunk
-        # The text too: a chunk that was built by hand has no content hash.
-        self.key = (chunk.tenant, chunk.document, chunk.content_hash, chunk.ordinal, chunk.text)
-
-    def __hash__(self) -> int:
-        return hash(self.key)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Hashed) and self.key == other.key
-
-
-@functools.lru_cache(maxsize=_CACHED_CHUNKS)
-def _terms_of(hashed: _Hashed) -> tuple[NDArray[np.uint32], Floats]:
-    """The chunk's sparse vector: making it takes 0.1 ms, and good passages are met again and again."""
-    terms = document_terms(hashed.chunk)
-    return np.array(terms.indices, dtype=np.uint32), np.array(terms.values, dtype=np.float64)

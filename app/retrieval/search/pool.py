@@ -41,4 +41,4 @@ def pool(searches: Sequence[Sequence[Candidate]]) -> list[list[Ranked]]:
 
 
 def _foreign(candidate: Candidate) -> Candidate:
-    return Candidate(candidate.chunk, candidate.vector)
+    return Candidate(candidate.chunk, candidate.vector, candidate.terms)

@@ -8,7 +8,7 @@ from qdrant_client import AsyncQdrantClient
 
 from app.errors import Unavailable
 from app.retrieval.server_store import ServerStore
-from app.retrieval.terms import query_terms
+from app.retrieval.terms import document_terms, query_terms
 from app.retrieval.types import Candidate, MetadataValue, Reader, StoredDocument, Terms, VectorStore
 from tests.contract.vector_stores.making import ACME, DIMENSIONS, chunk, chunks, near, put, saying, stage, vector
 
@@ -23,6 +23,9 @@ async def test_the_nearest_are_found_with_everything_that_was_stored(store: Vect
     assert found[0].bm25 is None
     assert np.allclose(found[0].vector, vector(3), atol=1e-6)
     assert found[0].vector.dtype == np.float32
+    terms = document_terms(found[0].chunk)
+    assert found[0].terms.indices.tolist() == list(terms.indices)
+    assert found[0].terms.values == pytest.approx(np.array(terms.values))
     [b] = [c.chunk for c in await near(store, Reader("acme", ("hr",))) if c.chunk.document == "b.md"]
     assert b == chunk("b.md", text="x", groups=("hr",), metadata=metadata)
     assert [type(value) for value in b.metadata.values()] == [int, str, float, bool]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from app.retrieval.fusion import ranks, reciprocal_rank_fusion
+from app.retrieval.points import weights_of
 from app.retrieval.terms import document_terms
 from app.retrieval.types import Candidate, Chunk, Reader, Terms, Vector, Where
 
@@ -24,7 +25,9 @@ class ExactStore:
     def add(self, chunks: Sequence[Chunk], vectors: Sequence[Vector]) -> "ExactStore":
         self.chunks += chunks
         self.vectors += vectors
-        self._terms = [dict(zip(t.indices, t.values, strict=True)) for t in map(document_terms, self.chunks)]
+        terms = [document_terms(each) for each in self.chunks]
+        self._terms = [dict(zip(t.indices, t.values, strict=True)) for t in terms]
+        self._weights = [weights_of(t) for t in terms]
         self._matrix = np.stack(self.vectors)
         return self
 
@@ -57,7 +60,15 @@ class ExactStore:
         kept = list(reciprocal_rank_fusion([list(cosines), list(scores)]))[:keep]
         near, said = ranks(cosines), ranks(scores)
         return [
-            Candidate(self.chunks[i], self.vectors[i], cosines.get(i), scores.get(i), near.get(i), said.get(i))
+            Candidate(
+                self.chunks[i],
+                self.vectors[i],
+                self._weights[i],
+                cosines.get(i),
+                scores.get(i),
+                near.get(i),
+                said.get(i),
+            )
             for i in kept
         ]
 

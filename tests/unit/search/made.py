@@ -7,12 +7,14 @@ from dataclasses import replace
 import numpy as np
 
 from app.config import RetrievalConfig
+from app.retrieval.points import weights_of
 from app.retrieval.search.evidence import FEATURES
 from app.retrieval.search.pool import Ranked
 from app.retrieval.search.relevance import Relevance
 from app.retrieval.search.rerank import Reranking
 from app.retrieval.search.search import Search
 from app.retrieval.search.types import SearchRequest
+from app.retrieval.terms import document_terms
 from app.retrieval.types import Candidate, Chunk, Reader, Vector
 from tests.unit.search.exact_store import ExactStore
 
@@ -44,7 +46,8 @@ def candidate(
     ranks: tuple[int | None, int | None] = (None, None),
     **fields: object,
 ) -> Candidate:
-    return Candidate(chunk(text, **fields), bag(text), cosine, bm25, *ranks)  # type: ignore[arg-type] # passed on
+    made = chunk(text, **fields)  # type: ignore[arg-type] # passed on
+    return Candidate(made, bag(text), weights_of(document_terms(made)), cosine, bm25, *ranks)
 
 
 def ranked(*candidates: Candidate) -> list[Ranked]:

@@ -10,7 +10,7 @@ from app.retrieval.search.evidence import FEATURES, INDEX, evidence
 from app.retrieval.search.question import Question
 from app.retrieval.terms import document_terms, query_terms
 from app.retrieval.types import Candidate
-from tests.unit.search.made import bag, candidate, chunk, ranked, request, search_of, store_of
+from tests.unit.search.made import bag, candidate, ranked, request, search_of, store_of
 
 
 def told(query: str, *candidates: Candidate, by_meaning: bool = True) -> list[dict[str, float]]:
@@ -106,10 +106,3 @@ async def test_the_collections_own_document_frequencies_are_told_from_the_scores
     by_word = dict(zip(question.terms.tolist(), found, strict=True))
     assert by_word[query_terms("people").indices[0]] == pytest.approx(true(1), rel=0.05)
     assert by_word[query_terms("refund").indices[0]] == pytest.approx(true(31), rel=0.05, abs=0.05)
-
-
-def test_a_chunk_is_known_by_its_text_too() -> None:
-    """Weights are kept between calls: never those of another text under the same name."""
-    one, other = Candidate(chunk("A refund."), bag("x")), Candidate(chunk("Nothing."), bag("x"))
-    assert told("refund", one)[0]["coverage"] == 1
-    assert told("refund", other)[0]["coverage"] == 0

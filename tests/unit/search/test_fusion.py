@@ -55,5 +55,5 @@ def test_what_another_query_found_has_none_of_its_scores_here() -> None:
     assert [each.candidate.chunk.document for each in first] == [each.candidate.chunk.document for each in second]
     assert first[0].candidate.chunk.document == "shared"
     foreign = next(each for each in first if each.candidate.chunk.document == "other")
-    assert foreign.candidate == Candidate(other.chunk, other.vector)
+    assert foreign.candidate == Candidate(other.chunk, other.vector, other.terms)
     assert next(each for each in second if each.candidate.chunk.document == "other").candidate == other
