@@ -64,6 +64,6 @@ def open_accounting(config: StackConfig, secrets: Secrets) -> Accounting:
         engine=engine,
         directory_engine=own,
         directory=Directory(secrets, own, config.accounts),
-        store=AccountStore(engine, secrets),
+        store=AccountStore(engine, secrets, rows.flush),
         ledger=Ledger(config.ledger, counters, rows),
     )

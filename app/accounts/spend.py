@@ -1,11 +1,12 @@
 """Reading the table `usage`: sums by what one asks for, and the rows themselves."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from sqlalchemy import BigInteger, ColumnElement, and_, func, literal_column, or_, select
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.accounts.changes import reading
 from app.errors import InvalidRequest
@@ -68,12 +69,14 @@ class Spend:
 class UsageStore:
     """Reads usage rows; the ledger writes them."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, flush: Callable[[], Awaitable[None]] | None = None) -> None:
+        """`flush`: waits until the rows of finished requests are in the database."""
         self._engine = engine
+        self._flush = flush
 
     async def total(self, where: UsageFilter) -> Totals:
         """Over all rows."""
-        async with reading(self._engine) as connection:
+        async with self._reading() as connection:
             row = (await connection.execute(select(*_sums()).where(*where.conditions))).one()
             return _totals(row)
 
@@ -89,14 +92,14 @@ class UsageStore:
             .limit(limit)
             .offset(offset)
         )
-        async with reading(self._engine) as connection:
+        async with self._reading() as connection:
             rows = await connection.execute(statement)
             return [Spend({name: row._mapping[name] for name in columns}, _totals(row)) for row in rows]
 
     async def requests(self, where: UsageFilter, limit: int, after: str | None = None) -> list[UsageRow]:
         """The rows, newest first. `after`: the last id of the page before. Raises InvalidRequest."""
         statement = select(usage).where(*where.conditions).order_by(usage.c.at_ms.desc(), usage.c.id.desc())
-        async with reading(self._engine) as connection:
+        async with self._reading() as connection:
             if after is not None:
                 last = select(usage.c.at_ms).where(usage.c.id == after, *where.conditions)
                 at_ms = await connection.scalar(last)
@@ -105,6 +108,13 @@ class UsageStore:
                 same_time = and_(usage.c.at_ms == at_ms, usage.c.id < after)
                 statement = statement.where(or_(usage.c.at_ms < at_ms, same_time))
             return [UsageRow(**row._mapping) for row in await connection.execute(statement.limit(limit))]
+
+    @asynccontextmanager
+    async def _reading(self) -> AsyncIterator[AsyncConnection]:
+        if self._flush is not None:
+            await self._flush()
+        async with reading(self._engine) as connection:
+            yield connection
 
 
 def _columns(group: Group) -> dict[str, ColumnElement[Any]]:

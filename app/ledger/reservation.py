@@ -165,13 +165,21 @@ class Reservation:
     async def _settle(self, row: UsageRow) -> UsageRow:
         try:
             if not row.cost_nano and not self._budgets:
-                # There is no money whose row must stand before it is given back: a hit of the cache, for one.
-                written, _ = await asyncio.gather(self._rows.write(row), self._counted(row, "inserted"))
-                return await self._standing() if written == "exists" else row
+                return await self._settle_ahead(row)
             written = await self._rows.write(row)
             return await self._counted(await self._standing() if written == "exists" else row, written)
         finally:
             self._live.pop(self.id, None)
+
+    async def _settle_ahead(self, row: UsageRow) -> UsageRow:
+        """There is no money whose row must stand before it is given back: a hit of the cache, for one. Its answer waits
+        for no database."""
+        await self._rows.write_ahead(row)
+        row = await self._counted(row, "inserted")
+        # Where the counters know nothing of it, another process may have billed it as crashed.
+        if self._is_counted and self._has_missed and await self._rows.write(row) == "exists":
+            return await self._standing()
+        return row
 
     async def _counted(self, row: UsageRow, written: Written) -> UsageRow:
         try:

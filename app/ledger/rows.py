@@ -1,4 +1,8 @@
-"""Usage rows become durable here: many in one commit, or on disk while the database is away."""
+"""Usage rows become durable here: many in one commit, or on disk while the database is away.
+
+What cost nothing need not wait for a commit: its row is in a file first, from which another process takes it should
+this one die.
+"""
 
 import asyncio
 import contextlib
@@ -26,6 +30,7 @@ logger = logging.getLogger(__name__)
 MAX_ROWS = 256  # in one commit
 NAMED = sqlite.dialect(paramstyle="named")
 COMMIT_TIMEOUT_S = 12.0  # longer than SQLite waits for another process's commit
+FLUSH_TIMEOUT_S = 2.0
 Written = Literal["inserted", "exists", "spooled"]
 Settle = Callable[[Sequence[UsageRow]], Awaitable[None]]
 
@@ -52,6 +57,10 @@ class RowWriter:
         self._statement = dialect.insert(usage).on_conflict_do_nothing(index_elements=["id"]).returning(usage.c.id)
         self._single = str(self._statement.compile(dialect=NAMED)) if dialect is sqlite else None
         self._spool = spool
+        self._journal = spool.beside()
+        self._ahead = 0  # rows of the journal that are on their way into the database
+        self._has_stuck = False  # one of them did not get there
+        self._newest: asyncio.Future[Written] | None = None
         self._window_s = commit_window_ms / 1000
         self._queue: list[tuple[UsageRow, asyncio.Future[Written]]] = []
         self._committing: asyncio.Task[None] | None = None
@@ -65,11 +74,23 @@ class RowWriter:
 
     async def write(self, row: UsageRow) -> Written:
         """Make a row durable. Raises Unavailable when neither the database nor the disk takes it."""
-        written: asyncio.Future[Written] = asyncio.get_running_loop().create_future()
-        self._queue.append((row, written))
-        if self._committing is None or self._committing.done():
-            self._committing = asyncio.create_task(self._commit())
-        return await written
+        return await self._enqueued(row)
+
+    async def write_ahead(self, row: UsageRow) -> None:
+        """Make a row safe from this process's death, and insert it beside what runs. Raises Unavailable when neither
+        the disk nor the database takes it."""
+        try:
+            self._journal.append([_fitting(row)], sync=False)
+        except (Unavailable, TypeError, AttributeError):
+            await self.write(row)
+            return
+        self._ahead += 1
+        self._enqueued(row).add_done_callback(self._caught_up)
+
+    async def flush(self) -> None:
+        """Wait until what has been written ahead by now is in the database, or for two seconds."""
+        if self._newest is not None and not self._newest.done():
+            await asyncio.wait([self._newest], timeout=FLUSH_TIMEOUT_S)
 
     async def insert(self, rows: Sequence[UsageRow]) -> set[str]:
         """Rows into the database, now. Returns the ids that were new. Raises Unavailable; nothing is spooled."""
@@ -97,6 +118,9 @@ class RowWriter:
         async with self._lock:
             if self._spool.pending:
                 await self._empty(self._spool, settle)
+            if self._has_stuck and not self._ahead:
+                await self._empty(self._journal, settle)
+                self._has_stuck = False
             with contextlib.closing(self._spool.adopt()) as orphans:
                 while orphan := await asyncio.to_thread(next, orphans, None):
                     await self._empty(orphan, settle)
@@ -108,6 +132,22 @@ class RowWriter:
         async with self._lock:
             await self._disconnect()
             self._spool.close()
+            self._journal.close()
+
+    def _enqueued(self, row: UsageRow) -> "asyncio.Future[Written]":
+        written = self._newest = asyncio.get_running_loop().create_future()
+        self._queue.append((row, written))
+        if self._committing is None or self._committing.done():
+            self._committing = asyncio.create_task(self._commit())
+        return written
+
+    def _caught_up(self, written: "asyncio.Future[Written]") -> None:
+        self._ahead -= 1
+        if written.cancelled() or written.exception() is not None:
+            self._has_stuck = True
+        elif not self._ahead and not self._has_stuck:
+            with contextlib.suppress(OSError):  # to insert them once more changes nothing
+                self._journal.clear(sync=False)
 
     async def _empty(self, spool: Spool, settle: Settle) -> None:
         rows = await asyncio.to_thread(spool.rows)
@@ -156,7 +196,7 @@ class RowWriter:
                 return ["inserted" if row.id in new else "exists" for row in rows]
             except Unavailable:
                 logger.warning("the usage database is away: usage rows are spooled")
-        await asyncio.to_thread(self._spool.append, [UsageRow(**_values(row)) for row in rows])
+        await asyncio.to_thread(self._spool.append, [_fitting(row) for row in rows])
         return ["spooled"] * len(rows)
 
     async def _insert(self, rows: Sequence[UsageRow]) -> set[str]:
@@ -229,6 +269,10 @@ def _is_refusal(error: Exception) -> bool:
 def _values(row: UsageRow) -> dict[str, Any]:
     """A row as the table takes it: one that does not fit would hold up all rows behind it."""
     return {name: fit(getattr(row, name)) for name, fit in FITS}
+
+
+def _fitting(row: UsageRow) -> UsageRow:
+    return UsageRow(**_values(row))
 
 
 def _fit_of(kind: TypeEngine[Any]) -> Callable[[Any], Any]:

@@ -1,4 +1,4 @@
-"""Usage rows on disk while the database is away: an append-only file of JSON lines for each process."""
+"""Usage rows on disk, until they are in the database: an append-only file of JSON lines for each process."""
 
 import fcntl
 import io
@@ -32,8 +32,15 @@ class Spool:
         self._path: Path | None = None
         self.pending = 0  # rows that are in the file
 
-    def append(self, rows: Sequence[UsageRow]) -> None:
-        """Rows, on disk when this returns. Raises Unavailable when the file is full or cannot be written."""
+    def beside(self) -> "Spool":
+        """Another file in the same directory."""
+        return Spool(self._directory, self._max_rows)
+
+    def append(self, rows: Sequence[UsageRow], sync: bool = True) -> None:
+        """Rows, on disk when this returns; without `sync` only safe from this process's death, in some 20 microseconds.
+
+        Raises Unavailable when the file is full or cannot be written.
+        """
         if self.pending + len(rows) > self._max_rows:
             raise Unavailable("The usage database is away, and too much waits for it.", retry_after_s=5)
         file = self._file
@@ -45,7 +52,8 @@ class Spool:
                 text = b"".join(_line(row) for row in rows)
                 if file.write(text) != len(text):
                     raise OSError("short write")
-                os.fsync(file.fileno())
+                if sync:
+                    os.fsync(file.fileno())
             except OSError:
                 file.truncate(end)
                 raise
@@ -58,11 +66,12 @@ class Spool:
         """All of this process's rows, oldest first."""
         return _read(self._file) if self._file else []
 
-    def clear(self) -> None:
-        """Forget them: they are in the database."""
+    def clear(self, sync: bool = True) -> None:
+        """Forget them: they are in the database. OSError."""
         if self._file:
             self._file.truncate(0)
-            os.fsync(self._file.fileno())
+            if sync:
+                os.fsync(self._file.fileno())
         self.pending = 0
 
     def reject(self, rows: Sequence[UsageRow]) -> None:

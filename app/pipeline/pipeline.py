@@ -152,7 +152,8 @@ class Pipeline:
         nearing = asyncio.ensure_future(self._near(journey))
         try:
             known = journey.recall.vault if journey.recall else None
-            screened = journey.screened = await self._guarding.request(journey.draft, journey.policy, flight, known)
+            spoken = journey.draft.spoken
+            screened = journey.screened = await self._guarding.request(spoken, journey.policy, flight, known)
             if not screened.changed:
                 journey.near = await nearing
         finally:
@@ -172,7 +173,8 @@ class Pipeline:
             journey.near = await self._near(journey)
         self._remembering.screened(journey)
         self._capture(journey)
-        journey.clearance = self._guarding.begin_slow(journey.draft, journey.policy, flight)
+        draft = journey.draft
+        journey.clearance = self._guarding.begin_slow(draft.spoken, draft.question or "", journey.policy, flight)
         return None
 
     async def _near(self, journey: Journey) -> Near:

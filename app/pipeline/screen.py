@@ -11,7 +11,7 @@ from app.config import GuardConfig
 from app.config.policy import JsonSchemaSettings, PromptLeakSettings
 from app.errors import BlockedByGuard, InvalidRequest, Unavailable
 from app.guard.output.canary import canary, instructed
-from app.guard.screening import Screening
+from app.guard.screening import Screening, Spoken
 from app.guard.spotlight import Style
 from app.guard.types import Context, GuardPlace, Screened, Verdict
 from app.pipeline.draft import Draft
@@ -83,15 +83,15 @@ class Guarding:
             SchemaCheck.refuse_bad(draft.body["response_format"])
 
     async def request(
-        self, draft: Draft, policy: str, flight: Flight, known: Mapping[str, str] | None = None
+        self, spoken: Sequence[Spoken], policy: str, flight: Flight, known: Mapping[str, str] | None = None
     ) -> Screened:
-        """The draft's texts, masked; `known`: the vault of its conversation.
+        """A request's texts, masked; `known`: the vault of its conversation.
 
         Raises BlockedByGuard, and Unavailable where a rail failed and is closed then."""
         if self.screening is None:
-            return Screened(tuple(draft.texts))
+            return Screened(tuple(each.text for each in spoken))
         with flight.timeline.stage("guard") as attributes:
-            screened = await self.screening.request(policy, draft.spoken, known)
+            screened = await self.screening.request(policy, spoken, known)
             attributes["sextant.guard.masked"] = len(screened.vault)
             attributes["sextant.guard.entities"] = sorted({f.entity for f in screened.findings})
             tell(attributes, screened.verdicts)
@@ -99,13 +99,12 @@ class Guarding:
             enforce(screened)
             return screened
 
-    def begin_slow(self, draft: Draft, policy: str, flight: Flight) -> "Clearance | None":
+    def begin_slow(self, spoken: Sequence[Spoken], question: str, policy: str, flight: Flight) -> "Clearance | None":
         """Start the input rails that need a model, on the masked texts; the generation may begin meanwhile."""
         if self.screening is None or not self.screening.has_rails(policy, "input", slow=True):
             return None
-        texts = [each.text for each in draft.spoken if each.by == "user"]
-        context = Context(question=draft.question or "")
-        return Clearance(self.screening, policy, texts, context, flight)
+        texts = [each.text for each in spoken if each.by == "user"]
+        return Clearance(self.screening, policy, texts, Context(question=question), flight)
 
     async def passages(self, found: Sequence[Passage], policy: str, flight: Flight) -> list[Passage]:
         """The passages that may be shown to a model; what is masked in one stays masked."""

@@ -5,11 +5,10 @@ from typing import Any
 from app.config import StackConfig
 from app.errors import BlockedByGuard, InvalidRequest, Unavailable
 from app.guard.screening import Spoken
-from app.guard.types import Context
 from app.pipeline.embedding import BilledEmbedder
 from app.pipeline.flight import Flight
 from app.pipeline.ports import EmbedPort, SearchPort
-from app.pipeline.screen import Clearance, Guarding, enforce, note, tell
+from app.pipeline.screen import Clearance, Guarding
 from app.retrieval.passages import pack
 from app.retrieval.search.types import Found, SearchRequest
 from app.retrieval.types import Reader, Vector
@@ -37,7 +36,7 @@ class SearchPipeline:
         await flight.admit(MODEL)
         policy = self._config.guard.policy_of(flight.caller.tenant, None)
         query = await self._screened(body.query, policy, flight)
-        clearance = self._begin_slow(query, policy, flight)
+        clearance = self._guarding.begin_slow([Spoken(query)], query, policy, flight)
         try:
             vector = await self._vector(body, query, flight)
             found = await self._found(body, query, vector, flight)
@@ -56,28 +55,13 @@ class SearchPipeline:
 
     async def _screened(self, query: str, policy: str, flight: Flight) -> str:
         """The query as it may be searched for. Raises BlockedByGuard, Unavailable."""
-        screening = self._guarding.screening
-        if screening is None:
-            return query
-        if len(query) > self._config.guard.max_characters:
-            limit = self._config.guard.max_characters
+        limit = self._config.guard.max_characters
+        if self._guarding.screening is not None and len(query) > limit:
             raise InvalidRequest(f"'query': longer than the {limit:,} characters that are screened.", param="query")
-        with flight.timeline.stage("guard") as attributes:
-            screened = await screening.request(policy, [Spoken(query)])
-            attributes["sextant.guard.masked"] = len(screened.vault)
-            tell(attributes, screened.verdicts)
-            note(flight, screened)
-            try:
-                enforce(screened)
-            except BlockedByGuard as blocked:
-                raise _named(blocked) from None
-            return screened.texts[0]
-
-    def _begin_slow(self, query: str, policy: str, flight: Flight) -> Clearance | None:
-        screening = self._guarding.screening
-        if screening is None or not screening.has_rails(policy, "input", slow=True):
-            return None
-        return Clearance(screening, policy, [query], Context(question=query), flight)
+        try:
+            return (await self._guarding.request([Spoken(query)], policy, flight)).texts[0]
+        except BlockedByGuard as blocked:
+            raise _named(blocked) from None
 
     async def _vector(self, body: SearchBody, query: str, flight: Flight) -> Vector | None:
         """The query's vector. By words alone can be searched without one."""

@@ -63,11 +63,17 @@ class Shop:
         return Valkey.from_url(self.store_url)
 
     async def rows(self) -> list[UsageRow]:
+        """Once what is on its way is in the database."""
+        for rows, _, _ in self._opened:
+            await rows.flush()
+        return await self.committed()
+
+    async def committed(self) -> list[UsageRow]:
         async with self.engine.connect() as connection:
             return [UsageRow(**row) for row in (await connection.execute(select(usage))).mappings()]
 
     async def spent(self) -> int:
-        """By the rows."""
+        """By the rows that cost something."""
         async with self.engine.connect() as connection:
             return int((await connection.execute(select(func.sum(usage.c.cost_nano)))).scalar() or 0)
 

@@ -15,7 +15,7 @@ from app.ledger.rows import RowWriter
 from app.ledger.spool import Spool
 from app.ledger.types import UsageRow
 from app.sql.database import database_url, open_database
-from tests.unit.ledger.shop import AWAY, Shop, laptop_only, new_id, used
+from tests.unit.ledger.shop import AWAY, Shop, laptop_only, new_id, until, used
 
 
 def row(**fields: object) -> UsageRow:
@@ -29,6 +29,14 @@ def writer(shop: Shop, **options: float) -> RowWriter:
 async def finish(rows: RowWriter) -> None:
     await rows.close()
     await rows._engine.dispose()
+
+
+def journal_of(shop: Shop) -> list[UsageRow]:
+    return [
+        UsageRow(**orjson.loads(line))
+        for path in (shop.home / "ledger").glob("*.jsonl")
+        for line in path.read_bytes().splitlines()
+    ]
 
 
 async def nothing(_: object) -> None:
@@ -177,9 +185,9 @@ async def test_spooled_rows_are_read_and_cleared_off_the_event_loop(shop: Shop) 
             threads.append(threading.get_ident())
             return super().rows()
 
-        def clear(self) -> None:
+        def clear(self, sync: bool = True) -> None:
             threads.append(threading.get_ident())
-            super().clear()
+            super().clear(sync)
 
         def adopt(self) -> Generator[Spool, None, None]:
             for orphan in super().adopt():
@@ -222,6 +230,89 @@ async def test_the_spool_of_a_living_process_is_its_own(shop: Shop) -> None:
     spool.close()
     await rows.drain(nothing)
     assert len(await shop.rows()) == 1
+    await finish(rows)
+
+
+async def test_a_row_written_ahead_waits_for_no_commit_and_is_in_a_file_until_then(shop: Shop) -> None:
+    rows, one, other = writer(shop), row(), row()
+    async with rows._lock:  # a commit that takes its time
+        await rows.write_ahead(one)
+        await rows.write_ahead(other)
+        assert await shop.rows() == []
+        assert journal_of(shop) == [one, other]
+    await rows.flush()
+    assert sorted(each.id for each in await shop.rows()) == sorted([one.id, other.id])
+    await until(lambda: journal_of(shop) == [])
+    assert not rows.is_behind
+    await finish(rows)
+    assert list((shop.home / "ledger").iterdir()) == []
+
+
+async def test_what_was_written_ahead_by_a_process_that_died_is_inserted_and_settled_by_another(shop: Shop) -> None:
+    dead, one, settled = writer(shop), row(), list[str]()
+    async with dead._lock:
+        await dead.write_ahead(one)
+        dead._journal.close()  # as the system does it
+        assert dead._committing is not None
+        dead._committing.cancel()
+
+    async def settle(some: Sequence[UsageRow]) -> None:
+        settled.extend(each.id for each in some)
+
+    rows = writer(shop)
+    await rows.drain(settle)
+    assert (await shop.rows(), settled) == ([one], [one.id])
+    assert list((shop.home / "ledger").iterdir()) == []
+    await finish(rows)
+    await dead._engine.dispose()
+
+
+@laptop_only
+async def test_a_row_written_ahead_while_the_database_is_away_is_spooled(shop: Shop) -> None:
+    away, one = RowWriter(open_database(database_url(AWAY, shop.home)), Spool(shop.home / "ledger", 100)), row()
+    await away.write_ahead(one)
+    await away.flush()
+    assert away.is_behind
+    await finish(away)
+    rows = writer(shop)
+    await rows.drain(nothing)
+    assert await shop.rows() == [one]
+    await finish(rows)
+
+
+async def test_what_neither_database_nor_spool_took_is_drained_from_the_journal(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows, one = writer(shop), row()
+
+    async def fail(_: object) -> set[str]:
+        raise Unavailable("away")
+
+    def full(*_: object) -> None:
+        raise Unavailable("full")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(rows, "_insert", fail)
+        broken.setattr(rows._spool, "append", full)
+        await rows.write_ahead(one)
+        await rows.flush()
+    assert journal_of(shop) == [one]
+    await rows.write_ahead(row())
+    await rows.flush()
+    assert journal_of(shop)[0] == one
+    await rows.drain(nothing)
+    assert one in await shop.rows()
+    assert journal_of(shop) == []
+    await finish(rows)
+
+
+@pytest.mark.parametrize("reason", ["full", "disk"])
+async def test_where_no_file_takes_it_a_row_written_ahead_waits_for_the_database(shop: Shop, reason: str) -> None:
+    rows, one = RowWriter(shop.open_engine(), Spool(shop.home / "ledger", 0 if reason == "full" else 100)), row()
+    if reason == "disk":
+        (shop.home / "ledger").write_text("a file where the directory should be")
+    await rows.write_ahead(one)
+    assert await shop.rows() == [one]
     await finish(rows)
 
 

@@ -8,8 +8,6 @@ import pytest
 from app.errors import BudgetExceeded, Unavailable
 from app.ledger.ledger import Ledger
 from app.ledger.reservation import Reservation
-from app.ledger.rows import Written
-from app.ledger.types import UsageRow
 from tests.unit.ledger.shop import Shop, Wire, budget, caller, new_id, until, used
 
 QUICK: dict[str, Any] = {"lease_s": 0.15, "heartbeat_s": 0.05}
@@ -35,33 +33,39 @@ async def test_settling_twice_tells_the_same_and_bills_once(shop: Shop) -> None:
     assert len(await shop.rows()) == 1
 
 
-@pytest.mark.parametrize("cost", [0, 30])
-async def test_the_row_of_money_stands_before_it_is_counted_and_a_free_one_waits_for_nothing(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch, cost: int
-) -> None:
+async def test_the_row_of_money_stands_before_it_is_counted(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     ledger = shop.ledger()
     reservation = await ledger.admit(caller(budget(100), tokens=100, concurrent=1), new_id(), "small")
-    if cost:
-        await reservation.reserve("small", 80, cost)
-    write, settle, counted = reservation._rows.write, reservation._counters.settle, asyncio.Event()
-
-    async def write_after(row: UsageRow) -> Written:
-        if not cost:
-            await asyncio.wait_for(counted.wait(), 10)
-        assert counted.is_set() == (not cost)
-        return await write(row)
+    await reservation.reserve("small", 80, 30)
+    settle = reservation._counters.settle
 
     async def count(*values: Any, **more: Any) -> bool:
-        done = await settle(*values, **more)
-        counted.set()
-        return done
+        assert len(await shop.rows()) == 1
+        return await settle(*values, **more)
 
-    monkeypatch.setattr(reservation._rows, "write", write_after)
     monkeypatch.setattr(reservation._counters, "settle", count)
-    row = await reservation.settle(used(cost=cost, prompt=10))
-    assert counted.is_set()
+    row = await reservation.settle(used(cost=30, prompt=10))
     assert await shop.rows() == [row]
     assert shop.reservations() == 0
+
+
+async def test_a_free_row_waits_for_no_database(shop: Shop) -> None:
+    ledger = shop.ledger()
+    reservation = await ledger.admit(caller(budget(100), tokens=100, concurrent=1), new_id(), "small")
+    async with reservation._rows._lock:  # a commit that takes its time
+        row = await reservation.settle(used(cost=0, prompt=10))
+        assert shop.reservations() == 0  # its place is free
+        assert await shop.committed() == []
+    assert await shop.rows() == [row]
+
+
+async def test_a_free_row_that_was_billed_as_crashed_is_not_finished(shop: Shop) -> None:
+    ledger, other = shop.ledger(**QUICK), shop.ledger(**QUICK)
+    reservation = await ledger.admit(caller(budget(100), concurrent=1), new_id(), "small")
+    async with other.running():
+        await until(lambda: shop.reservations() == 0)
+        with pytest.raises(Unavailable):
+            await reservation.settle(used(cost=0))
 
 
 async def test_what_is_released_is_given_back_without_a_row(shop: Shop) -> None:
