@@ -3,36 +3,42 @@
 import hashlib
 import json
 import random
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.config.files import PROJECT
 from app.evals.guard.injection_set import HALVED, INJECTION_SETS, Labelled, load_labelled, training_half
 from jobs.guard.grammar import make, read_grammar
-from jobs.guard.packages import descriptions, library_documentation
+from jobs.guard.packages import descriptions, library_documentation, package_documentation
 from jobs.guard.sources import Archive
 
 SEED = 20240
 SLABS, NEURALCHEMY, QUESTIONS = 6_000, 600, 1_500  # rows at the most; of neuralchemy for each label and kind
 SENTENCES, DOCUMENTS = 500, 400  # made of each kind and label
-PLANTED = 600  # of each label
-LIBRARY, DESCRIPTIONS, PASSAGES = 600, 1_500, 110
+PLANTED = 1_000  # of each label
+LIBRARY, DESCRIPTIONS, PASSAGES = 600, 1_500, 400
+DOCUMENTED, PIECES = 1_200, 3_500  # of packages; short pieces of those and of this project's documents
 # Files of this project: what users write, and whole documents. Only the attack's part of one is planted in another.
 PROMPT_FILES = frozenset(
-    "direct more written_anything written_authority written_chats written_corrections written_direct "
-    "written_everyday written_exfiltration written_extraction written_foreign written_forged written_languages "
-    "written_leaks written_long written_lookalikes written_masks written_others written_pairs written_personas "
-    "written_resets written_roles written_sending written_setup written_smuggled written_tongues written_uncommon "
-    "written_usual written_world".split()
+    "direct more written_anything written_authority written_benches written_chats written_corrections "
+    "written_counters written_direct written_everyday written_exfiltration written_extraction written_foreign "
+    "written_forged written_guises written_languages written_leaks written_long written_lookalikes written_masks "
+    "written_others written_pairs written_personas written_pressure written_probing written_resets written_roles "
+    "written_sending written_setup written_shorts written_sidelong written_smuggled written_speech "
+    "written_tongues written_uncommon written_usual written_verbs written_world".split()
 )
 DOCUMENT_FILES = frozenset(
-    "indirect written_contrast written_desk written_documents written_machines written_mails written_office "
+    "indirect written_agents written_business written_contrast written_desk written_documents written_feeds "
+    "written_fields written_inbox written_machines written_mails written_manuals written_office written_pages "
     "written_papers written_records written_results".split()
 )
 
-# Many of their texts have a near twin with the other label: with one of them in the training, the other is no measure.
+# Many of their texts have a near twin, with the other label or in another language: with one of them in the training,
+# the other is no measure.
 TWINS = frozenset(
-    "written_contrast written_lookalikes written_pairs written_papers written_results written_sending".split()
+    "written_contrast written_lookalikes written_pairs written_papers written_results written_sending "
+    "written_speech".split()
 )
 
 # How a sentence stands in a document of a kind.
@@ -52,6 +58,9 @@ _PLACES: dict[str, tuple[str, ...]] = {
 }
 _HOLE = "@@"
 _ORDER_LENGTHS = range(20, 320)  # characters of what is planted
+_PIECE_LENGTHS = range(6, 300)
+_EXAMPLE_HOST = re.compile(r"([\w-]+)\.example\b(?!\.\w)")
+_ENDS = (".example", ".com", ".com", ".net", ".io", ".org", ".de", ".co")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +90,12 @@ def training_examples(archive: Archive) -> list[Example]:
     written = written_examples()
     parts, passages = package_parts(), own_passages()
     packages = [Example(part, False, "packages", "", name) for name, part in parts]
+    documented = package_documentation(DOCUMENTED, SEED)
+    pieces = [
+        Example(piece, False, "pieces", "", parent)
+        for parent, text in (*parts, *documented, *((passage, passage) for passage in passages))
+        for piece in short_pieces(text)
+    ]
     found = [
         *examples_of(draw.sample(archive.slabs("train"), SLABS)),
         *examples_of(archive.yanismiraoui()),
@@ -88,8 +103,10 @@ def training_examples(archive: Archive) -> list[Example]:
         *written,
         *made_examples(SEED, SENTENCES, DOCUMENTS),
         *draw.sample(packages, min(DESCRIPTIONS, len(packages))),
-        *planted_examples(written, [part for _, part in parts] + passages, PLANTED, draw),
+        *planted_examples(written, [text for _, text in (*parts, *documented)] + passages, PLANTED, draw),
+        *draw.sample(pieces, min(PIECES, len(pieces))),
         *(Example(text, False, "library") for text in library_documentation(LIBRARY, SEED)),
+        *(Example(text, False, "library", "", name) for name, text in documented),
         *(Example(passage, False, "docs") for passage in draw.sample(passages, min(PASSAGES, len(passages)))),
         *(Example(question, False, "cache") for question in own_questions(QUESTIONS, SEED)),
     ]
@@ -100,7 +117,14 @@ def written_examples() -> list[Example]:
     """The training halves, and what was written for training alone: more.jsonl and written_*.jsonl."""
     halves = [row for name in HALVED for row in training_half(load_labelled(INJECTION_SETS / f"{name}.jsonl"))]
     files = [INJECTION_SETS / "more.jsonl", *sorted(INJECTION_SETS.glob("written_*.jsonl"))]
-    return examples_of([*halves, *(row for file in files for row in load_labelled(file))])
+    rows = [*halves, *(row for file in files for row in load_labelled(file))]
+    return examples_of([replace(row, text=usual_hosts(row.text), order=usual_hosts(row.order)) for row in rows])
+
+
+def usual_hosts(text: str) -> str:
+    """With ends of host names as they are in the world, where a text has the one that is kept for examples: mostly
+    attacks name hosts, and a model would learn it for one of their signs."""
+    return _EXAMPLE_HOST.sub(lambda match: match[1] + _ENDS[hashlib.sha256(match[1].encode()).digest()[0] % 8], text)
 
 
 def package_parts(length: int = 700) -> list[tuple[str, str]]:
@@ -116,6 +140,19 @@ def package_parts(length: int = 700) -> list[tuple[str, str]]:
         if len(part) > 100:
             parts.append((name, part))
     return parts
+
+
+def short_pieces(text: str) -> list[str]:
+    """Of a document its headings, items and rows, each alone, and its sentences: what a passage's beginning or end, or
+    a short one, is like."""
+    pieces = []
+    for line in text.splitlines():
+        line = line.strip()
+        if re.match(r"#+ |[-*|] ?", line):
+            pieces.append(line)
+    for paragraph in re.split(r"\n\s*\n", text):
+        pieces += re.split(r"(?<=[.!?:])\s+", " ".join(paragraph.split()))
+    return [piece for piece in dict.fromkeys(pieces) if len(piece) in _PIECE_LENGTHS and re.search(r"[a-z]{3}", piece)]
 
 
 def planted_examples(
