@@ -13,7 +13,7 @@ from jobs.guard.table import Table
 
 FOLDS = 4
 HELD_OUT = 1  # folds that are held out: each costs a training
-ORDINARY = frozenset({"slabs_train", "docs", "cache", "packages", "library", "pieces"})
+ORDINARY = frozenset({"slabs_train", "docs", "cache", "packages", "library", "pieces", "personal"})
 PROMPTS, DOCUMENTS = PROMPT_FILES - TWINS, DOCUMENT_FILES - TWINS
 # Share that may be flagged of look-alikes, and of ordinary texts. (At 3% and 1% too many passages of documentation were
 # flagged: 4% of this project's own.)

@@ -21,7 +21,7 @@ LIBRARY, DESCRIPTIONS, PASSAGES = 600, 1_500, 400
 DOCUMENTED, PIECES = 1_200, 3_500  # of packages; short pieces of those and of this project's documents
 # Files of this project: what users write, and whole documents. Only the attack's part of one is planted in another.
 PROMPT_FILES = frozenset(
-    "direct more written_anything written_authority written_benches written_chats written_corrections "
+    "direct more written_anything written_authority written_benches written_chats written_contacts written_corrections "
     "written_counters written_direct written_everyday written_exfiltration written_extraction written_foreign "
     "written_forged written_guises written_languages written_leaks written_long written_lookalikes written_masks "
     "written_others written_pairs written_personas written_pressure written_probing written_resets written_roles "
@@ -59,6 +59,7 @@ _PLACES: dict[str, tuple[str, ...]] = {
 _HOLE = "@@"
 _ORDER_LENGTHS = range(20, 320)  # characters of what is planted
 _PIECE_LENGTHS = range(6, 300)
+_MARKED = re.compile(r"\[\[[A-Z_]+\|(.*?)\]\]", re.DOTALL)
 _EXAMPLE_HOST = re.compile(r"([\w-]+)\.example\b(?!\.\w)")
 _ENDS = (".example", ".com", ".com", ".net", ".io", ".org", ".de", ".co")
 
@@ -109,6 +110,7 @@ def training_examples(archive: Archive) -> list[Example]:
         *(Example(text, False, "library", "", name) for name, text in documented),
         *(Example(passage, False, "docs") for passage in draw.sample(passages, min(PASSAGES, len(passages)))),
         *(Example(question, False, "cache") for question in own_questions(QUESTIONS, SEED)),
+        *(Example(text, False, "personal") for text in texts_with_personal_data()),
     ]
     return list({one.text: one for one in found}.values())
 
@@ -223,6 +225,12 @@ def own_questions(count: int, seed: int) -> list[str]:
             group = json.loads(line)
             questions += [group["question"], *group["paraphrases"][:1]]
     return random.Random(seed).sample(questions, min(count, len(questions)))  # noqa: S311 (no secrets)
+
+
+def texts_with_personal_data() -> list[str]:
+    """What the rail for personal data is tuned on, as its writers wrote it: ordinary, with addresses and numbers."""
+    lines = (PROJECT / "evals" / "guard" / "pii" / "training.jsonl").open(encoding="utf-8")
+    return [_MARKED.sub(r"\1", json.loads(line)["text"]) for line in lines]
 
 
 def _inserts() -> dict[bool, list[str]]:
