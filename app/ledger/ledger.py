@@ -2,7 +2,8 @@
 
     admit    requests per minute and concurrency; reads the rest           one script in the store
     reserve  tokens per minute and money, before each attempt              one script
-    settle   the usage row durable in SQL, then the counters               one group commit, one script
+    settle   the usage row durable in SQL (a free one: in a file, and soon  one group commit, one script
+             in SQL), then the counters
 
 The rows are the truth, and the counters follow from them: budgets that the store does not have are loaded from the
 rows before anything is reserved on them. Windows of requests and tokens are not: a store that loses its data forgets

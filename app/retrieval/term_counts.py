@@ -74,11 +74,6 @@ class TermCounts:
         weights: list[float] = (np.array(terms.values) * idf / IDF_OF_NOTHING).tolist()
         return weights
 
-    def version(self, tenant: str) -> int | None:
-        """Which version of the tenant's chunks is counted."""
-        counted = self._counted.get(tenant)
-        return None if counted is None else counted.version
-
     def forget(self) -> None:
         """Chunks have gone without a new version."""
         self._deletions += 1

@@ -134,9 +134,15 @@ def test_a_hundred_identical_requests_over_two_replicas_make_one_generation(cach
     assert cached.generations - before == 1
     assert states["miss"] == 1
     assert states["shared"] > 90
-    rows = cached.fleet.admin.get("/requests", params={"tenant": "crowd", "limit": 1000}).json()["data"]
-    assert len(rows) == 100
-    assert sum(row["cost_usd"] > 0 for row in rows) <= 1
+
+    def rows() -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = cached.fleet.admin.get(
+            "/requests", params={"tenant": "crowd", "limit": 1000}
+        ).json()["data"]
+        return found
+
+    eventually(lambda: len(rows()) == 100, within_s=10)  # free ones of the other replica come some milliseconds later
+    assert sum(row["cost_usd"] > 0 for row in rows()) <= 1
 
 
 FORGED_HEADERS = [

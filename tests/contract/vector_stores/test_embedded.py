@@ -284,7 +284,7 @@ class Counting(EmbeddedStore):
         self._term_counts = TermCounts(self._shard, least=1, quiet_s=0.0)
 
     def counted(self, tenant: str) -> object:
-        return self._term_counts.version(tenant)
+        return self._term_counts._counted.get(tenant)
 
 
 def _scores(found: Sequence[Candidate]) -> dict[str, float]:
