@@ -118,9 +118,10 @@ class RowWriter:
         async with self._lock:
             if self._spool.pending:
                 await self._empty(self._spool, settle)
-            if self._has_stuck and not self._ahead:
-                await self._empty(self._journal, settle)
-                self._has_stuck = False
+            if self._has_stuck:
+                # Another file for what comes now; this one is adopted below, like that of a process that died.
+                self._journal.close()
+                self._journal, self._has_stuck = self._spool.beside(), False
             with contextlib.closing(self._spool.adopt()) as orphans:
                 while orphan := await asyncio.to_thread(next, orphans, None):
                     await self._empty(orphan, settle)
