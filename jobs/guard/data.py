@@ -21,17 +21,18 @@ LIBRARY, DESCRIPTIONS, PASSAGES = 600, 1_500, 400
 DOCUMENTED, PIECES = 1_200, 3_500  # of packages; short pieces of those and of this project's documents
 # Files of this project: what users write, and whole documents. Only the attack's part of one is planted in another.
 PROMPT_FILES = frozenset(
-    "direct more written_anything written_authority written_benches written_chats written_contacts written_corrections "
-    "written_counters written_direct written_everyday written_exfiltration written_extraction written_foreign "
-    "written_forged written_guises written_languages written_leaks written_long written_lookalikes written_masks "
-    "written_others written_pairs written_personas written_pressure written_probing written_resets written_roles "
-    "written_sending written_setup written_shorts written_sidelong written_smuggled written_speech "
-    "written_tongues written_uncommon written_usual written_verbs written_world".split()
+    "direct more written_anything written_authority written_benches written_chats written_contacts "
+    "written_corrections written_counters written_direct written_everyday written_exfiltration written_extraction "
+    "written_foreign written_forged written_guises written_innocent written_languages written_leaks written_long "
+    "written_lookalikes written_masks written_mixture written_oddities written_orders written_others written_pairs "
+    "written_particulars written_personas written_pressure written_probing written_resets written_roles "
+    "written_sending written_setup written_shorts written_sidelong written_smuggled written_speech written_takeout "
+    "written_theatre written_tongues written_uncommon written_usual written_verbs written_world".split()
 )
 DOCUMENT_FILES = frozenset(
     "indirect written_agents written_business written_contrast written_desk written_documents written_feeds "
     "written_fields written_inbox written_machines written_mails written_manuals written_office written_pages "
-    "written_papers written_records written_results".split()
+    "written_papers written_records written_reports written_results".split()
 )
 
 # Many of their texts have a near twin, with the other label or in another language: with one of them in the training,

@@ -23,7 +23,7 @@ from torch.nn import functional
 from app.guard.injection.encoder import MATRICES, NORMS, layer_name, read_layers
 from jobs.guard.table import POSITIVE, UNKNOWN, UNUSED, Table
 
-LAYERS = (3, 4, 5)
+LAYERS = (2, 3, 4, 5)
 WIDTH, ATTENTION_HEADS, EPSILON = 384, 12, 1e-12
 POOLS = 4  # of the head
 DROPOUT = 0.1  # of tokens

@@ -26,6 +26,11 @@ def arguments_of(made: Draft) -> str:
         ('{"mail": "john\\u0040example.com"}', ["john@example.com"]),
         (json.dumps({"to": "J\u00fcrgen"}), ["J\u00fcrgen"]),
         ('{"phone": 4155552671, "nested": [{"x": "a"}, true, null, 1.5]}', ["4155552671", "a", "1.5"]),
+        ('{"ann@example.org": {"Ann Lee": 1}, "address_2": "x"}', ["ann@example.org", "Ann Lee", "1", "x"]),
+        (
+            '{"DE89370400440532013000": true, "ghp_16C7e42F292c6912E7": null}',
+            ["DE89370400440532013000", "ghp_16C7e42F292c6912E7"],
+        ),
         ("not JSON", ["not JSON"]),
         ('"a bare string"', ['"a bare string"']),
         ("{}", []),
@@ -39,6 +44,18 @@ def test_what_the_guard_reads(arguments: str, texts: list[str]) -> None:
 def test_masking_a_number_leaves_valid_json() -> None:
     made = draft('{"phone": 4155552671, "n": 3}').with_texts(["Hi", "<PHONE_NUMBER_1>", "3"])
     assert json.loads(arguments_of(made)) == {"phone": "<PHONE_NUMBER_1>", "n": 3}
+
+
+def test_names_of_fields_are_masked_in_their_places() -> None:
+    made = draft('{"a@example.org": "Ann", "n": 3, "b@example.org": {"c@example.org": 4}}')
+    masked = ["Hi", "<EMAIL_1>", "<PERSON_1>", "3", "<EMAIL_2>", "<EMAIL_3>", "4"]
+    assert arguments_of(made.with_texts(masked)) == '{"<EMAIL_1>":"<PERSON_1>","n":3,"<EMAIL_2>":{"<EMAIL_3>":4}}'
+
+
+def test_no_value_is_lost_where_names_become_the_same() -> None:
+    made = draft('{"a@example.org": 1, "b@example.org": 2, "c@example.org": "x"}')
+    masked = ["Hi", "[EMAIL]", "1", "[EMAIL]", "2", "[EMAIL]", "y"]
+    assert list(json.loads(arguments_of(made.with_texts(masked))).values()) == [1, 2, "y"]
 
 
 @pytest.mark.parametrize("arguments", ['{"a":  "x", "big": 123456789012345678901234567890}', "not JSON", "{}", ""])
