@@ -40,7 +40,9 @@ def open_store(config: StackConfig) -> VectorStore:
         "int8" if settings.quantization == "scalar" else settings.quantization
     )
     options = ServerOptions(quantization, settings.shard_number, settings.replication_factor)
-    return ServerStore.connect(settings.url, settings.collection, DIMENSIONS, settings.timeout_ms, options)
+    return ServerStore.connect(
+        settings.url, settings.collection, DIMENSIONS, settings.timeout_ms, options, settings.grpc_port
+    )
 
 
 class Retriever:

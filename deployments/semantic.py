@@ -140,7 +140,12 @@ def open_index(config: StackConfig, dimensions: int) -> SemanticIndex:
     if settings.url is None:
         return EdgeIndex(config.path("qdrant") / settings.collection, dimensions, settings.max_entries)
     return ServerIndex.connect(
-        settings.url, settings.collection, dimensions, settings.max_entries, config.cache.timeout_ms
+        settings.url,
+        settings.collection,
+        dimensions,
+        settings.max_entries,
+        config.cache.timeout_ms,
+        settings.grpc_port,
     )
 
 

@@ -57,6 +57,7 @@ class SemanticConfig(Settings):
         150, description="A look-up that takes longer, embedding and judging included, is a miss."
     )
     url: str | None = Field(None, description="Qdrant server (http://host:6333); absent, Qdrant's engine runs inside.")
+    grpc_port: int = Field(6334, ge=1, le=65_535, description="The Qdrant server's port for gRPC.")
     collection: str = Field("cache", pattern=r"^[a-z0-9_-]{1,64}$", description="Collection name.")
 
 

@@ -81,6 +81,7 @@ class RetrievalConfig(Settings):
     """The knowledge base and how much of it a request gets to see."""
 
     url: str | None = Field(None, description="Qdrant server (http://host:6333); absent, Qdrant's engine runs inside.")
+    grpc_port: int = Field(6334, ge=1, le=65_535, description="The Qdrant server's port for gRPC.")
     collection: str = Field("knowledge", pattern=r"^[a-z0-9_-]{1,64}$", description="Collection name.")
     quantization: Literal["none", "scalar", "binary"] = Field(
         "none",

@@ -14,6 +14,7 @@ from qdrant_client import models as q
 from qdrant_client.http.exceptions import ApiException
 
 from app.errors import Unavailable
+from app.qdrant import connect
 from app.retrieval.conditions import (
     DOCUMENT,
     TENANT,
@@ -72,11 +73,16 @@ class ServerStore(VersionedStore):
 
     @classmethod
     def connect(
-        cls, url: str, collection: str, dimensions: int, timeout_ms: float, options: ServerOptions | None = None
+        cls,
+        url: str,
+        collection: str,
+        dimensions: int,
+        timeout_ms: float,
+        options: ServerOptions | None = None,
+        grpc_port: int = 6334,
     ) -> "ServerStore":
-        """A store by URL; gRPC is preferred. Connects at first use."""
-        timeout_s = max(1, round(timeout_ms / 1000))
-        client = AsyncQdrantClient(url=url, prefer_grpc=True, timeout=timeout_s)
+        """A store by URL. Connects at first use."""
+        client = connect(url, grpc_port, max(1, round(timeout_ms / 1000)))
         return cls(client, collection, dimensions, options)
 
     async def search(

@@ -17,6 +17,7 @@ from app.cache.semantic.types import Indexed, Observation
 from app.clock import now_ms as clock_ms
 from app.errors import Unavailable
 from app.failures import Failures
+from app.qdrant import connect
 from app.retrieval.types import Vector
 
 logger = logging.getLogger(__name__)
@@ -50,9 +51,11 @@ class ServerIndex:
         self.dropped = 0
 
     @classmethod
-    def connect(cls, url: str, collection: str, dimensions: int, max_entries: int, timeout_ms: float) -> "ServerIndex":
-        """An index by URL; gRPC is preferred. Connects at first use."""
-        client = AsyncQdrantClient(url=url, prefer_grpc=True, timeout=round(WRITE_TIMEOUT_S))
+    def connect(
+        cls, url: str, collection: str, dimensions: int, max_entries: int, timeout_ms: float, grpc_port: int = 6334
+    ) -> "ServerIndex":
+        """An index by URL. Connects at first use."""
+        client = connect(url, grpc_port, round(WRITE_TIMEOUT_S))
         return cls(client, collection, dimensions, max_entries, timeout_ms / 1000)
 
     async def put(self, point: Indexed, vector: Vector) -> None:
