@@ -2,7 +2,14 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+
+# Brackets as many serializers escape them in JSON, Go's for one.
+_OPENING, _CLOSING = (r"\u003c", r"\u003C"), (r"\u003e", r"\u003E")
+
+
+def _either(texts: Iterable[str]) -> str:
+    return "|".join(map(re.escape, texts))
 
 
 class Restorer:
@@ -14,15 +21,17 @@ class Restorer:
     """
 
     def __init__(self, vault: Mapping[str, str], *, in_json: bool = False) -> None:
-        """`in_json`: the text is JSON source (tool arguments), so values are escaped for a string."""
+        """`in_json`: the text is JSON source (tool arguments): values are escaped for a string, brackets may be."""
         self._values = {
             placeholder.strip("<>"): json.dumps(value)[1:-1] if in_json else value
             for placeholder, value in vault.items()
         }
+        before, behind = (["<", *_OPENING], [">", *_CLOSING]) if in_json else (["<"], [">"])
         # Longest first, and no digit behind: PERSON_1 is not the beginning of PERSON_12.
         names = "|".join(map(re.escape, sorted(self._values, key=len, reverse=True)))
-        self._pattern = re.compile(f"(?:<|(?<![A-Z0-9_]))({names})(?![0-9])>?") if self._values else None
-        forms = [form for name in self._values for form in (f"<{name}>", f"{name}>")]
+        opened = rf"(?:<|(?<!\\)(?:{_either(_OPENING)})|(?<![A-Z0-9_]))" if in_json else "(?:<|(?<![A-Z0-9_]))"
+        self._pattern = re.compile(f"{opened}({names})(?![0-9])(?:{_either(behind)})?") if self._values else None
+        forms = [f"{one}{name}{other}" for name in self._values for one in ("", *before) for other in behind]
         self._beginnings = {form[:length] for form in forms for length in range(1, len(form))}
         self._longest = max(map(len, self._beginnings), default=0)
         self._held = ""
@@ -45,8 +54,14 @@ class Restorer:
     def _restore(self, text: str) -> str:
         if self._pattern is None or not text:
             return text
-        before, self._before = self._before, text[-1]  # a name that goes on from there is another
-        return self._pattern.sub(lambda match: self._values[match.group(1)], before + text)[len(before) :]
+        # The character before is gone already: it is looked at, since a name that goes on from it is another.
+        seen = self._before + text
+        at, self._before = len(self._before), text[-1]
+        parts = []
+        for match in self._pattern.finditer(seen, at):
+            parts += [seen[at : match.start()], self._values[match.group(1)]]
+            at = match.end()
+        return "".join([*parts, seen[at:]])
 
     def _open_end(self, text: str) -> int:
         """Length of the longest end of `text` that may become a placeholder, or a longer one."""

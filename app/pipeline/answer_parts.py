@@ -6,7 +6,8 @@ from typing import Any
 from app.pipeline.transcript import SPOKEN
 
 Chunk = dict[str, Any]
-_KNOWN = {"role", "content", "tool_calls", *SPOKEN}
+_CHOICE = {"index", "text", "delta", "message", "logprobs", "finish_reason", "stop_reason"}
+_MESSAGE = {"role", "content", "tool_calls", *SPOKEN}
 
 
 def parts_of(choice: Chunk) -> Chunk:
@@ -14,11 +15,17 @@ def parts_of(choice: Chunk) -> Chunk:
     return choice if "text" in choice else (choice.get("delta") or {})
 
 
-def known(message: Chunk | None, *, enforced: bool) -> None:
+def known(choice: Chunk, *, enforced: bool) -> None:
     """Leave out, where rails enforce, what none of them reads: audio, annotations, what a provider invents tomorrow."""
-    if message is not None and enforced:
-        for name in message.keys() - _KNOWN:
-            del message[name]
+    if not enforced:
+        return
+    for name in choice.keys() - _CHOICE:
+        del choice[name]
+    for message in (choice.get("delta"), choice.get("message")):
+        if message is not None:
+            choice.pop("text", None)
+            for name in message.keys() - _MESSAGE:
+                del message[name]
 
 
 def fields(choice: Chunk) -> list[tuple[Chunk, str]]:

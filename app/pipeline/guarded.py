@@ -22,6 +22,8 @@ from app.pipeline.texts import Place
 from app.pipeline.transcript import SPOKEN
 
 _ALL: tuple[Kind, ...] = ("window", "whole", "watch")
+AT_ONCE = 32  # values of a tool call: rails take a few hundred calls at a time, from all requests
+_SAME = {"reasoning": "reasoning_content"}
 
 
 class OutputGuard:
@@ -50,14 +52,15 @@ class OutputGuard:
         """Screen a whole answer, in place."""
         with self._flight.timeline.stage("guard.output") as attributes:
             for choice in answer.get("choices") or ():
-                known(choice.get("message"), enforced=bool(self._enforced))
+                known(choice, enforced=bool(self._enforced))
                 for holder, name in fields(choice):
                     found = await self._examine(holder[name], _ALL)
                     if self.withheld:
                         break
                     self._mask(choice, holder, name, found.hits)
                 for call in (choice.get("message") or {}).get("tool_calls") or ():
-                    await self._examine_call(call)
+                    if await self._examine_call(call):
+                        _forget_logprobs(choice)
             if self.withheld:
                 for choice in answer.get("choices") or ():
                     withhold_choice(choice)
@@ -83,8 +86,8 @@ class OutputGuard:
     async def _pass(self, choice: Chunk) -> None:
         """Take a choice's words in, and put in their place what may leave now."""
         index, ended = choice.get("index", 0), bool(choice.get("finish_reason"))
+        known(choice, enforced=bool(self._enforced))
         delta = parts_of(choice)
-        known(delta if "text" not in choice else None, enforced=bool(self._enforced))
         calls = delta.pop("tool_calls", None) if "text" not in choice else None
         if calls:
             self._calls.setdefault(index, []).extend(calls)
@@ -100,8 +103,9 @@ class OutputGuard:
                 window = self._windows[index, name] = Window(self._lookahead, stride=self._stride)
             if name in speaking:
                 window.add(delta[name])
-            # A field is over once another speaks: reasoning, then the answer.
-            released = await self._release(window, index, final=ended or bool(speaking - {name}))
+            # A field is over once another speaks: reasoning, under whichever name, then the answer.
+            is_over = any(_SAME.get(other, other) != _SAME.get(name, name) for other in speaking)
+            released = await self._release(window, index, final=ended or is_over)
             if self.withheld:
                 self._begun[index] = False
                 return
@@ -114,7 +118,8 @@ class OutputGuard:
             if held := self._calls.pop(index, None):
                 delta["tool_calls"] = assembled(held)
                 for call in delta["tool_calls"]:
-                    await self._examine_call(call)
+                    if await self._examine_call(call):
+                        self._changed.add(index)
                 self._begun[index] = not self.withheld
             if (told := self._logprobs.pop(index, None)) and index not in self._changed:
                 choice["logprobs"] = told
@@ -149,19 +154,26 @@ class OutputGuard:
                 kept.setdefault(name, values)
         choice["logprobs"] = None
 
-    async def _examine_call(self, call: Chunk) -> None:
+    async def _examine_call(self, call: Chunk) -> bool:
         """A whole tool call's arguments, each string and number in them by itself: escapes would hide them otherwise,
-        and a number masked where it stands would be no JSON."""
+        and a number masked where it stands would be no JSON. Whether something was masked."""
         if self.withheld or not (call.get("function") or {}).get("arguments"):
-            return
+            return False
         place = Place(call["function"], "arguments", is_json=True)
         texts = place.read()
         unique = list(dict.fromkeys(texts))
-        found = dict(zip(unique, await asyncio.gather(*(self._examine(text, _ALL) for text in unique)), strict=True))
-        if self.withheld:
-            call["function"]["arguments"] = "{}"
-        elif any(each.hits for each in found.values()):
-            place.write([masked(text, found[text].hits, placeholder) for text in texts])
+        found: dict[str, Sequence[Hit]] = {}
+        for start in range(0, len(unique), AT_ONCE):
+            some = unique[start : start + AT_ONCE]
+            answers = await asyncio.gather(*(self._examine(text, _ALL) for text in some))
+            if self.withheld:
+                call["function"]["arguments"] = "{}"
+                return True
+            found |= {text: answered.hits for text, answered in zip(some, answers, strict=True)}
+        if not any(found.values()):
+            return False
+        place.write([masked(text, found[text], placeholder) for text in texts])
+        return True
 
     async def _watch(self, index: int) -> None:
         """Let the rails that change nothing see what was said, once."""
@@ -195,5 +207,10 @@ class OutputGuard:
     def _mask(self, choice: Chunk, holder: Chunk, name: str, hits: Sequence[Hit]) -> None:
         if hits:
             holder[name] = masked(holder[name], hits, placeholder)
-            if choice.get("logprobs"):
-                choice["logprobs"] = None  # they spell it out
+            _forget_logprobs(choice)
+
+
+def _forget_logprobs(choice: Chunk) -> None:
+    """They spell out what was masked."""
+    if choice.get("logprobs"):
+        choice["logprobs"] = None

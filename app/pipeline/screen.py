@@ -18,7 +18,6 @@ from app.pipeline.draft import Draft
 from app.pipeline.flight import Flight
 from app.pipeline.route import Route
 from app.pipeline.schema import SchemaCheck
-from app.retrieval.passages import source_of
 from app.retrieval.types import Passage
 from app.telemetry.events import Attributes
 
@@ -26,6 +25,7 @@ T = TypeVar("T")
 
 # What a text costs beside its characters, in characters; a conversation has some for nothing.
 OF_A_TEXT, FREE_TEXTS = 16, 200
+OF_A_PASSAGE = 4  # texts
 MAX_TOLD = 20  # verdicts of a place in the trace
 
 
@@ -111,20 +111,28 @@ class Guarding:
         if self.screening is None or not found or not self.screening.has_rails(policy, "retrieved"):
             return list(found)
         # A model reads where a passage stands, too: its document's name and headings are somebody's words.
-        texts = [text for passage in found for text in (passage.chunk.text, source_of(passage))]
+        texts = [text for passage in found for text in _words_of(passage)]
         with flight.timeline.stage("guard.retrieved") as attributes:
             screened = await self.screening.passages(policy, texts)
-            dropped = {index // 2 for index in screened.dropped}
-            attributes["sextant.guard.dropped"] = [found[index].chunk.document for index in sorted(dropped)]
+            words = [screened.texts[start : start + OF_A_PASSAGE] for start in range(0, len(texts), OF_A_PASSAGE)]
+            shown = [_with_words(passage, own) for passage, own in zip(found, words, strict=True)]
+            dropped = {index // OF_A_PASSAGE for index in screened.dropped}
+            attributes["sextant.guard.dropped"] = [shown[index].chunk.document for index in sorted(dropped)]
             tell(attributes, screened.verdicts)
             note(flight, screened)
             if any(verdict.failure for verdict in screened.verdicts):
                 flight.failed_open = True  # without passages, or with them unseen: an answer for now, not to be kept
-        return [
-            replace(passage, chunk=replace(passage.chunk, text=screened.texts[2 * index]))
-            for index, passage in enumerate(found)
-            if index not in dropped
-        ]
+        return [passage for index, passage in enumerate(shown) if index not in dropped]
+
+
+def _words_of(passage: Passage) -> tuple[str, ...]:
+    chunk = passage.chunk
+    return chunk.text, chunk.document, chunk.title, chunk.heading
+
+
+def _with_words(passage: Passage, words: Sequence[str]) -> Passage:
+    text, document, title, heading = words
+    return replace(passage, chunk=replace(passage.chunk, text=text, document=document, title=title, heading=heading))
 
 
 class Clearance:

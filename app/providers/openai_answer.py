@@ -2,6 +2,8 @@
 
 - Content that comes as a list of parts (Mistral's reasoning models) becomes text, and its thinking
   `reasoning_content`, the name that vLLM, DeepSeek and others use.
+- Together's chat chunks say the content once more as a text completion's `text`, and some say their thinking under both
+  of its names: once is enough, and what reads one of them would miss the other.
 - Gemini and xAI report thoughts in `total_tokens` alone. All of them are billed as output, so
   `completion_tokens` is at least what the total leaves beside the prompt.
 - Numbers of the usage that are no counts are dropped. A usage without both of its counts is dropped
@@ -24,6 +26,7 @@ def normalise(part: dict[str, Any]) -> list[dict[str, Any]]:
     for choice in choices:
         for name in ("delta", "message"):
             if choice.get(name) is not None:
+                choice.pop("text", None)
                 _flatten(choice[name], is_whole=name == "message")
     if "usage" in part:
         part["usage"] = _usage(part["usage"])
@@ -34,6 +37,8 @@ def _flatten(said: Any, *, is_whole: bool) -> None:
     """Make the content of a delta or a message text."""
     if not isinstance(said, dict):
         raise _unreadable()
+    if "reasoning_content" in said and said.get("reasoning") == said["reasoning_content"]:
+        del said["reasoning"]
     content = said.get("content")
     if content is None or isinstance(content, str):
         return

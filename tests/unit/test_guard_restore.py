@@ -73,6 +73,22 @@ def test_values_are_escaped_where_the_text_is_json(vault: dict[str, str], parts:
     assert json.loads(result) == {"text": replaced("".join(parts), vault)}
 
 
+@pytest.mark.parametrize("brackets", ["\\u003c \\u003e", "\\u003C \\u003E", "< >", " >", "\\u003c  "])
+@pytest.mark.parametrize("size", [1, 3, 100])
+def test_brackets_are_known_as_serializers_escape_them(brackets: str, size: int) -> None:
+    opening, closing = brackets.split(" ", 1)
+    source = f'{{"to":"{opening}PERSON_1{closing.strip()}","not":"\\\\u003cx"}}'
+    pieces = [source[i : i + size] for i in range(0, len(source), size)]
+
+    assert json.loads(streamed(pieces, {"<PERSON_1>": 'Ann "A"'}, in_json=True)) == {"to": 'Ann "A"', "not": "\\u003cx"}
+
+
+def test_nothing_is_lost_where_a_placeholder_was_let_go_in_its_midst() -> None:
+    restorer = Restorer({"<PERSON_1>": "Ann"})
+
+    assert restorer.feed("to <") + restorer.flush() + restorer.feed("PERSON_1> and") == "to <Ann and"
+
+
 def test_text_that_cannot_become_a_placeholder_is_handed_on_at_once() -> None:
     restorer = Restorer({"<PERSON_1>": "John"})
 

@@ -32,9 +32,17 @@ def arguments_of(made: Draft) -> str:
             ["DE89370400440532013000", "ghp_16C7e42F292c6912E7"],
         ),
         ("not JSON", ["not JSON"]),
-        ('"a bare string"', ['"a bare string"']),
+        ('"a bare \\u0073tring"', ["a bare string"]),
         ("{}", []),
-        ("[" * 100 + "]" * 100, ["[" * 100 + "]" * 100]),
+        # Both values reach the model.
+        ('{"a": "ann@example.org", "a": "x"}', ["ann@example.org", "x"]),
+        # What Python's json writes.
+        ('{"name": "Jos\\u00e9", "score": NaN, "least": -Infinity}', ["Jos\u00e9"]),
+        ('{"name": "\\ud800Ann"}', ["\ud800Ann"]),
+        # No JSON, or too deep: as one text.
+        ("{'to': 'a\\u006en\\u0040example.org\\n'}", ["{'to': 'ann@example.org\\n'}"]),
+        ("[" * 100 + '"\\u0041nn \\u0022 \\\\u0041"' + "]" * 100, ["[" * 100 + '"Ann \\" \\\\u0041"' + "]" * 100]),
+        ("[" * 100_000, ["[" * 100_000]),
     ],
 )
 def test_what_the_guard_reads(arguments: str, texts: list[str]) -> None:
@@ -46,6 +54,28 @@ def test_masking_a_number_leaves_valid_json() -> None:
     assert json.loads(arguments_of(made)) == {"phone": "<PHONE_NUMBER_1>", "n": 3}
 
 
+def test_what_is_masked_leaves_the_rest_as_it_is_spelled() -> None:
+    made = draft('{"a": 1.50, "b": "ann@example.org", "c": 1e400, "c": NaN, "d": "\\ud800", "e": "J\\u00fcrgen"}')
+    texts = ["<EMAIL_1>" if text == "ann@example.org" else text for text in made.texts]
+    expected = '{"a":1.50,"b":"<EMAIL_1>","c":1e400,"c":NaN,"d":"\\ud800","e":"J\u00fcrgen"}'
+    assert arguments_of(made.with_texts(texts)) == expected
+
+
+def test_one_text_that_is_no_json_is_replaced_as_a_whole() -> None:
+    made = draft("to=\\u0061nn@example.org")
+    assert arguments_of(made.with_texts(["Hi", "to=<EMAIL_1>"])) == "to=<EMAIL_1>"
+    assert arguments_of(made.with_texts(made.texts)) == "to=\\u0061nn@example.org"
+
+
+@pytest.mark.parametrize("stop", ["Ann Miller:", ["Ann Miller:", "END"]])
+def test_what_ends_an_answer_is_read_behind_the_messages(stop: str | list[str]) -> None:
+    body = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "stop": stop}
+    made = Draft.of(ChatRequest.model_validate(body))
+    masked = made.with_texts([text.replace("Ann Miller", "<PERSON_1>") for text in made.texts])
+    assert masked.body["stop"] == ("<PERSON_1>:" if isinstance(stop, str) else ["<PERSON_1>:", "END"])
+    assert made.body["stop"] == stop
+
+
 def test_names_of_fields_are_masked_in_their_places() -> None:
     made = draft('{"a@example.org": "Ann", "n": 3, "b@example.org": {"c@example.org": 4}}')
     masked = ["Hi", "<EMAIL_1>", "<PERSON_1>", "3", "<EMAIL_2>", "<EMAIL_3>", "4"]
@@ -53,9 +83,9 @@ def test_names_of_fields_are_masked_in_their_places() -> None:
 
 
 def test_no_value_is_lost_where_names_become_the_same() -> None:
-    made = draft('{"a@example.org": 1, "b@example.org": 2, "c@example.org": "x"}')
-    masked = ["Hi", "[EMAIL]", "1", "[EMAIL]", "2", "[EMAIL]", "y"]
-    assert list(json.loads(arguments_of(made.with_texts(masked))).values()) == [1, 2, "y"]
+    made = draft('{"a@example.org": 1, "b@example.org": 2}')
+    masked = ["Hi", "[EMAIL]", "1", "[EMAIL]", "2"]
+    assert arguments_of(made.with_texts(masked)) == '{"[EMAIL]":1,"[EMAIL]":2}'
 
 
 @pytest.mark.parametrize("arguments", ['{"a":  "x", "big": 123456789012345678901234567890}', "not JSON", "{}", ""])

@@ -144,3 +144,15 @@ def test_details_of_a_usage_are_kept_and_what_is_no_count_is_dropped() -> None:
         "prompt_tokens_details": {"cached_tokens": 3},
         "completion_tokens_details": {"reasoning_tokens": 2},
     }
+
+
+@pytest.mark.parametrize("name", ["delta", "message"])
+def test_what_is_said_twice_is_kept_once(name: str) -> None:
+    said = {"content": "Hi", "reasoning": "Hm", "reasoning_content": "Hm"}
+    part = {"choices": [{"index": 0, "text": "Hi", name: said}]}
+    assert normalise(part) == [{"index": 0, name: {"content": "Hi", "reasoning_content": "Hm"}}]
+
+
+def test_a_text_completion_keeps_its_text() -> None:
+    part = {"choices": [{"index": 0, "text": "Hi", "message": None}]}
+    assert normalise(part)[0]["text"] == "Hi"
