@@ -78,7 +78,7 @@ class Digest:
         while old := self._old(await self._unsummarised(conversation), aged):
             await self._embed(conversation, old)
             if not self._config.summary.enabled:
-                done = await self._summaries.put(conversation, "", old[-1].end, "")
+                done = await self._put(conversation, old, "", "")
             else:
                 done = await self._summarise(conversation, old, aged)
             again = await self._conversations.find(owner, aged.conversation_id) if done else None
@@ -134,7 +134,12 @@ class Digest:
         policies = {item.policy for turn in old for item in turn.items}
         policies |= {conversation.summary_policy} if conversation.summary else set()
         policy = policies.pop() if len(policies) == 1 else ""
-        return await self._summaries.put(conversation, screened, old[-1].end, policy)
+        return await self._put(conversation, old, screened, policy)
+
+    async def _put(self, conversation: Conversation, old: Sequence[Turn], summary: str, policy: str) -> bool:
+        """False: these turns are not any more what was read; the next turn does it again."""
+        items = sum(len(turn.items) for turn in old)
+        return await self._summaries.put(conversation, summary, old[-1].end, policy, items)
 
 
 def request(summary: str, turns: Sequence[Turn], max_tokens: int, room: int) -> list[Message]:

@@ -1,8 +1,8 @@
 """The right to erasure: rows with their vectors and vaults at once; traces by their tags, in the background.
 
 The cache has nothing of it: what memory takes part in is never cached. What is under way while something is erased does
-not bring it back: a turn's items need the conversation's row, and facts are not added to a user who was erased since
-the turn began.
+not bring it back: a turn's items need the conversation's row, a summary all the items that it tells of, and facts are
+neither added nor worded anew where the user or the conversation was erased since the turn began.
 """
 
 import re

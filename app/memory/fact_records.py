@@ -14,6 +14,9 @@ from app.memory.tags import CONVERSATION, CUSTOMER_USER, TENANT, USER
 from app.memory.types import Fact, Owner
 from app.sql.schema import erasures, memories
 
+# What changes where a turn says anew what is known.
+WORDING = ("text", "vault", "vector", "policy", "conversation", "updated_ms")
+
 
 class FactRecords:
     """Table `memories`. All methods raise Unavailable while the database is away."""
@@ -30,14 +33,16 @@ class FactRecords:
         async with transaction(self._engine) as connection:
             return [Fact(**row._mapping) for row in await connection.execute(query)]
 
-    async def add(self, facts: Sequence[Fact], customer_user: str, since_ms: int) -> bool:
+    async def add(self, facts: Sequence[Fact], customer_user: str, since_ms: int, edited: Sequence[Fact] = ()) -> bool:
         """Insert facts about one end user, all from one turn, and let the oldest go past the bound.
 
-        `customer_user`: the user's tag. False: the user, the tenant or the conversation was erased since `since_ms`;
-        nothing is written then."""
-        owner = Owner(facts[0].tenant, facts[0].customer, facts[0].end_user)
+        `edited`: facts of the same turn, under the ids of known ones that get their wording, and are of its
+        conversation from then on; one that is gone stays so. `customer_user`: the user's tag. False: the user, the
+        tenant or the conversation was erased since `since_ms`; nothing is written then."""
+        one = (*facts, *edited)[0]
+        owner = Owner(one.tenant, one.customer, one.end_user)
         known_as = [(USER, owner.end_user), (CUSTOMER_USER, customer_user), (TENANT, owner.tenant)]
-        known_as += [(CONVERSATION, fact.conversation) for fact in facts[:1] if fact.conversation]
+        known_as += [(CONVERSATION, one.conversation)] if one.conversation else []
         gone = exists().where(
             erasures.c.tenant == owner.tenant,
             erasures.c.created_ms >= since_ms,
@@ -45,7 +50,11 @@ class FactRecords:
         )
         async with alone(self._engine, owner.tenant) as connection:
             # Written first: from here on nobody else erases, so what is looked for is not missed.
-            await connection.execute(insert(memories), [asdict(fact) for fact in facts])
+            if facts:
+                await connection.execute(insert(memories), [asdict(fact) for fact in facts])
+            for fact in edited:
+                known = update(memories).where(_exactly(owner), memories.c.id == fact.id)
+                await connection.execute(known.values({name: getattr(fact, name) for name in WORDING}))
             if await connection.scalar(select(gone)):
                 await connection.rollback()
                 return False

@@ -8,7 +8,7 @@ import logging
 import re
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.accounts.types import Caller
 from app.clock import now_ms
@@ -104,10 +104,9 @@ class Facts:
             for text, vector in zip(kept, vectors, strict=True)
         ]
         fresh, again = self._apart(facts, vectors, await self.records.of_user(said.owner))
-        for known, fact in again:
-            await self.records.edit(said.owner, known, self.changes(fact, known))
+        edited = [replace(fact, id=known, vault=self._vault_for(fact, known)) for known, fact in again]
         customer_user = self._tags.customer_user(said.owner.tenant, said.owner.customer, said.owner.end_user or "")
-        return len(fresh) if fresh and await self.records.add(fresh, customer_user, said.since_ms) else 0
+        return len(fresh) if await self.records.add(fresh, customer_user, said.since_ms, edited) else 0
 
     async def write(self, owner: Owner, text: str, policy: str) -> Fact:
         """A fact that somebody has written, ready to be kept. Raises BlockedByGuard, Unavailable."""
@@ -121,14 +120,18 @@ class Facts:
         await self.records.add([fact], self._tags.customer_user(owner.tenant, owner.customer, fact.end_user), now_ms())
 
     def changes(self, fact: Fact, fact_id: str) -> dict[str, object]:
-        """The columns by which the fact of that id comes to say what another one says."""
-        vault = self._cipher.seal(fact.tenant, fact_id, self._cipher.open(fact.tenant, fact.id, fact.vault))
+        """The columns by which the fact of that id comes to say what somebody has written; where it was learned
+        stays."""
         same = {name: getattr(fact, name) for name in ("text", "vector", "policy", "updated_ms")}
-        return {**same, "vault": vault}
+        return {**same, "vault": self._vault_for(fact, fact_id)}
 
     def plain(self, fact: Fact) -> str:
         """A fact's text with its values."""
         return restored(fact.text, self._cipher.open(fact.tenant, fact.id, fact.vault))
+
+    def _vault_for(self, fact: Fact, fact_id: str) -> bytes | None:
+        """A fact's vault, sealed for another id."""
+        return self._cipher.seal(fact.tenant, fact_id, self._cipher.open(fact.tenant, fact.id, fact.vault))
 
     def _fact(
         self,

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import and_, select, update
+from sqlalchemy import and_, func, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.batches.transaction import transaction
@@ -18,8 +18,19 @@ class SummaryRecords:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
-    async def put(self, before: Conversation, summary: str, upto: int, policy: str) -> bool:
-        """Exchange the summary, unless somebody else has done so since, or the conversation is gone."""
+    async def put(self, before: Conversation, summary: str, upto: int, policy: str, items: int) -> bool:
+        """Exchange the summary for one that tells of the positions up to `upto`, too: of so many items from
+        `before.summary_upto` on.
+
+        False, and nothing is changed: somebody else has done so since, one of these items was deleted, or the
+        conversation is gone."""
+        table = conversation_items.c
+        told = select(func.count()).where(
+            table.tenant == before.tenant,
+            table.conversation == before.id,
+            table.position >= before.summary_upto,
+            table.position < upto,
+        )
         query = (
             update(conversations)
             .where(
@@ -31,7 +42,13 @@ class SummaryRecords:
             .values(summary=summary, summary_upto=upto, summary_policy=policy)
         )
         async with transaction(self._engine) as connection:
-            return (await connection.execute(query)).rowcount == 1
+            # Written first: whoever deletes an item locks the row as well, so what is counted then stays.
+            if (await connection.execute(query)).rowcount != 1:
+                return False
+            if await connection.scalar(told) != items:
+                await connection.rollback()
+                return False
+        return True
 
     async def put_vectors(self, tenant: str, conversation_id: str, vectors: Mapping[str, bytes]) -> None:
         """By item id."""

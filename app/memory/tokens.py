@@ -20,7 +20,8 @@ def estimate(text: str) -> int:
 
     The shares were fitted on SmolLM2's tokenizer (vocabulary of 49,152, small, so others rather make fewer): its count
     is met or passed for English, German, Finnish, Russian, Chinese, emoji, code, JSON, hex and digits, by a fifth for
-    English. It falls short of base64 by a twentieth, and of random small letters by more.
+    English. It falls short of base64 by a twentieth, of Korean by a tenth, of Amharic by a fifth, and of random small
+    letters by more.
     """
     tokens = 0.0
     for word, letters, digit, signs, other, _ in _PIECES.findall(text):

@@ -1,35 +1,41 @@
 """From passages to a prompt, and to the citations that the answer carries."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from app.guard.spotlight import Style, neutral, spotlight
+from app.memory.tokens import estimate
 from app.retrieval.types import Chunk, Passage
 
-# English WordPiece and byte-pair tokenizers make a token of 3 to 5 characters; 3 errs on the safe side.
-CHARACTERS_PER_TOKEN = 3
+Count = Callable[[str], int]
+Place = tuple[str, str, str, int | None, int]
+
+MOST_TOKENS = 5  # that `estimate` makes of one character: an emoji's four bytes, with its margin, rounded up
 
 
 def pack(passages: Sequence[Passage], min_score: float, max_tokens: int) -> list[Passage]:
     """The relevant passages that fit, whole, best first. At least one, when any is relevant and fits.
 
-    Neighbours are joined to their hits where there is room left when all hits are in; the best hit's come first.
+    Neighbours under the hit's heading and on its page are joined to it where there is room left when all hits are in;
+    the best hit's come first. Tokens are estimated, rather too many.
     """
     hits: list[Passage] = []
-    budget = max_tokens * CHARACTERS_PER_TOKEN
+    budget, count = max_tokens, _count_for(passages, max_tokens)
     for passage in passages:
-        cost = len(passage.chunk.text) + len(source_of(passage))
-        if passage.is_neighbour or passage.score < min_score or cost > budget:
+        if passage.is_neighbour or passage.score < min_score:
+            continue
+        cost = count(passage.chunk.text) + count(source_of(passage))
+        if cost > budget:
             continue
         hits.append(passage)
         budget -= cost
-    beside = {_place(p): p.chunk for p in passages if p.is_neighbour}
+    beside = {_place(p.chunk, p.chunk.ordinal): p.chunk for p in passages if p.is_neighbour}
     for each in hits:
-        beside.pop(_place(each), None)
+        beside.pop(_place(each.chunk, each.chunk.ordinal), None)
     joined = []
     for hit in hits:
-        run, budget = _grown(hit.chunk, beside, budget)
+        run, budget = _grown(hit.chunk, beside, budget, count)
         joined.append(hit if len(run) == 1 else replace(hit, chunk=join(hit.chunk, run)))
     return joined
 
@@ -49,27 +55,37 @@ def join(hit: Chunk, run: Sequence[Chunk]) -> Chunk:
     return replace(hit, text=text, start=run[0].start, end=end)
 
 
-def _grown(hit: Chunk, beside: dict[tuple[str, str, int], Chunk], budget: int) -> tuple[list[Chunk], int]:
+def _count_for(passages: Sequence[Passage], max_tokens: int) -> Count:
+    """What counts tokens; nothing where all fits by any count: a search that is not for a prompt may find much."""
+    characters = sum(len(passage.chunk.text) + len(source_of(passage)) for passage in passages)
+    return estimate if characters * MOST_TOKENS > max_tokens else lambda text: 0
+
+
+def _grown(hit: Chunk, beside: dict[Place, Chunk], budget: int, count: Count) -> tuple[list[Chunk], int]:
     """The hit and those beside it that fit, nearest first, without gaps; they are taken out of `beside`. And what is
-    left of the budget, in characters."""
+    left of the budget, in tokens."""
     run, open_ends = [hit], [-1, 1]
     for step in range(1, len(beside) + 1):
         for side in list(open_ends):
-            place = (hit.document, hit.content_hash, hit.ordinal + side * step)
+            place = _place(hit, hit.ordinal + side * step)
             chunk = beside.get(place)
-            if chunk is None or len(chunk.text) > budget:
+            cost = 0 if chunk is None else count(chunk.text)
+            if chunk is None or cost > budget:
                 open_ends.remove(side)
                 continue
             del beside[place]
-            budget -= len(chunk.text)
+            budget -= cost
             run.insert(0 if side < 0 else len(run), chunk)
         if not open_ends:
             break
     return run, budget
 
 
-def _place(passage: Passage) -> tuple[str, str, int]:
-    return passage.chunk.document, passage.chunk.content_hash, passage.chunk.ordinal
+def _place(like: Chunk, ordinal: int) -> Place:
+    """Of a chunk that may be joined to one like this: of its version of the document, its heading and its page. A
+    heading is no part of a chunk's text, so what stands under another one would be read, and cited, as what it is
+    not."""
+    return like.document, like.content_hash, like.heading, like.page, ordinal
 
 
 def quote(passages: Sequence[Passage], style: Style = "off") -> str:

@@ -32,6 +32,8 @@ class Staging(Protocol):
 
     async def commit(self, tenant: str) -> None: ...
 
+    async def discard(self, tenant: str) -> None: ...
+
 
 @dataclass(frozen=True, slots=True)
 class Moved:
@@ -64,7 +66,8 @@ async def import_snapshot(path: Path, target: Staging, tenant: str | None = None
     """Put a file's documents in the place of those of the same names, and leave others alone.
 
     `tenant`: take only this tenant's. A tenant's documents are all seen at once. An import that was cut off is made
-    again from its beginning. Raises InvalidRequest for a file that is no snapshot, OSError where there is none.
+    again from its beginning. What a run that was killed had staged is dropped. Raises InvalidRequest for a file that
+    is no snapshot, OSError where there is none.
     """
     batches = _batches(path, tenant)
     before: str | None = None
@@ -74,6 +77,9 @@ async def import_snapshot(path: Path, target: Staging, tenant: str | None = None
         if current != before:
             if before is not None:
                 await target.commit(before)
+            # The commit would publish what was staged before, too. Letting go of the tenant is part of it: `stage`
+            # holds it anew, or is refused.
+            await target.discard(current)
             before, tenants = current, tenants + 1
         await target.stage(current, [chunk for chunk, _ in batch], [vector for _, vector in batch])
         documents += len({chunk.document for chunk, _ in batch})

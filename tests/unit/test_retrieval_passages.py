@@ -8,8 +8,9 @@ import pytest
 from app.accounts.types import Caller
 from app.config import RetrievalConfig
 from app.errors import ModelNotFound
+from app.memory.tokens import estimate
 from app.pipeline.route import Router
-from app.retrieval.passages import CHARACTERS_PER_TOKEN, citations, pack, quote
+from app.retrieval.passages import citations, pack, quote, source_of
 from app.routing.catalogue import Catalogue
 from app.wire.extension import RetrievalRequest
 from tests.unit.bench import stack_config
@@ -18,8 +19,9 @@ from tests.unit.fakes import passage
 
 def test_only_relevant_passages_that_fit_are_packed_best_first() -> None:
     best, long, weak, small = passage("a" * 60, 0.9), passage("b" * 400, 0.8), passage("c", 0.1), passage("d" * 9, 0.7)
+    room = sum(estimate(each.chunk.text) + estimate(source_of(each)) for each in (best, small))
 
-    packed = pack([best, long, weak, small], min_score=0.25, max_tokens=200 // CHARACTERS_PER_TOKEN)
+    packed = pack([best, long, weak, small], min_score=0.25, max_tokens=room)
 
     assert packed == [best, small]
     assert pack([], 0.25, 100) == []

@@ -2,19 +2,22 @@
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pytest
 from qdrant_client import AsyncQdrantClient
 
-from app.errors import InvalidRequest
+from app.errors import Conflict, InvalidRequest
 from app.retrieval.embedded_store import EmbeddedStore
+from app.retrieval.knowledge import Knowledge, run_key
 from app.retrieval.server_store import ServerStore
 from app.retrieval.snapshot import Moved, _arrow, import_snapshot, read_snapshot, write_snapshot
 from app.retrieval.types import Chunk, Reader, Vector, VectorStore
 from tests.contract.vector_stores.making import ACME, DIMENSIONS, chunk, chunks, names, put, saying, stage, vector
+from tests.unit.cache.dict_store import DictStore
 
 
 @pytest.fixture(params=["embedded", "client"])
@@ -69,6 +72,64 @@ async def test_all_of_it_goes_through_a_file_into_another_store(
     # Once more changes nothing.
     await import_snapshot(file, other)
     await assert_same(store, other)
+
+
+async def test_what_a_killed_run_had_staged_is_not_published(
+    store: VectorStore, other: VectorStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.retrieval.snapshot.ROWS", 50)
+    await fill(store)
+    await write_snapshot(store.export(None), tmp_path / "kb.parquet")
+    await put(other, *chunks("own.md", 2), *chunks("b.md", 1, content_hash="old"))
+    await stage(other, chunks("half.md", 2))
+    await stage(other, chunks("half.md", 2, tenant="rival"))
+    await stage(other, chunks("half.md", 2, tenant="third"))
+    await other.stage_removal("acme", ["own.md", "b.md"])
+    await import_snapshot(tmp_path / "kb.parquet", other)
+    found = {tenant: [each.name for each in await other.documents(tenant)] for tenant in ("acme", "rival")}
+    assert found == {"acme": ["b.md", "long.md", "odd.md", "own.md", "plain.md"], "rival": ["a.md"]}
+    assert await other.staged("acme") == await other.staged("rival") == {}
+    assert await other.staged("third") == {"half.md": "v1"}
+
+
+@dataclass
+class Run:
+    """A run that gives its name, as jobs do. `holders`: who held the tenant after each step."""
+
+    knowledge: Knowledge
+    shared: DictStore
+    holders: list[tuple[str, bytes | None]] = field(default_factory=list)
+
+    async def stage(self, tenant: str, chunks: Sequence[Chunk], vectors: Sequence[Vector]) -> None:
+        await self._note("stage", self.knowledge.stage(tenant, chunks, vectors, "import"))
+
+    async def commit(self, tenant: str) -> None:
+        await self._note("commit", self.knowledge.commit(tenant, "import"))
+
+    async def discard(self, tenant: str) -> None:
+        await self._note("discard", self.knowledge.discard(tenant, "import"))
+
+    async def _note(self, step: str, work: Awaitable[None]) -> None:
+        await work
+        self.holders.append((step, await self.shared.get(run_key("kb", "acme"))))
+
+
+async def test_an_import_holds_the_tenant_and_leaves_a_living_run_alone(
+    store: VectorStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.retrieval.snapshot.ROWS", 2)
+    await put(store, *chunks("a.md", 2), *chunks("b.md", 2))
+    await write_snapshot(store.export(None), tmp_path / "kb.parquet")
+    shared = DictStore()
+    knowledge = Knowledge(store, shared, "kb")
+    await knowledge.stage("acme", chunks("c.md", 1), [vector(0)], "ingestion")
+    run = Run(knowledge, shared)
+    with pytest.raises(Conflict, match="Another run"):
+        await import_snapshot(tmp_path / "kb.parquet", run)
+    assert await knowledge.staged("acme") == {"c.md": "v1"}
+    await knowledge.discard("acme", "ingestion")
+    await import_snapshot(tmp_path / "kb.parquet", run)
+    assert run.holders == [("discard", None), ("stage", b"import"), ("stage", b"import"), ("commit", None)]
 
 
 async def test_one_tenant_is_given_out_or_taken_alone(store: VectorStore, other: VectorStore, tmp_path: Path) -> None:

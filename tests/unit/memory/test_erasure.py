@@ -16,11 +16,13 @@ from app.memory.tags import CONVERSATION, CUSTOMER_USER, TENANT, USER
 from app.memory.traces import TraceEraser
 from app.memory.types import Owner
 from app.sql.schema import conversation_items, conversations, erasures, memories
+from tests.unit.fakes import vector_of
 from tests.unit.memory.conftest import MakeDesk
 from tests.unit.memory.desk import AWAY, Desk, is_aside
 from tests.unit.server import listening
 
 OURS, THEIRS = Caller("ours", "key-1"), Caller("theirs", "key-2")
+VAGUE, SECRET = "The user lives in Oslo.", "The user lives in Oslo, at 5 Secret Street."
 
 
 @pytest.fixture
@@ -126,6 +128,62 @@ async def test_facts_that_were_being_learned_do_not_come_back(desk: Desk) -> Non
     # What is said from now on may be learned.
     await desk.say("I live in Oslo.", caller=OURS, user="ann")
     assert len(await desk.rows(memories)) == 1
+
+
+def alike(desk: Desk, *facts: str) -> None:
+    """The model notes one fact a turn, in order, and they all mean the same."""
+    noted = iter(facts)
+    desk.talking.say = lambda body: json.dumps([next(noted)]) if is_aside(body) else "All right."
+
+    async def embed(texts: Any) -> Any:
+        return [vector_of("the same") for _ in texts]
+
+    desk.embed.embed = embed  # type: ignore[method-assign]  # of one meaning
+
+
+async def test_a_fact_goes_with_the_conversation_that_worded_it(desk: Desk) -> None:
+    alike(desk, VAGUE, SECRET, VAGUE, SECRET)
+    for erased_first in (False, True):
+        first, second = await desk.begin(OURS), await desk.begin(OURS)
+        await desk.say("I live in Oslo.", first, caller=OURS, user="ann")
+        await desk.say("At 5 Secret Street.", second, caller=OURS, user="ann")
+        assert [(row.text, row.conversation) for row in await desk.rows(memories)] == [(SECRET, second)]
+        if erased_first:
+            await desk.remembering.conversations.delete(OURS, first)
+            assert [row.text for row in await desk.rows(memories)] == [SECRET]
+        await desk.remembering.conversations.delete(OURS, second)
+        assert await desk.rows(memories) == []
+
+
+async def test_a_wording_that_was_being_learned_does_not_come_back(desk: Desk) -> None:
+    alike(desk, VAGUE, SECRET, SECRET)
+    first, second = await desk.begin(OURS), await desk.begin(OURS)
+    await desk.say("I live in Oslo.", first, caller=OURS, user="ann")
+    asking, erased = asyncio.Event(), asyncio.Event()
+    original = desk.remembering.facts._ask
+
+    async def slow(*arguments: Any) -> str:
+        asking.set()
+        await erased.wait()
+        return await original(*arguments)
+
+    desk.remembering.facts._ask = slow  # type: ignore[assignment]  # it waits
+    turn = asyncio.ensure_future(desk.say("At 5 Secret Street.", second, caller=OURS, user="ann"))
+    await asking.wait()
+    await desk.remembering.conversations.delete(OURS, second)
+    erased.set()
+    await turn
+    assert [(row.text, row.conversation) for row in await desk.rows(memories)] == [(VAGUE, first)]
+    # Nor is what has gone with its conversation put there again by a wording that comes too late.
+    asking.clear()
+    erased.clear()
+    third = await desk.begin(OURS)
+    turn = asyncio.ensure_future(desk.say("At 5 Secret Street.", third, caller=OURS, user="ann"))
+    await asking.wait()
+    await desk.remembering.erasing.user(Owner("ours", None, desk.remembering.tags.user("ours", "ann")), "ann")
+    erased.set()
+    await turn
+    assert await desk.rows(memories) == []
 
 
 async def test_traces_are_looked_for_again_when_nothing_can_be_under_way(

@@ -1,6 +1,7 @@
 """A conversation stays inside the model's context: the newest turns fit, what is older is told in other ways."""
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from app.errors import Unavailable
 from app.memory.fit import newest, too_old, turn_tokens
 from app.memory.items import turns_of
 from app.memory.tokens import estimate, estimate_body
-from app.memory.types import Item
+from app.memory.types import Conversation, Item, Turn
 from app.sql.schema import conversation_items, conversations
 from tests.unit.fakes import vector_of
 from tests.unit.memory.conftest import MakeDesk
@@ -236,3 +237,33 @@ async def test_deleting_an_item_forgets_the_summary_that_tells_of_it(lite: Desk)
     await desk.remembering.conversations.delete_item(CALLER, conversation, told.id)
     (row,) = await desk.rows(conversations)
     assert (row.summary, row.summary_upto) == ("", 0)
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+async def test_an_item_that_is_deleted_while_it_is_summarised_is_not_told(make_desk: MakeDesk, enabled: bool) -> None:
+    desk = await make_desk(memory={"summary": {"enabled": enabled}})
+    desk.talking.say = talk
+    conversation = await desk.begin()
+    digest = desk.remembering.digest
+    original, upto_then = digest._embed, list[int]()
+
+    async def slow(conversation: Conversation, turns: Sequence[Turn]) -> None:
+        await original(conversation, turns)
+        told = next((item for turn in turns for item in turn.items if FACT in str(item.content)), None)
+        if told is not None and not upto_then:
+            await desk.remembering.conversations.delete_item(CALLER, conversation.id, told.id)
+            upto_then.append(conversation.summary_upto)
+
+    digest._embed = slow  # type: ignore[method-assign]  # somebody deletes meanwhile
+    number = 0
+    while not upto_then:
+        number += 1
+        await desk.say(FACT if number == 3 else sentence(number), conversation)
+    (row,) = await desk.rows(conversations)
+    assert (row.summary, row.summary_upto) == ("", upto_then[0])
+    # The next turn does it again.
+    await desk.say(sentence(number + 1), conversation)
+    (row,) = await desk.rows(conversations)
+    assert "4711" not in row.summary
+    assert bool(row.summary) is enabled
+    assert row.summary_upto > upto_then[0]

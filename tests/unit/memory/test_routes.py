@@ -197,6 +197,21 @@ async def test_facts_are_written_listed_changed_and_deleted(http: httpx.AsyncCli
     error_of(await http.get("/v1/memories?after=mem_no"), 400)
 
 
+async def test_a_fact_that_somebody_has_changed_still_goes_with_its_conversation(
+    http: httpx.AsyncClient, desk: Desk
+) -> None:
+    made = (await http.post("/v1/conversations")).json()
+    body = {"model": "m", "messages": [{"role": "user", "content": "I live in Oslo."}], "user": "ann"}
+    await http.post("/v1/chat/completions", json={**body, "conversation": made["id"]})
+    await desk.remembering.background.done()
+    (learned,) = await desk.rows(memories)
+    await http.patch(f"/v1/memories/{learned.id}", json={"text": "Lives in Bergen."})
+    (changed,) = await desk.rows(memories)
+    assert (changed.text, changed.conversation) == ("Lives in Bergen.", made["id"])
+    await http.delete(f"/v1/conversations/{made['id']}")
+    assert await desk.rows(memories) == []
+
+
 async def test_a_user_is_forgotten_by_name(http: httpx.AsyncClient, desk: Desk) -> None:
     made = (await http.post("/v1/conversations")).json()
     body = {"model": "m", "messages": [{"role": "user", "content": "I live in Oslo."}], "user": "a/b@example.com"}

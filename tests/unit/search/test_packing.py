@@ -1,8 +1,12 @@
 """Passages and their neighbours into a budget."""
 
 from dataclasses import replace
+from typing import Any
 
-from app.retrieval.passages import CHARACTERS_PER_TOKEN, citations, join, pack, source_of
+import pytest
+
+from app.memory.tokens import estimate
+from app.retrieval.passages import MOST_TOKENS, citations, join, pack, source_of
 from app.retrieval.types import Chunk, Passage
 
 DOCUMENT = "The first part. The second part is here. The third part ends. And a fourth."
@@ -22,10 +26,9 @@ def beside(ordinal: int, score: float = 0.9, document: str = "a.md") -> Passage:
     return Passage(part(ordinal, document), score, is_neighbour=True)
 
 
-def tokens(*passages: Passage, more: int = 0) -> int:
-    """A budget that holds these, and so many characters more."""
-    size = sum(len(p.chunk.text) + (0 if p.is_neighbour else len(source_of(p))) for p in passages) + more
-    return -(-size // CHARACTERS_PER_TOKEN)
+def tokens(*passages: Passage) -> int:
+    """A budget that just holds these."""
+    return sum(estimate(p.chunk.text) + (0 if p.is_neighbour else estimate(source_of(p))) for p in passages)
 
 
 def test_neighbours_are_joined_to_their_hit() -> None:
@@ -58,6 +61,37 @@ def test_a_run_has_no_gaps() -> None:
     assert packed == hit(0)
     (packed,) = pack([hit(0), beside(2), beside(3), beside(1)], 0.25, 1000)
     assert packed.chunk.end == 75
+
+
+@pytest.mark.parametrize("other", [{"heading": "Refunds > Basic plan"}, {"page": 2}])
+def test_what_stands_under_another_heading_or_on_another_page_is_no_neighbour(other: dict[str, Any]) -> None:
+    before, after = (Passage(replace(part(ordinal), **other), 0.9, is_neighbour=True) for ordinal in (0, 2))
+    assert pack([hit(1), before, after, beside(3)], 0.25, 1000) == [hit(1)]
+    (packed,) = pack([hit(1), before, beside(2), beside(3)], 0.25, 1000)
+    assert (packed.chunk.start, packed.chunk.end) == (16, 75)
+
+
+@pytest.mark.parametrize(
+    ("text", "counted"),
+    [  # by SmolLM2's tokenizer
+        ("退款将在三十天内支付。客户可以随时取消订阅并获得全额退款。" * 10, 550),
+        ("Возврат денег производится в течение тридцати дней. " * 10, 380),
+    ],
+)
+def test_the_budget_holds_in_every_script(text: str, counted: int) -> None:
+    chunks = [Chunk("a.md", "acme", ordinal, text, 0, 0, content_hash="h") for ordinal in range(10)]
+    passages = [Passage(chunk, 0.9, is_neighbour=chunk.ordinal >= 4) for chunk in chunks]
+    for max_tokens in (900, 4000):
+        packed = pack(passages, 0.25, max_tokens)
+        assert sum(p.chunk.text.count(text) for p in packed) * counted <= max_tokens
+    assert sum(p.chunk.text.count(text) for p in pack(passages, 0.25, 12 * counted)) >= 6
+
+
+def test_what_fits_by_any_count_is_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert all(estimate(character) <= MOST_TOKENS for character in ("a", "B", "7", "{", "ä", "我", "😀", "\n"))
+    monkeypatch.setattr("app.retrieval.passages.estimate", lambda text: pytest.fail("counted"))
+    (packed,) = pack([hit(1), beside(0), beside(2)], 0.25, 1000)
+    assert (packed.chunk.start, packed.chunk.end) == (0, 61)
 
 
 def test_neighbours_of_what_is_left_out_are_left_out() -> None:
