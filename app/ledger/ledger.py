@@ -30,7 +30,7 @@ from app.ledger.periods import span
 from app.ledger.reaper import reap
 from app.ledger.refusal import refusal
 from app.ledger.reservation import Reservation, applicable
-from app.ledger.rows import RowWriter
+from app.ledger.rows import MAX_ROWS, RowWriter
 from app.ledger.store import MeterStore, StoreFailed
 from app.ledger.types import Balance, UsageRow
 
@@ -208,8 +208,15 @@ class Ledger:
         self._orphans.pop(orphan, None)
 
     async def _settle_drained(self, rows: Sequence[UsageRow]) -> None:
-        settled = await asyncio.gather(
-            *(self._counters.settle(row.id, row.cost_nano, row.prompt_tokens + row.completion_tokens) for row in rows)
-        )
-        if not all(settled):  # the store has lost some, and with them which budgets they were of
+        has_lost = False
+        for start in range(0, len(rows), MAX_ROWS):
+            part = rows[start : start + MAX_ROWS]
+            settled = await asyncio.gather(
+                *(self._counters.settle(r.id, r.cost_nano, r.prompt_tokens + r.completion_tokens) for r in part)
+            )
+            # What cost nothing is missing from no budget: most such rows were settled, or held nothing.
+            has_lost = has_lost or any(
+                row.cost_nano and not was_there for row, was_there in zip(part, settled, strict=True)
+            )
+        if has_lost:  # the store has lost some, and with them which budgets they were of
             await self._counters.forget_all()

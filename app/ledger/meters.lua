@@ -26,13 +26,17 @@ local function oldest(slot_ms, slots)
   return math.floor(now / slot_ms) - slots + 1
 end
 
--- Let what is older than the window slide out. Returns spent (nil: not loaded), reserved and the newest slot.
+-- Let what is older than the window slide out. Returns spent (nil: none, or not loaded), reserved and the newest slot.
 local function read(key, slot_ms, slots)
   local found = redis.call('HMGET', key, 'spent', 'reserved', 'head', 'last')
   local spent, reserved = tonumber(found[1]), tonumber(found[2]) or 0
   local head, last = tonumber(found[3]), tonumber(found[4])
   if not spent or slot_ms == 0 then
     return spent, reserved, nil
+  end
+  if head > math.floor(now / slot_ms) then
+    redis.call('DEL', key) -- the clock was set back by more than the window: begin anew, a budget from its rows
+    return nil, reserved, nil
   end
   local first = oldest(slot_ms, slots)
   if head < first then
@@ -71,6 +75,9 @@ local function spend(key, slot_ms, slots, slot, amount)
     return
   end
   amount = math.max(amount, -there)
+  if amount == 0 then
+    return
+  end
   redis.call('HINCRBY', key, 'spent', whole(amount))
   redis.call('HSET', key, 'head', whole(head), 'last', whole(math.max(last or slot, slot)), name, whole(there + amount))
   if not found[4] then

@@ -4,8 +4,9 @@ Exact: prices become whole numbers over a common denominator once, and a cost is
 nano-dollar once, at its end. The same usage never costs more by being counted in another order.
 """
 
+import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -17,6 +18,7 @@ from app.config.money import NANO_PER_USD, PriceConfig
 
 # A template's own tokens: roles, separators, the start of the answer, a default system prompt or tool preamble.
 TOKENS_PER_MESSAGE = 16
+TOKENS_PER_ARGUMENT = 16  # tags around the name and the value, where a template writes arguments one by one
 TOKENS_PER_REQUEST = 512
 BYTES_PER_TOKEN = 4  # English prose; other scripts have more bytes to a character and fewer characters to a token
 NS_PER_S = 1_000_000_000
@@ -115,7 +117,8 @@ def prompt_bound(body: Mapping[str, Any]) -> int:
 
     A token stands for one byte of the text at least (byte-level BPE, or SentencePiece with byte fallback), so there
     are no more tokens than UTF-8 bytes. JSON holds each byte of the text, and more. Templates may write tools and
-    schemas indented and in ASCII, so they are measured that way. What a template adds by itself is bounded by a
+    schemas indented and in ASCII, so they are measured that way. Arguments of tool calls are either given as they are
+    or written anew from their value (vLLM), whichever is longer. What a template adds by itself is bounded by a
     constant for each message and for the request. Texts only: an image's tokens have nothing to do with its bytes.
     """
     messages = body.get("messages") or ()
@@ -124,7 +127,27 @@ def prompt_bound(body: Mapping[str, Any]) -> int:
     for name in ("tools", "response_format", "tool_choice"):
         if body.get(name) is not None:
             size += _indented_bound(body[name])
+    for source in _arguments(messages):
+        size += max(0, _rewritten_bound(source) - len(orjson.dumps(source)))
     return size + TOKENS_PER_MESSAGE * len(messages) + TOKENS_PER_REQUEST
+
+
+def _arguments(messages: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    for message in messages:
+        for call in message.get("tool_calls") or ():
+            if source := (call.get("function") or {}).get("arguments"):
+                yield source
+
+
+def _rewritten_bound(source: str) -> int:
+    """An upper bound of a tool call's arguments as a template writes them from their value: `1e15,1` becomes
+    `1000000000000000.0, 1`. In ASCII, the longest way. 0 for what has no value: vLLM takes it for `{}`.
+    """
+    try:
+        value = json.loads(source)
+        return len(json.dumps(value)) + TOKENS_PER_ARGUMENT * len(value) if isinstance(value, dict) else 0
+    except (ValueError, RecursionError):
+        return 0
 
 
 def _indented_bound(value: Any) -> int:
@@ -141,4 +164,4 @@ def _indented_bound(value: Any) -> int:
 
 def estimate_tokens(text: str) -> int:
     """About how many tokens a text is, for a stream that was cut off before its model counted them."""
-    return -(-len(text.encode()) // BYTES_PER_TOKEN)
+    return -(-len(text.encode("utf-8", "surrogatepass")) // BYTES_PER_TOKEN)

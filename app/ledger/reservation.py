@@ -56,6 +56,7 @@ class Reservation:
         self._held_nano = 0
         self._holds = False
         self._budgets: list[Meter] = []  # that the hold is on, or should be
+        self._in_doubt: list[Meter] = []  # that it may be on instead
         self._has_missed = not self._is_counted  # they do not know of it all
         self._progress: dict[str, int | str] | None = None
         self._settlement: asyncio.Task[UsageRow] | None = None
@@ -81,6 +82,7 @@ class Reservation:
                 if not self._fails_open or not isinstance(error, StoreFailed):
                     # The store may hold for either attempt now: bill what both can pay.
                     self._held_nano = min(self._held_nano, cost_nano)
+                    self._has_missed, self._in_doubt = True, budgets
                     raise
                 self._has_missed = True
         self._model, self._held_nano, self._budgets, self._progress = model, cost_nano, budgets, None
@@ -191,18 +193,21 @@ class Reservation:
 
     async def _count(self, row: UsageRow, written: Written) -> UsageRow:
         if self._has_missed:
-            self._counters.mark_stale(meter.key for meter in self._budgets)
+            self._mark_stale()
         if self._is_counted:
             used = row.prompt_tokens + row.completion_tokens
             if not await self._counters.settle(self.id, row.cost_nano, used, park=written == "spooled"):
                 self._has_missed = True
         if self._has_missed and self._budgets:
             # The store failed, or has lost data, or another process was quicker: the rows know better.
-            self._counters.mark_stale(meter.key for meter in self._budgets)
+            self._mark_stale()
             await self._counters.forget_stale()
             if written == "inserted" and not self._fails_open:
                 return await self._fit(row)
         return row
+
+    def _mark_stale(self) -> None:
+        self._counters.mark_stale(meter.key for meter in (*self._budgets, *self._in_doubt))
 
     async def _fit(self, row: UsageRow) -> UsageRow:
         """A store that lost our hold may have given its money to others: what does not fit any more is written off."""

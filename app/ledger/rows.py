@@ -20,6 +20,7 @@ from sqlalchemy.types import TypeEngine
 
 from app.errors import Unavailable
 from app.ledger.history import History
+from app.ledger.journal import Journal
 from app.ledger.meters import MAX_AMOUNT
 from app.ledger.spool import Spool
 from app.ledger.types import UsageRow
@@ -57,9 +58,7 @@ class RowWriter:
         self._statement = dialect.insert(usage).on_conflict_do_nothing(index_elements=["id"]).returning(usage.c.id)
         self._single = str(self._statement.compile(dialect=NAMED)) if dialect is sqlite else None
         self._spool = spool
-        self._journal = spool.beside()
-        self._ahead = 0  # rows of the journal that are on their way into the database
-        self._has_stuck = False  # one of them did not get there
+        self._journal = Journal(spool)
         self._newest: asyncio.Future[Written] | None = None
         self._window_s = commit_window_ms / 1000
         self._queue: list[tuple[UsageRow, asyncio.Future[Written]]] = []
@@ -80,12 +79,11 @@ class RowWriter:
         """Make a row safe from this process's death, and insert it beside what runs. Raises Unavailable when neither
         the disk nor the database takes it."""
         try:
-            self._journal.append([_fitting(row)], sync=False)
+            file = self._journal.append(_fitting(row))
         except (Unavailable, TypeError, AttributeError):
             await self.write(row)
             return
-        self._ahead += 1
-        self._enqueued(row).add_done_callback(self._caught_up)
+        self._enqueued(row).add_done_callback(file.caught_up)
 
     async def flush(self) -> None:
         """Wait until what has been written ahead by now is in the database, or for two seconds."""
@@ -111,17 +109,14 @@ class RowWriter:
     async def drain(self, settle: Settle) -> None:
         """Move what is spooled, here and by processes that died, into the database, and settle it.
 
-        A row that the database refuses for what it holds is settled too, and kept in a `.rejected` file.
-        `settle` must bear a row that has been settled already: what fails half-way is done again as a whole.
-        Raises Unavailable.
+        A row that the database refuses for what it holds is settled too, and kept in a `.rejected` file. `settle` gets
+        all rows of a file at once, when they are in the database, and must bear a row that has been settled already:
+        what fails half-way is done again as a whole. Raises Unavailable.
         """
         async with self._lock:
             if self._spool.pending:
                 await self._empty(self._spool, settle)
-            if self._has_stuck:
-                # Another file for what comes now; this one is adopted below, like that of a process that died.
-                self._journal.close()
-                self._journal, self._has_stuck = self._spool.beside(), False
+            self._journal.let_go_of_stuck()  # what it leaves is adopted here, as that of a process that died
             with contextlib.closing(self._spool.adopt()) as orphans:
                 while orphan := await asyncio.to_thread(next, orphans, None):
                     await self._empty(orphan, settle)
@@ -142,21 +137,13 @@ class RowWriter:
             self._committing = asyncio.create_task(self._commit())
         return written
 
-    def _caught_up(self, written: "asyncio.Future[Written]") -> None:
-        self._ahead -= 1
-        if written.cancelled() or written.exception() is not None:
-            self._has_stuck = True
-        elif not self._ahead and not self._has_stuck:
-            with contextlib.suppress(OSError):  # to insert them once more changes nothing
-                self._journal.clear(sync=False)
-
     async def _empty(self, spool: Spool, settle: Settle) -> None:
         rows = await asyncio.to_thread(spool.rows)
         for start in range(0, len(rows), MAX_ROWS):
             part = rows[start : start + MAX_ROWS]
             if refused := await self._insert_what_fits(part):
                 await asyncio.to_thread(spool.reject, refused)
-            await settle(part)
+        await settle(rows)
         await asyncio.to_thread(spool.clear)
         if rows:
             logger.warning("%d spooled usage rows are dealt with now", len(rows))

@@ -7,7 +7,7 @@ import orjson
 
 from app.ledger.pricing import cost_nano, estimate_tokens, prompt_bound, worst_case
 from app.pipeline.cache_breakpoints import last_for_an_hour
-from app.pipeline.texts import places
+from app.pipeline.texts import prompt_places
 from app.pipeline.transcript import Transcript
 from app.routing.target import Target
 from app.telemetry.events import Usage
@@ -90,6 +90,6 @@ def bill_of(
 
 
 def _estimated_prompt(body: dict[str, Any]) -> int:
-    texts = [text for place in places(body) for text in place.read()]
+    texts = [text for place in prompt_places(body) for text in place.read()]
     texts += [orjson.dumps(body[name]).decode() for name in ("tools", "response_format") if body.get(name)]
     return sum(map(estimate_tokens, texts))

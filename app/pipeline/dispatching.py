@@ -113,7 +113,7 @@ class Dispatching:
 
 def _owed_twice(trip: Trip, again: Trip, flight: Flight) -> tuple[Target, Bill] | None:
     """What both attempts of a request are owed: the second by an estimate, until its answer has been counted."""
-    owed, last = _owed(trip, flight), again.attempts[-1] if again.attempts else None
+    owed, last = _owed(trip, flight), again.last_called
     if owed is None or last is None or last.error not in GIVEN_UP:
         return owed
     target, first = owed
@@ -130,7 +130,7 @@ def _owed(trip: Trip, flight: Flight) -> tuple[Target, Bill] | None:
     body = trip.draft.body
     if trip.answered_by:
         return trip.answered_by, bill_of(body, trip.answered_by, flight.transcript)
-    last = trip.attempts[-1] if trip.attempts else None
+    last = trip.last_called
     if last is None or last.error not in GIVEN_UP:
         return None
     # A replica's own count did not arrive; nobody else had more of its time than this.

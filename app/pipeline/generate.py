@@ -64,10 +64,10 @@ class Generation:
             finally:
                 self._note(attributes)
         self._own(answer)
+        self.flight.transcript.count(answer)  # before the rails: what was used is owed whatever comes
         if self.schema and await self.schema.mend(answer):
             withhold(answer)
         if self.guard:
-            self.flight.transcript.generates(answer)
             await self.guard.answer(answer)
         if self.marks:
             OutputFilter(self.marks.filter).answer(answer)

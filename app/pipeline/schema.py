@@ -108,13 +108,13 @@ class SchemaCheck:
         return (None, bare) if bare != text and problem(bare, self._format) is None else (wrong, text)
 
     async def _repaired(self, answer: Chunk, text: str, wrong: str) -> str | None:
-        self._flight.transcript.count(answer)  # what was used until now is owed whatever comes
         schema = (self._format.get("json_schema") or {}).get("schema")
         try:
             again = await self._ask(repair_request(self._messages, text, wrong, schema))
         except SextantError:
             return None  # no budget, no room in the context, no model: what there is stays wrong
         _add_usage(answer, again)
+        self._flight.transcript.count({**answer, "choices": again.get("choices")})
         if not again.get("choices"):
             return None
         mended = content_of(again["choices"][0])

@@ -24,7 +24,7 @@ class Transcript:
         self.replica_seconds = 0.0  # of a replica's time, as the model deployment splits it
         self.finish_reasons: list[str] = []
         self.first_token_ns: int | None = None
-        self._is_told = False  # what is generated, before it is held back or withheld
+        self._is_told = False  # what is generated and used, before it is held back or withheld
         self._spoken: dict[str, list[str]] = {}  # by field, beside the text
         self._calls: dict[int, dict[str, Any]] = {}  # of tools, by index
         self._head: dict[str, Any] = {}
@@ -32,20 +32,17 @@ class Transcript:
         self._running: dict[int, Usage] = {}  # by choice, told along with its chunks
 
     def generates(self, chunk: dict[str, Any]) -> None:
-        """Note what a model said, in a chunk or a whole answer, that rails may hold back: it was made, and costs."""
-        self._is_told = True
-        for choice in chunk.get("choices") or ():
-            text = content_of(choice)
-            self.generated += [text] if text else []
-            self.generated += _beside(choice.get("delta") or choice.get("message") or {})
+        """Note a chunk as the model made it, before rails hold it back or withhold it: it was made, and costs."""
+        self._note_made(chunk)
+        self._count(chunk)
 
     def count(self, answer: dict[str, Any]) -> None:
-        """Note an answer's usage alone: it is not the one that leaves."""
-        self.generates(answer)
+        """Note what a whole answer has used, and what was made of it, whether or not it is the one that leaves."""
+        self._note_made(answer)
         self._count({**answer, "choices": []})
 
     def chunk(self, chunk: dict[str, Any]) -> None:
-        """Note a chunk of a stream, as it leaves."""
+        """Note a chunk of a stream, as it leaves. What it has used counts once, where it was made."""
         self._head = self._head or chunk
         for choice in chunk.get("choices") or ():
             text = content_of(choice)
@@ -61,7 +58,8 @@ class Transcript:
                 self.first_token_ns = time.time_ns()
             if choice.get("finish_reason"):
                 self.finish_reasons.append(choice["finish_reason"])
-        self._count(chunk)
+        if not self._is_told:
+            self._count(chunk)
 
     def answer(self, answer: dict[str, Any]) -> None:
         """Note a whole answer."""
@@ -101,6 +99,13 @@ class Transcript:
             "sextant": extension,
         }
         return Entry(answer, tuple(self.deltas))
+
+    def _note_made(self, part: dict[str, Any]) -> None:
+        self._is_told = True
+        for choice in part.get("choices") or ():
+            text = content_of(choice)
+            self.generated += [text] if text else []
+            self.generated += _beside(choice.get("delta") or choice.get("message") or {})
 
     def _note_beside(self, delta: dict[str, Any]) -> None:
         """Put reasoning, refusals and calls together, as a whole answer would have them."""

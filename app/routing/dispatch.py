@@ -143,9 +143,9 @@ class _Leg:
 
     def abandon(self, error: BaseException) -> None:
         """The call was not made: its reservation failed."""
-        self._note(error)
+        self._note(error, called=False)
         self.call.abandoned()
 
-    def _note(self, error: BaseException | None) -> None:
+    def _note(self, error: BaseException | None, *, called: bool = True) -> None:
         code = getattr(error, "code", type(error).__name__) if error is not None else None
-        self._trip.attempts.append(Attempt(self.call.target, self._start_ns, time.time_ns(), code))
+        self._trip.attempts.append(Attempt(self.call.target, self._start_ns, time.time_ns(), code, called))

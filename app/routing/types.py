@@ -22,12 +22,13 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One call to a target. Times are nanoseconds since the epoch."""
+    """One call to a target, made or meant. Times are nanoseconds since the epoch."""
 
     target: Target
     start_ns: int
     end_ns: int
     error: str | None  # the error's code; None: it answered
+    called: bool = True  # False: its reservation failed, and its model was never asked
 
 
 @dataclass(slots=True)
@@ -48,3 +49,8 @@ class Trip:
     priority: int = 0  # 0: interactive; larger waits longer
     attempts: list[Attempt] = field(default_factory=list)
     answered_by: Target | None = None
+
+    @property
+    def last_called(self) -> Attempt | None:
+        """The last attempt whose model was asked."""
+        return next((attempt for attempt in reversed(self.attempts) if attempt.called), None)

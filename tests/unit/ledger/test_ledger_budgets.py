@@ -222,3 +222,14 @@ async def test_amounts_of_9_million_usd_are_counted_to_the_nano(shop: Shop) -> N
     await ledger.rebuild()
     await spend(ledger, caller(limit), 1)
     assert (await ledger.balance(limit)).spent_nano == 2**53 - 1
+
+
+async def test_a_rolling_budget_holds_when_the_clock_is_set_back_by_more_than_its_window(shop: Shop) -> None:
+    shop.time_ms = NOON
+    ledger, limit = shop.ledger(), budget(100, "rolling", window_s=3600)
+    await spend(ledger, caller(limit), 60)
+    shop.time_ms = NOON - DAY_MS
+    await spend(ledger, caller(limit), 30)
+    with pytest.raises(BudgetExceeded):
+        await spend(ledger, caller(limit), 11)
+    assert (await ledger.balance(limit)).spent_nano == 90

@@ -3,12 +3,15 @@
 import asyncio
 import math
 import shutil
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from app.clock import now_ms
 from app.errors import Unavailable
 from app.ledger.ledger import Ledger
+from app.ledger.spool import Spool
 from tests.unit.ledger.shop import AWAY, Shop, Wire, budget, caller, laptop_only, new_id, until, used
 
 QUICK: dict[str, Any] = {"lease_s": 0.3, "heartbeat_s": 0.05, "timeout_ms": 300}
@@ -168,6 +171,47 @@ async def test_an_attempt_whose_hold_is_in_doubt_bills_what_either_hold_can_pay(
         await other.settle(used(cost=90))
         assert (row.cost_nano, row.overrun_nano) == (10, 50)
         assert (await ledger.balance(budget(100))).spent_nano == 100
+
+
+async def test_a_hold_in_doubt_is_counted_for_the_model_that_the_row_names(shop: Shop) -> None:
+    small, large = (budget(100, id=name, subject=f"model:acme/{name}") for name in ("small", "large"))
+    who = replace(caller(), model_budgets={"small": (small,), "large": (large,)})
+    async with Wire(shop.store_url, shop.home / "wire.sock") as wire:
+        ledger = shop.ledger(store_url=wire.url, **QUICK)
+        for one in (small, large):
+            await ledger.balance(one)  # loaded
+        reservation = await ledger.admit(who, new_id(), "small")
+        await reservation.reserve("small", 0, 60)
+        wire.is_cut = True
+        with pytest.raises(Unavailable):
+            await reservation.reserve("large", 0, 60)  # arrives, and nobody knows
+        wire.is_cut = False
+        row = await reservation.settle(used(cost=60))
+        assert (row.model, row.cost_nano) == ("small", 60)
+        assert [(await ledger.balance(one)).spent_nano for one in (small, large)] == [60, 0]
+
+
+async def test_adopted_rows_make_no_budget_forgotten_unless_money_is_missing_and_then_once(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger, forgotten = shop.ledger(), []
+    forget_all = ledger._counters.forget_all
+
+    async def observed() -> None:
+        forgotten.append(len(await shop.rows()))
+        await forget_all()
+
+    monkeypatch.setattr(ledger._counters, "forget_all", observed)
+    assert (await ledger.balance(budget(1000))).spent_nano == 0  # its counter is there
+    free = [replace(used(prompt=9), id=new_id(), at_ms=now_ms()) for _ in range(600)]
+    dear = [replace(used(cost=1), id=new_id(), at_ms=now_ms()) for _ in range(600)]
+    for rows, expected in ((free, []), (dear, [1200])):
+        left = Spool(shop.home / "ledger", 1000)
+        left.append(rows)
+        left.close()
+        await ledger._tend()
+        assert forgotten == expected  # with all rows in the database: whoever loads one now misses none
+    assert (await ledger.balance(budget(1000))).spent_nano == 600
 
 
 async def test_what_an_open_ledger_let_pass_between_admission_and_settlement_is_counted(shop: Shop) -> None:

@@ -40,6 +40,19 @@ async def test_a_settled_request_makes_room_for_another(shop: Shop) -> None:
     await ledger.admit(who, new_id(), "small")
 
 
+async def test_a_clock_that_is_set_back_by_an_hour_neither_lifts_a_limit_nor_refuses_for_an_hour(shop: Shop) -> None:
+    shop.time_ms = T0
+    ledger, who = shop.ledger(), caller(requests=3, tokens=100)
+    for _ in range(2):
+        for _ in range(3):
+            reservation = await ledger.admit(who, new_id(), "small")
+            await reservation.reserve("small", 20, 0)
+            await reservation.settle(used(prompt=20))
+        with pytest.raises(RateLimited):
+            await ledger.admit(who, new_id(), "small")
+        shop.time_ms = T0 - 3_600_000
+
+
 async def test_no_minute_ever_holds_more_than_the_limit(shop: Shop) -> None:
     shop.time_ms = T0
     ledger, who, passed = shop.ledger(), caller(requests=10), []

@@ -182,5 +182,40 @@ def test_every_place_where_text_may_stand_is_in_the_bound(body: dict[str, Any]) 
     assert 5000 <= prompt_bound(body) < 7000
 
 
+HALF, DELETED, QUOTE = "\\ud800", "é\x7f", '"'
+
+
+def called(arguments: str) -> dict[str, Any]:
+    calls = [{"id": "1", "type": "function", "function": {"name": "f", "arguments": arguments}}]
+    return {"messages": [{"role": "assistant", "content": None, "tool_calls": calls}]}
+
+
+@pytest.mark.parametrize("by_one", [False, True], ids=["tojson", "one by one"])
+@given(st.dictionaries(st.text(), values, max_size=20).map(lambda value: json.dumps(value, separators=(",", ":"))))
+@example(f'{{"a":[{",".join(["1"] * 2000)}]}}')
+@example(f'{{"a":[{",".join(["1e15"] * 2000)}]}}')
+@example(f'{{"a":[{",".join(["1e999"] * 2000)}]}}')
+@example(f'{{"a":[{",".join([str(10**40)] * 2000)}]}}')
+@example(f'{{"a":"{HALF * 500}"}}')
+@example(f'{{"a":"{DELETED * 500}"}}')
+@example(f"{{{','.join(f'{QUOTE}{n}{QUOTE}:1' for n in range(500))}}}")
+def test_arguments_that_a_template_writes_anew_are_within_the_bound(by_one: bool, source: str) -> None:
+    """As vLLM does: from their value, by `tojson` or each between tags, of which a few bytes are a token."""
+    value = json.loads(source)
+    written = json.dumps(value)
+    if by_one:
+        written = "".join(f"<arg>{name}\n{json.dumps(value[name])}</arg>\n" for name in value)
+    assert len(written.encode("utf-8", "surrogatepass")) <= prompt_bound(called(source)) - prompt_bound(called("")) + 2
+
+
+@pytest.mark.parametrize("source", ["{", "[1,1]", "7", "null", "{" * 100_000, f'{{"a":{"9" * 5000}}}', "{}"])
+def test_arguments_without_a_value_count_as_they_are(source: str) -> None:
+    assert prompt_bound(called(source)) == prompt_bound(called("")) + len(orjson.dumps(source)) - 2
+
+
+def test_what_is_read_out_of_arguments_may_hold_half_a_character() -> None:
+    assert estimate_tokens("\ud800" * 4) == 3
+
+
 def test_a_cut_stream_is_estimated_by_its_bytes() -> None:
     assert [estimate_tokens(text) for text in ("", "a", "four", "fives", "日本語")] == [0, 1, 1, 2, 3]
