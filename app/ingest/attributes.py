@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.ingest.document import UnreadableDocument, clean, one_line
+from app.ingest.document import UnclearGroups, clean, one_line
 from app.retrieval.types import MetadataValue
 
 SOURCE = "_source"
@@ -37,20 +37,33 @@ class Attributes:
 def read_groups(value: Any) -> tuple[str, ...]:
     """Names of groups, from a list or a text with commas; sorted, each once. None and empty lists: no groups.
 
-    Raises UnreadableDocument for anything else. A document whose groups cannot be understood must not be ingested: it
+    Raises UnclearGroups for anything else. A document whose groups cannot be understood must not be ingested: it
     would be seen by everybody.
     """
     if value is None:
         return ()
     names = value.split(",") if isinstance(value, str) else value
     if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
-        raise UnreadableDocument("its groups are no list of names")
+        raise UnclearGroups("its groups are no list of names")
     read = {one_line(name) for name in names} - {""}
     if names and not read:
-        raise UnreadableDocument("its groups are blank")
+        raise UnclearGroups("its groups are blank")
     if any(name == _ANYBODY or len(name) > MAX_GROUP_CHARACTERS for name in read):
-        raise UnreadableDocument("its groups have a name that no group can have")
+        raise UnclearGroups("its groups have a name that no group can have")
     return tuple(sorted(read))
+
+
+def refuse_misplaced_groups(fields: Mapping[Any, Any]) -> None:
+    """Raises UnclearGroups where a document names groups in a place that is not read: `Groups`, `metadata.groups`.
+
+    `fields` are all that it says of itself. Only `groups` among them is read; see `read_groups`.
+    """
+    for key, value in fields.items():
+        name = _folded(key)
+        if name == "groups" and key != "groups":
+            raise UnclearGroups(f"its groups stand in `{one_line(key)}`; write `groups`")
+        if name == "metadata" and isinstance(value, Mapping) and "groups" in map(_folded, value):
+            raise UnclearGroups(f"its groups stand in `{one_line(key)}`; write `groups` beside it, not in it")
 
 
 def read_metadata(fields: Mapping[Any, Any]) -> dict[str, MetadataValue]:
@@ -62,6 +75,10 @@ def read_metadata(fields: Mapping[Any, Any]) -> dict[str, MetadataValue]:
         if read is not None and 0 < len(name) <= MAX_KEY_CHARACTERS and name != SOURCE and len(metadata) < MAX_FIELDS:
             metadata[name] = read
     return metadata
+
+
+def _folded(key: Any) -> str:
+    return one_line(str(key)).casefold()
 
 
 def _value(value: Any) -> MetadataValue | None:

@@ -2,8 +2,8 @@
 
 A document's name is its path as one would type it from the working folder: `docs/guide.md`. What lies
 elsewhere is named from the given folder on: `/data/handbook/a.pdf`, found in `/data/handbook`, is
-`handbook/a.pdf`. The name is the document's identity in the knowledge base, so run the job from the
-same folder each time.
+`handbook/a.pdf`. What is given as a file:// URL is named by its whole URL. The name is the document's
+identity in the knowledge base, so run the job from the same folder each time.
 """
 
 import os
@@ -16,6 +16,9 @@ from typing import Protocol
 
 from app.ingest.glob import split_glob
 from app.ingest.parse import SUPPORTED, is_supported
+
+FILE_SCHEME = "file://"
+"""Begins the URL of a path of this machine."""
 
 
 class InputError(ValueError):
@@ -42,6 +45,7 @@ class Skipped:
 
     name: str
     reason: str
+    withdraws: bool = False  # what is stored of it goes, too; else that stays
 
 
 class Place(Protocol):
@@ -61,7 +65,8 @@ class Root:
 
     def name_of(self, path: Path) -> str:
         """The name of the root itself or of something in it."""
-        return str(PurePosixPath(self.name) / path.relative_to(self.path))
+        below = path.relative_to(self.path).parts
+        return "/".join((self.name, *below) if self.name else below) or "."
 
     def lost(self, name: str) -> bool:
         """Whether `name` belongs to this root and no such file is there any more."""
@@ -102,14 +107,14 @@ def discover(inputs: Sequence[str], base: Path | None = None) -> Discovery:
     roots: list[Root] = []
     for text in inputs:
         folder, pattern = _locate(text, base)
-        root = Root(_name_of_root(folder, base), folder)
+        root = Root(_name_of_root(folder, base, is_url=text.startswith(FILE_SCHEME)), folder)
         files = [item for item in _walk(folder) if _matches(item[0], folder, pattern)]
         if not files and pattern:
             raise InputError(f"nothing matches {text}")
         names: list[str] = []
         for path, problem in files:
             name = root.name_of(path)
-            reason = problem or _reason_to_skip(path, folder)
+            reason = problem or _reason_to_skip(name, path, folder)
             if reason:
                 skipped[_printable(name)] = reason
             else:
@@ -134,7 +139,9 @@ def _absolute(path: Path) -> Path:
     return Path(os.path.normpath(path.absolute()))
 
 
-def _name_of_root(folder: Path, base: Path) -> str:
+def _name_of_root(folder: Path, base: Path, *, is_url: bool) -> str:
+    if is_url:
+        return f"{FILE_SCHEME}{folder}".removesuffix("/")
     if folder == base:
         return ""
     return str(PurePosixPath(folder.relative_to(base))) if folder.is_relative_to(base) else folder.name
@@ -154,7 +161,7 @@ def _roots(root: Root, names: Sequence[str]) -> Iterator[Root]:
 
 def _locate(text: str, base: Path) -> tuple[Path, re.Pattern[str] | None]:
     """The file or folder that an input means; for a glob, also the pattern of what is meant in it."""
-    path = _absolute(base / Path(text).expanduser())
+    path = _absolute(base / Path(text.removeprefix(FILE_SCHEME)).expanduser())
     try:
         if path.exists():  # before wildcards are looked for: `[draft] plan.md` is a good file name
             return path, None
@@ -188,9 +195,9 @@ def _walk(path: Path) -> Iterator[tuple[Path, str]]:
             yield at, f"cannot be listed: {(error.strerror or 'unknown error').lower()}"
 
 
-def _reason_to_skip(path: Path, folder: Path) -> str:
+def _reason_to_skip(name: str, path: Path, folder: Path) -> str:
     try:
-        path.name.encode()
+        name.encode()
     except UnicodeEncodeError:
         return "its name is not valid UTF-8"
     try:

@@ -32,6 +32,10 @@ class UnreadableDocument(Exception):
         self.reason = reason
 
 
+class UnclearGroups(UnreadableDocument):
+    """Nobody can tell who may see the document: what is stored of it must not be seen any more either."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Bounds on one document. What lies past them is reported as unreadable, never cut silently."""
@@ -112,18 +116,27 @@ class DocumentBuilder:
         self._close_headings(level)
         self._section += 1
 
-    def block(self, text: str, page: int | None = None, *, is_code: bool = False) -> None:
-        """A block of text. Blank ones are ignored. Raises UnreadableDocument past the limit."""
-        added = self._append(text, page, self._path, is_code)
+    def block(
+        self, text: str, page: int | None = None, *, is_code: bool = False, keeps_indentation: bool = False
+    ) -> None:
+        """A block of text. Blank ones are ignored. Raises UnreadableDocument past the limit.
+
+        The first line keeps its indentation with `keeps_indentation`, and in code: there it says what belongs to what.
+        """
+        added = self._append(text, page, self._path, is_code=is_code, keeps_indentation=is_code or keeps_indentation)
         self._heading_is_bare = added == 0 and self._heading_is_bare
+
+    def text(self) -> str:
+        """All that has come, with what a heading without anything beneath it says. "" when nothing has."""
+        self._close_headings(0)
+        return "\n\n".join(block.text for block in self._blocks)
 
     def build(self, title: str) -> ParsedDocument:
         """The document. Raises UnreadableDocument when there is nothing in it to find."""
-        self._close_headings(0)
+        text = self.text()
         # Rules and ornaments alone are no content: nobody can ask for them.
         if not any(character.isalnum() for block in self._blocks for character in block.text):
             raise UnreadableDocument("no text in it")
-        text = "\n\n".join(block.text for block in self._blocks)
         words = one_line(title)[:MAX_HEADING_CHARACTERS].rstrip()
         return ParsedDocument(words, text, tuple(self._blocks), self.groups, self.metadata)
 
@@ -132,10 +145,21 @@ class DocumentBuilder:
         """Whether no block has come yet."""
         return not self._blocks
 
-    def _append(self, text: str, page: int | None, path: list[tuple[int, str]], is_code: bool = False) -> int:
-        body = clean(text).strip()
+    def _append(
+        self,
+        text: str,
+        page: int | None,
+        path: list[tuple[int, str]],
+        *,
+        is_code: bool = False,
+        keeps_indentation: bool = False,
+    ) -> int:
+        cleaned = clean(text).rstrip()
+        body = cleaned.lstrip()
         if not body:
             return 0
+        if keeps_indentation:
+            body = cleaned[cleaned.rfind("\n", 0, len(cleaned) - len(body)) + 1 :]
         start = self._length + 2 if self._blocks else 0
         self._length = start + len(body)
         if self._length > self._limits.max_characters:

@@ -96,8 +96,8 @@ async def ingest(
     All is staged first, and one commit at the end switches to it: until then nobody sees any of it. Running it again
     does nothing. After a failure or a kill the next run takes over what was staged, and embeds only what is missing.
 
-    A document that cannot be read is reported in `skipped`; what is stored of it stays. An error of the target or the
-    workers ends the run.
+    A document that cannot be read is reported in `skipped`; what is stored of it stays, but for one whose groups
+    cannot be understood, which is removed. An error of the target or the workers ends the run.
     """
     began = time.perf_counter()
     hasher = Hasher(options.model, options.attributes)
@@ -175,6 +175,7 @@ class _Run:
                     if isinstance(item, Skipped):
                         self._leave_out(item.name, waiting)
                         self.skipped.append(item)
+                        removals += [item.name] if item.withdraws and item.name in in_store else []
                     elif (duplicate := self._duplicate(item)) is not None:
                         self._leave_out(item.name, waiting)
                         self.duplicates.append(duplicate)

@@ -23,8 +23,10 @@ _BODY, _STYLES, _PROPERTIES = "word/document.xml", "word/styles.xml", "docProps/
 _HEADING = re.compile(r"heading ?([1-9])", re.IGNORECASE)
 _TITLE_LEVEL = 0
 
-# Text that was deleted, and what a field computes from: neither is what a reader sees.
-_HIDDEN = frozenset({f"{_W}del", f"{_W}moveFrom", f"{_W}instrText", f"{_W}delText"})
+# Text that was deleted, what a field computes from, and what says the same again for older readers (Word writes text
+# boxes twice): none is what a reader sees.
+_FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
+_HIDDEN = frozenset({f"{_W}del", f"{_W}moveFrom", f"{_W}instrText", f"{_W}delText", _FALLBACK})
 
 
 def read_docx(data: bytes, builder: DocumentBuilder, limits: Limits) -> str:
@@ -159,16 +161,22 @@ def _rows(table: Any) -> Iterator[str]:
     """A line for each row. Tables inside of cells become words of the cell."""
     for row in table.iter(f"{_W}tr"):
         if next(row.iterancestors(f"{_W}tbl")) is table:
-            cells = (one_line(" ".join(map(_text, cell.iter(f"{_W}p")))) for cell in row.iter(f"{_W}tc")
+            cells = (one_line(" ".join(map(_text, _blocks(cell)))) for cell in row.iter(f"{_W}tc")
                      if next(cell.iterancestors(f"{_W}tbl")) is table)  # fmt: skip
             yield " | ".join(cells)
 
 
-def _text(paragraph: Any) -> str:
+def _text(block: Any) -> str:
+    """The words of a paragraph or table. Paragraphs in it, such as those of a text box, have lines of their own."""
     words: list[str] = []
-    events = etree.iterwalk(paragraph, events=("start",))
-    for _, element in events:
-        if element.tag in _HIDDEN:
+    events = etree.iterwalk(block, events=("start", "end"))
+    for event, element in events:
+        if element.tag == f"{_W}p" and element is not block:
+            if words and words[-1] != "\n":
+                words.append("\n")
+        elif event == "end":
+            continue
+        elif element.tag in _HIDDEN:
             events.skip_subtree()
         elif element.tag == f"{_W}t":
             words.append(element.text or "")

@@ -147,7 +147,7 @@ class _Walker:
 
     def _end_block(self) -> None:
         self._end_line()
-        self._builder.block("\n".join(self._lines))
+        self._builder.block("\n".join(self._lines), keeps_indentation=True)  # only lines of <pre> have any
         self._lines = []
         self._mark = ""
 

@@ -14,6 +14,8 @@ from app.ingest.parse_html import feed_fragment
 # without a word; 100 is deeper than anybody writes and far from Python's recursion limit.
 _MARKDOWN = MarkdownIt("commonmark", {"maxNesting": 100}).enable(["table", "strikethrough"])
 
+_CODE = ("fence", "code_block")
+
 
 def read_markdown(data: bytes, builder: DocumentBuilder, limits: Limits) -> str:
     """Feed headings, paragraphs, lists, tables and code listings.
@@ -29,7 +31,7 @@ def read_markdown(data: bytes, builder: DocumentBuilder, limits: Limits) -> str:
         elif node.type == "html_block":
             feed_fragment(node.content, builder)
         else:
-            builder.block(_block(node))
+            builder.block(_block(node), keeps_indentation=node.type in _CODE)
     return matter.title
 
 
@@ -38,12 +40,12 @@ def _block(node: SyntaxTreeNode) -> str:
     kind = node.type
     if kind in ("paragraph", "heading", "th", "td"):
         return _inline(node.children)
-    if kind in ("fence", "code_block"):
+    if kind in _CODE:
         return node.content.rstrip("\n")
     if kind == "html_block":
         inner = DocumentBuilder()
         feed_fragment(node.content, inner)
-        return "" if inner.is_empty else inner.build("").text
+        return inner.text()
     if kind in ("bullet_list", "ordered_list"):
         first = int(node.attrs.get("start", 1))
         marks = ("-" if kind == "bullet_list" else f"{first + at}." for at in range(len(node.children)))

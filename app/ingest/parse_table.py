@@ -5,12 +5,15 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from io import StringIO
+from itertools import pairwise
 
 from app.ingest.decode import decode
 from app.ingest.document import DocumentBuilder, Limits, UnreadableDocument, clean, one_line
 
 _DELIMITERS = ",;\t|"
 _NUMBER = re.compile(r"[-+]?[\d.,]*\d[\d.,]*%?")
+_WHOLE = re.compile(r"\d{1,9}")
+_YEAR = re.compile(r"(?:19|20)\d\d")
 _SAMPLE_ROWS = 20
 
 
@@ -18,7 +21,8 @@ def read_csv(data: bytes, builder: DocumentBuilder, limits: Limits) -> str:
     """Feed a line of `name: value` pairs for each row. A table has no title of its own.
 
     Of comma, semicolon, tab and bar that one separates which cuts the first rows most evenly. The first row names the
-    columns when its cells differ, none is blank and none is a number; else they are called "column 1" and so on.
+    columns when its cells differ, no more than half are blank and none is a number, but for years and numbers that
+    count on (`Country,2019,2020`) beside a word. Columns without a name are called "column 1" and so on.
     """
     text = clean(decode(data))
     return _feed(text, _delimiter(text, limits), builder, limits)
@@ -30,16 +34,21 @@ def read_tsv(data: bytes, builder: DocumentBuilder, limits: Limits) -> str:
 
 
 def _feed(text: str, delimiter: str, builder: DocumentBuilder, limits: Limits) -> str:
-    names: list[str] | None = None
-    for row in _rows(text, delimiter, limits):
-        if names is None:
-            names = _names(row)
-            if names == [one_line(cell) for cell in row]:
-                continue
+    rows = _rows(text, delimiter, limits)
+    first, second = (_cells(rows, at) for at in (0, 1))
+    names: list[str] = []
+    if _is_header(first, second):
+        names = [name or f"column {number}" for number, name in enumerate(first, 1)]
+        rows = rows[1:]
+    for row in rows:
         builder.block(_line(names, row))
-    if builder.is_empty and names:
-        builder.block(" | ".join(names))  # nothing but a header: its words are not lost
+    if builder.is_empty:
+        builder.block(" | ".join(filter(None, first)))  # nothing but a header: its words are not lost
     return ""
+
+
+def _cells(rows: Sequence[Sequence[str]], at: int) -> list[str]:
+    return [one_line(cell) for cell in rows[at]] if at < len(rows) else []
 
 
 def _rows(text: str, delimiter: str, limits: Limits) -> list[list[str]]:
@@ -63,10 +72,24 @@ def _delimiter(text: str, limits: Limits) -> str:
     return max(_DELIMITERS, key=evenness)
 
 
-def _names(row: Sequence[str]) -> list[str]:
-    cells = [one_line(cell) for cell in row]
-    is_header = all(cells) and len(set(cells)) == len(cells) and not any(map(_NUMBER.fullmatch, cells))
-    return cells if is_header else [f"column {number}" for number in range(1, len(cells) + 1)]
+def _is_header(row: Sequence[str], below: Sequence[str]) -> bool:
+    names = list(filter(None, row))
+    if 2 * len(names) < len(row) or len(set(names)) < len(names):  # a title above the table has blanks beside it
+        return False
+    numbers = [at for at, cell in enumerate(row) if _NUMBER.fullmatch(cell)]
+    if not numbers or len(numbers) == len(names):
+        return not numbers
+    are_years = all(_YEAR.fullmatch(row[at]) for at in numbers)
+    return _count_on([row[at] for at in numbers]) or (
+        are_years and not any(_YEAR.fullmatch(below[at]) for at in numbers if at < len(below))
+    )
+
+
+def _count_on(numbers: Sequence[str]) -> bool:
+    """Whether they are 1, 2, 3 or 2020, 2019 and the like."""
+    if len(numbers) < 2 or not all(map(_WHOLE.fullmatch, numbers)):
+        return False
+    return {int(other) - int(one) for one, other in pairwise(numbers)} in ({1}, {-1})
 
 
 def _line(names: Sequence[str], row: Sequence[str]) -> str:

@@ -22,7 +22,7 @@ def read_plain(data: bytes, builder: DocumentBuilder, limits: Limits) -> str:
 
 
 def read_rst(data: bytes, builder: DocumentBuilder, limits: Limits) -> str:
-    """As plain text, with section titles as headings. Directives and roles stay as they are written.
+    """As plain text, with section titles as headings. Directives, roles and indentation stay as they are written.
 
     A style of adornment (the character, and whether there is an overline) gets its level by
     the order of its first appearance, as docutils does it.
@@ -46,7 +46,7 @@ def read_rst(data: bytes, builder: DocumentBuilder, limits: Limits) -> str:
             paragraph.append(line)
         elif paragraph:
             if not _is_transition(paragraph):
-                builder.block("\n".join(paragraph))
+                builder.block("\n".join(paragraph), keeps_indentation=True)
             paragraph = []
         at += 1
     return ""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from app.ingest.attributes import SOURCE, Attributes
 from app.ingest.chunk import chunk
 from app.ingest.discover import Skipped
-from app.ingest.document import DEFAULT_LIMITS, Limits, UnreadableDocument
+from app.ingest.document import DEFAULT_LIMITS, Limits, UnclearGroups, UnreadableDocument
 from app.ingest.parse import parse_bytes
 from app.ingest.records import parse_record, record_in
 from app.ingest.scan import RECORD, Content
@@ -58,7 +58,7 @@ def _prepare(order: Order, counter: TokenCounter, recipe: Recipe) -> Prepared | 
         else:
             document = parse_bytes(content.data, content.file_name, limits)
     except UnreadableDocument as error:
-        return Skipped(content.name, error.reason)
+        return Skipped(content.name, error.reason, withdraws=isinstance(error, UnclearGroups))
     own = Attributes(document.groups, document.metadata).under(recipe.attributes)
     metadata = {**own.metadata, SOURCE: content.source} if content.source else own.metadata
     chunks: list[Chunk] = []

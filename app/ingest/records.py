@@ -11,7 +11,7 @@ from typing import IO, Any
 
 import orjson
 
-from app.ingest.attributes import read_groups, read_metadata
+from app.ingest.attributes import read_groups, read_metadata, refuse_misplaced_groups
 from app.ingest.decode import decode
 from app.ingest.document import (
     MAX_HEADING_CHARACTERS,
@@ -110,8 +110,9 @@ def parse_record(record: dict[str, Any], limits: Limits) -> ParsedDocument:
     metadata = record.get("metadata")
     if metadata is not None and not isinstance(metadata, dict):
         raise UnreadableDocument("its `metadata` is no object")
+    refuse_misplaced_groups(record)
     own = {key: value for key, value in record.items() if key not in _FIELDS}
-    text = text.translate(_SAME_LENGTH)
+    text = text.replace("\r\n", " \n").translate(_SAME_LENGTH)
     words = one_line(title)[:MAX_HEADING_CHARACTERS].rstrip() if isinstance(title, str) else ""
     blocks = tuple(_blocks(text))
     if not any(character.isalnum() for block in blocks for character in block.text):

@@ -19,7 +19,7 @@ from app.ingest.records import name_of, read_lines, record_in, records_of_json
 
 # Raise it with any change to parsing or chunking that alters what is stored: it is part of every
 # document's hash, so the next run ingests all of them anew.
-RECIPE_VERSION = 3
+RECIPE_VERSION = 4
 
 RECORD = ".record"
 """The kind of content that is one record."""
@@ -146,15 +146,18 @@ def _lines(source: Source, hasher: Hasher, limits: Limits) -> Iterator[Found | S
 def _found(record: dict[str, Any], label: str, source: Source, hasher: Hasher, **place: Any) -> Found | Skipped:
     try:
         name = name_of(record) or label
+        data = _normal(record)
     except UnreadableDocument as error:
         return Skipped(label, error.reason)
-    data = _normal(record)
     return Found(name, source, hasher.digest(RECORD, data), len(data), **place)
 
 
 def _normal(record: dict[str, Any]) -> bytes:
-    """How a record is written does not matter, only what it says."""
-    return orjson.dumps(record, option=orjson.OPT_SORT_KEYS)
+    """How a record is written does not matter, only what it says. Raises UnreadableDocument."""
+    try:
+        return orjson.dumps(record, option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError as error:  # it reads deeper nesting than it writes
+        raise UnreadableDocument("JSON that is nested too deeply") from error
 
 
 def _line(found: Found, limits: Limits) -> dict[str, Any]:

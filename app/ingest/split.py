@@ -32,7 +32,7 @@ class TokenCounter(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A stretch of text that stays in one passage. Neither begins nor ends with a blank."""
+    """A stretch of text that stays in one passage. It ends with no blank, and begins with none but indentation."""
 
     start: int
     end: int
@@ -94,16 +94,23 @@ def _divisible(piece: Piece, limit: int) -> bool:
 def _at_sentences(text: str, piece: Piece) -> Iterator[Piece]:
     if piece.is_code:
         return iter((piece,))
-    gaps = (gap for gap in _gaps(text, piece) if _ends_sentence(text, *gap))
+    gaps = (gap for gap in _gaps(text, piece) if gap[0] > piece.start and _ends_sentence(text, *gap))
     return _between(piece, gaps)
 
 
 def _at_lines(text: str, piece: Piece) -> Iterator[Piece]:
-    gaps = ((start, end) for start, end in _gaps(text, piece) if "\n" in text[start:end])
-    return _between(piece, gaps)
+    return _between(piece, _between_lines(text, piece))
+
+
+def _between_lines(text: str, piece: Piece) -> Iterator[tuple[int, int]]:
+    for start, end in _gaps(text, piece):
+        if "\n" in text[start:end]:
+            # A line of code keeps its indentation.
+            yield start, text.rfind("\n", start, end) + 1 if piece.is_code else end
 
 
 def _between_words(text: str, piece: Piece) -> Iterator[Piece]:
+    # The gap before the first word too: indentation alone may be more than a passage holds.
     return _between(piece, _gaps(text, piece))
 
 
@@ -115,7 +122,8 @@ def _between(piece: Piece, gaps: Iterable[tuple[int, int]]) -> Iterator[Piece]:
     """The parts of a piece between gaps. A glued piece's first part stays glued."""
     edges = [(0, piece.start), *gaps, (piece.end, 0)]
     for at, ((_, start), (end, _)) in enumerate(pairwise(edges)):
-        yield replace(piece, start=start, end=end, glued=piece.glued and at == 0)
+        if start < end:  # no blanks before the first gap
+            yield replace(piece, start=start, end=end, glued=piece.glued and at == 0)
 
 
 def _ends_sentence(text: str, start: int, end: int) -> bool:

@@ -13,6 +13,8 @@ Resolve = Callable[[str, int], list[str]]
 
 # NAT64 (RFC 6052, RFC 8215), 6to4 (RFC 3056): the IPv4 address within is where packets end up.
 _NAT64 = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("64:ff9b:1::/48"))
+# Public to Python, and deprecated (RFC 3879, RFC 7526): site-local addresses, and the nearest 6to4 relay, anybody's.
+_NEAR = (ipaddress.IPv6Network("fec0::/10"), ipaddress.IPv4Network("192.88.99.0/24"))
 _COMPATIBLE = ipaddress.IPv6Network("::/96")  # the deprecated IPv4-compatible form
 
 
@@ -32,7 +34,8 @@ def resolve(host: str, port: int) -> list[str]:
 
 
 def _is_global(address: Address) -> bool:
-    return address.is_global and not (address.is_multicast or address.is_unspecified or address.is_loopback)
+    special = address.is_multicast or address.is_unspecified or address.is_loopback
+    return address.is_global and not special and not any(address in network for network in _NEAR)
 
 
 def _within(address: Address) -> list[Address]:

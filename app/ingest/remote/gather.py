@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.ingest.discover import Discovery, InputError, Place, Skipped, Source, discover
+from app.ingest.discover import FILE_SCHEME, Discovery, InputError, Place, Skipped, Source, discover
 from app.ingest.document import Limits, UnreadableDocument
 from app.ingest.parse import RECORD_LINES
 from app.ingest.remote.objects import RemoteFile, list_objects
@@ -32,11 +32,11 @@ def gather(inputs: Sequence[str], spool: Path, limits: Limits, web: Web, base: P
     `inputs` are files, folders and globs as `discover` takes them, and URLs: of web pages, and of files, folders and
     globs in object stores. A URL is the document's name. Raises InputError.
     """
-    here = [text for text in inputs if "://" not in text]
+    here = [text for text in inputs if "://" not in text or text.startswith(FILE_SCHEME)]
     pages = list(
         dict.fromkeys(text.partition("#")[0] for text in inputs if text.lower().startswith(("http://", "https://")))
     )
-    stores = [text for text in inputs if "://" in text and not text.lower().startswith(("http://", "https://"))]
+    stores = [text for text in inputs if text not in here and not text.lower().startswith(("http://", "https://"))]
     found = discover(here, base) if here else Discovery((), (), ())
     roots: list[Place] = list(found.roots)
     skipped = list(found.skipped)

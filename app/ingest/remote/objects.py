@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import IO, Any
 
-from app.ingest.discover import InputError, Skipped
+from app.ingest.discover import FILE_SCHEME, InputError, Skipped
 from app.ingest.document import UnreadableDocument
 from app.ingest.glob import split_glob
 from app.ingest.parse import SUPPORTED
@@ -22,9 +22,10 @@ PACKAGES = {
     "abfss": "adlfs",
     "oss": "ossfs",
     "oci": "ocifs",
-    "file": "",
     "memory": "",
 }
+# In their URLs a name before "@" is a container's or a bucket's: abfs://container@account.dfs.core.windows.net/a.md.
+_NAMED_BEFORE_AT = frozenset({"az", "abfs", "abfss", "oci"})
 _CHUNK_BYTES = 1 << 20
 
 
@@ -83,7 +84,7 @@ def list_objects(url: str) -> tuple[list[RemoteFile], list[Skipped], RemoteRoot]
         raise InputError(f"{url} cannot be listed: {type(error).__name__}; {_first_line(error)}") from None
     if not found:
         raise InputError(f"there is nothing at {url}")
-    named = {f"{scheme}://{each}": each for each in found}
+    named = {_url(scheme, rest, each): each for each in found}
     wanted: list[RemoteFile] = []
     skipped: list[Skipped] = []
     for name, each in named.items():
@@ -99,15 +100,24 @@ def list_objects(url: str) -> tuple[list[RemoteFile], list[Skipped], RemoteRoot]
             skipped.append(Skipped(name, f"unsupported type {file.suffix or '(no suffix)'}"))
     if pattern and not wanted and not skipped:
         raise InputError(f"nothing matches {url}")
-    return wanted, skipped, RemoteRoot(f"{scheme}://{folder}".rstrip("/"), frozenset(named))
+    return wanted, skipped, RemoteRoot(_url(scheme, rest, folder).rstrip("/"), frozenset(named))
 
 
 def _check(url: str, scheme: str, rest: str) -> None:
     if scheme not in PACKAGES or "::" in url:
-        known = ", ".join(f"{each}://" for each in ("http", "https", *PACKAGES))
+        known = ", ".join((FILE_SCHEME, *(f"{each}://" for each in ("http", "https", *PACKAGES))))
         raise InputError(f"{scheme or url}:// is not read; what is: {known}")
-    if "@" in rest.partition("/")[0]:
+    user, at, _ = rest.partition("/")[0].rpartition("@")
+    if at and (":" in user or scheme not in _NAMED_BEFORE_AT):
         raise InputError(f"{scheme}:// URLs with credentials in them are not taken; set them in the environment")
+
+
+def _url(scheme: str, rest: str, path: str) -> str:
+    """The URL of a path. adlfs keeps the container of `container@account` only: two accounts may have the same."""
+    authority = rest.partition("/")[0]
+    container, at, _ = authority.rpartition("@")
+    first, slash, below = path.partition("/")
+    return f"{scheme}://{authority if at and first == container else first}{slash}{below}"
 
 
 def _open(url: str, scheme: str) -> tuple[Any, str]:

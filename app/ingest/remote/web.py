@@ -92,7 +92,7 @@ class Web:
             parts = self._checked(url)
             with self._request(parts, deadline) as response:
                 if response.status in _REDIRECTS and (location := response.headers.get("location")):
-                    url = urljoin(url, location)
+                    url = _joined(url, location)
                     continue
                 return self._read(response, parts, target, deadline)
         raise UnreadableDocument(f"more than {MAX_REDIRECTS} redirects")
@@ -171,6 +171,13 @@ class Web:
         if response.length:
             raise UnreadableDocument("truncated: the connection broke")
         return suffix
+
+
+def _joined(url: str, location: str) -> str:
+    try:
+        return urljoin(url, location)
+    except ValueError:  # brackets that do not close, or hold no address
+        raise UnreadableDocument("leads to something that is no URL") from None
 
 
 def _in_brackets(host: str) -> str:

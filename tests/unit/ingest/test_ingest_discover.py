@@ -140,6 +140,15 @@ def test_special_files_and_names_that_are_not_text_are_reported(base: Path) -> N
     assert reasons["docs/caf?.md"] == "its name is not valid UTF-8"
 
 
+def test_what_lies_in_a_folder_whose_name_is_not_text_is_reported(base: Path) -> None:
+    folder = base / "docs" / os.fsdecode(b"caf\xe9")
+    folder.mkdir()
+    (folder / "readme.md").write_text("words")
+    discovery = discover(["docs"], base)
+    assert names(discovery) == ["docs/deep/er/notes.txt", "docs/guide.md"]
+    assert Skipped("docs/caf?/readme.md", "its name is not valid UTF-8") in discovery.skipped
+
+
 def test_a_folder_that_cannot_be_listed_is_reported(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     listed = Path.iterdir
 

@@ -65,6 +65,22 @@ def test_word_headings_lists_and_tables() -> None:
     ]
 
 
+BOX = """<w:p><w:r><w:t>Before.</w:t></w:r><w:r>
+<mc:AlternateContent xmlns:mc="http://schemas.openxmlformats.org/markup-compatibility/2006">
+<mc:Choice Requires="wps"><w:txbxContent>{0}</w:txbxContent></mc:Choice>
+<mc:Fallback><w:pict><w:txbxContent>{0}</w:txbxContent></w:pict></mc:Fallback>
+</mc:AlternateContent></w:r><w:r><w:t>After.</w:t></w:r></w:p>"""
+
+
+def test_a_text_box_is_read_once_and_its_paragraphs_have_lines_of_their_own() -> None:
+    box = BOX.format(paragraph("One.") + paragraph("Two."))
+    table = f"<w:tbl><w:tr><w:tc>{box}</w:tc><w:tc>{paragraph('Cell.')}</w:tc></w:tr></w:tbl>"
+    assert blocks(parse_bytes(docx(box + table), "a.docx")) == [
+        ("", "Before.\nOne.\nTwo.\nAfter."),
+        ("", "Before. One. Two. After. | Cell."),
+    ]
+
+
 def test_a_word_document_that_is_none_or_broken_is_refused() -> None:
     whole = docx(paragraph("words " * 500))
     other = io.BytesIO()
@@ -115,6 +131,26 @@ def test_a_table_without_a_header_has_numbered_columns() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("table", "rows"),
+    [
+        (",name,age\n0,Ann,30\n", ["column 1: 0; name: Ann; age: 30"]),  # as pandas writes it
+        ("name,age,\nAnn,30,\nBob,40,x\n", ["name: Ann; age: 30", "name: Bob; age: 40; column 3: x"]),
+        ("Country,2019,2020\nPeru,8.5,\n", ["Country: Peru; 2019: 8.5"]),
+        ("Country,2020,2010\nPeru,8.5,1985\n", ["column 1: Country; column 2: 2020; column 3: 2010",
+                                               "column 1: Peru; column 2: 8.5; column 3: 1985"]),
+        ("Country,2020,Change\nPeru,8.5,2%\n", ["Country: Peru; 2020: 8.5; Change: 2%"]),
+        ("Plan,1,2,3\nFree,10,20,30\n", ["Plan: Free; 1: 10; 2: 20; 3: 30"]),
+        ("Ann,1990\nBob,1985\n", ["column 1: Ann; column 2: 1990", "column 1: Bob; column 2: 1985"]),
+        ("2019,2020\n1,2\n", ["column 1: 2019; column 2: 2020", "column 1: 1; column 2: 2"]),
+        ("Staff,,,\nAnn,30,Bern,x\n", ["column 1: Staff", "column 1: Ann; column 2: 30; column 3: Bern; column 4: x"]),
+        (",name\n", ["name"]),
+    ],
+)  # fmt: skip
+def test_a_header_may_have_blanks_and_numbers_that_name(table: str, rows: list[str]) -> None:
+    assert [text for _, text in blocks(parse_bytes(table.encode(), "a.csv"))] == rows
+
+
 def test_front_matter_gives_groups_and_metadata() -> None:
     source = (
         "---\ntitle: Plan\ngroups: [hr, board]\nyear: 2026\nday: 2026-11-29\nmetadata: {site: Bern, deep: [1]}\n---\nx"
@@ -159,6 +195,13 @@ def test_a_record_keeps_the_offsets_of_its_own_text(word_counter: TokenCounter) 
     found = document.blocks[-1]
     assert (found.heading, text[found.start + 7 : found.end]) == ("Top > Sub", "Second \u00e9\u4e2d paragraph.")
     assert (document.groups, document.metadata) == (("board", "hr"), {"year": 2026})
+
+
+def test_lines_of_a_record_may_end_as_windows_ends_them() -> None:
+    text = "First\r\nlines.\r\n\r\nSecond\r\nparagraph."
+    document = parse_record({"text": text}, Limits())
+    assert [block.text for block in document.blocks] == ["First \nlines.", "Second \nparagraph."]
+    assert text[document.blocks[1].start :] == "Second\r\nparagraph."  # offsets are those of its own text
 
 
 @pytest.mark.parametrize(

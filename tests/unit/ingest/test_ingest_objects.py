@@ -1,5 +1,6 @@
 """Object stores, as fsspec reaches them: files, folders and globs, and what is gone from them."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,67 @@ def test_files_of_this_machine_may_be_urls(tmp_path: Path) -> None:
     assert source.path.read_text() == "words"
 
 
+async def test_files_under_a_url_keep_the_rules_of_paths(tmp_path: Path) -> None:
+    docs, spool = tmp_path / "docs", tmp_path / "spool"
+    (docs / "deep").mkdir(parents=True)
+    spool.mkdir()
+    (tmp_path / "outside.md").write_text("secret")
+    (docs / "deep/a.md").write_text("words")
+    (docs / ".hidden.md").write_text("hidden")
+    (docs / "out.md").symlink_to("../outside.md")
+    (docs / "elsewhere").symlink_to(tmp_path)
+    os.mkfifo(docs / "pipe.md")
+    here = f"file://{docs}"
+    for url in (here, f"{here}/", f"{here}/**"):
+        discovery = found(spool, url)
+        assert [source.name for source in discovery.sources] == [f"{here}/deep/a.md"]
+        assert discovery.skipped == (
+            Skipped(f"{here}/elsewhere", "symbolic link to a folder"),
+            Skipped(f"{here}/out.md", "symbolic link that leaves the folder"),
+            Skipped(f"{here}/pipe.md", "not a regular file"),
+        )
+    target = MemoryTarget()
+    await run(tmp_path, target, discovery=discovery)
+    (docs / "deep/a.md").rename(docs / "b.md")
+    report = await run(tmp_path, target, discovery=found(spool, here))
+    assert (report.new, report.deleted) == ((f"{here}/b.md",), (f"{here}/deep/a.md",))
+    assert found(spool, f"{here}/b.md").sources[0].name == f"{here}/b.md"
+
+
+@pytest.mark.parametrize(
+    ("url", "package"),
+    [
+        ("abfs://container@account.dfs.core.windows.net/a.md", "adlfs"),
+        ("abfss://container@account.dfs.core.windows.net/docs", "adlfs"),
+        ("az://container@account.blob.core.windows.net/a.md", "adlfs"),
+        ("oci://bucket@namespace/a.md", "ocifs"),
+    ],
+)
+def test_a_container_before_an_at_is_no_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str, package: str
+) -> None:
+    asked: list[str] = []
+
+    def url_to_fs(url: str) -> None:
+        asked.append(url)
+        raise ImportError
+
+    monkeypatch.setattr("fsspec.core.url_to_fs", url_to_fs)
+    with pytest.raises(InputError, match=f"needs the package {package}"):
+        found(tmp_path, url)
+    assert asked == [url]
+
+
+def test_containers_of_two_accounts_are_told_apart(store: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """adlfs, as this file system here, knows a file by its container and leaves out the account."""
+    files = fsspec.filesystem("dir", path="/bucket", fs=store)
+    monkeypatch.setattr("fsspec.core.url_to_fs", lambda url: (files, "deep"))
+    url = "abfs://deep@account.dfs.core.windows.net"
+    discovery = found(tmp_path, url)
+    assert [source.name for source in discovery.sources] == [f"{url}/b.txt"]
+    assert [root.lost(f"{url}/gone.md") for root in discovery.roots] == [True]
+
+
 @pytest.mark.parametrize(
     ("url", "sentence"),
     [
@@ -85,6 +147,8 @@ def test_files_of_this_machine_may_be_urls(tmp_path: Path) -> None:
         ("ftp://host/a.md", "ftp:// is not read"),
         ("simplecache::http://127.0.0.1/a.md", "is not read"),
         ("s3://key:secret@bucket/a.md", "credentials"),
+        ("s3://key@bucket/a.md", "credentials"),
+        ("abfs://key:secret@account.dfs.core.windows.net/a.md", "credentials"),
     ],
 )
 def test_what_is_not_there_or_not_taken_is_refused(store: Any, tmp_path: Path, url: str, sentence: str) -> None:

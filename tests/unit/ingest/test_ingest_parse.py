@@ -80,6 +80,18 @@ def test_deeply_nested_markdown_loses_nothing() -> None:
     assert all(f"level{depth}" in text for depth in range(40))
 
 
+@pytest.mark.parametrize(
+    ("item", "expected"),
+    [
+        ('<img alt="\u2705" src="x">', "- \u2705"),
+        ("<h2>Words</h2>", "- Words"),
+        ("<!-- nothing -->", "- "),
+    ],
+)
+def test_html_in_a_list_is_an_item_whatever_it_says(item: str, expected: str) -> None:
+    assert parse_bytes(f"Intro.\n\n- {item}\n- two\n".encode(), "README.md").text == f"Intro.\n\n{expected}\n- two"
+
+
 def test_html_keeps_the_main_content_under_its_headings() -> None:
     document = parse_bytes(HTML.encode(), "page.html")
     assert document.title == "A & B"
@@ -112,7 +124,7 @@ def test_rst_titles_become_headings_by_order_of_appearance() -> None:
     assert blocks_of(document) == [
         ("Title", "Intro."),
         ("Title > Part", "Body::"),
-        ("Title > Part", "code"),
+        ("Title > Part", "  code"),
         ("Title > Next", "End."),
     ]
 

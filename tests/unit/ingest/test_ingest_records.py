@@ -95,8 +95,21 @@ async def test_bad_lines_are_reported_and_the_others_stored(folder: Path) -> Non
         Skipped("docs/a.jsonl#5", "its id is neither text nor a whole number"),
         Skipped("docs/a.jsonl#6", "a line of more than 0.004 MB"),
         Skipped("docs/a.jsonl: good", "its name good is there twice in its file"),
-        Skipped("hidden", "its groups are no list of names"),
+        Skipped("hidden", "its groups are no list of names", withdraws=True),
         Skipped("no text", "no text in it"),
+    )
+
+
+async def test_a_line_that_is_nested_too_deeply_is_reported_and_the_others_stored(folder: Path) -> None:
+    target = MemoryTarget()
+    deep = '{"id": "deep", "text": "x", "a": ' + "[" * 300 + "]" * 300 + "}"
+    write(folder / "docs/a.jsonl", record("good"), deep, record("last"))
+    (folder / "docs/b.json").write_text(f"[{deep}]")
+    report = await run(folder, target)
+    assert list(report.new) == ["good", "last"] == target.names()
+    assert report.skipped == (
+        Skipped("docs/a.jsonl#2", "JSON that is nested too deeply"),
+        Skipped("docs/b.json", "JSON that is nested too deeply"),
     )
 
 

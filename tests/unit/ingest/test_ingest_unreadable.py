@@ -134,5 +134,6 @@ def parse_or_refuse(data: bytes, suffix: str) -> None:
         document = parse_bytes(data, f"a{suffix}")
     except UnreadableDocument:
         return
-    assert document.text == document.text.strip() != ""
+    assert document.text == document.text.rstrip() != ""
+    assert document.text.split("\n", 1)[0].strip()
     document.text.encode()  # no broken characters get through

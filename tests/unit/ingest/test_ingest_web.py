@@ -128,6 +128,8 @@ def test_redirects_are_followed_within_the_allowed_hosts(site: Site) -> None:
         ("gopher://docs.example.org/", "leads to something else than http and https"),
         ("http://user:pass@docs.example.org/", "a user name in a URL is not taken"),
         ("http://docs.example.org:99999/", "not a URL that can be read"),
+        ("http://[foo]/", "leads to something that is no URL"),
+        ("//[::1", "leads to something that is no URL"),
     ],
 )
 def test_redirects_elsewhere_are_refused(site: Site, location: str, expected: str) -> None:
@@ -157,6 +159,7 @@ def test_the_own_machine_is_not_reached_however_it_is_written(site: Site, host: 
     "address",
     ["10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254", "127.0.0.1", "0.0.0.0", "100.64.0.1", "224.0.0.1",
      "255.255.255.255", "192.0.2.1", "198.18.0.1", "240.0.0.1", "::", "::1", "fe80::1", "fe80::1%eth0", "fc00::1",
+     "fec0::1", "feff::1", "192.88.99.1", "2002:c058:6301::",
      "ff02::1", "::ffff:10.0.0.1", "::10.0.0.1", "64:ff9b::10.0.0.1", "64:ff9b:1::a00:1", "2002:a00:1::",
      "2001:0:a00:1::", "2001:db8::1", "no address"],
 )  # fmt: skip
