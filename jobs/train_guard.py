@@ -36,7 +36,7 @@ from jobs.guard.packages import descriptions
 from jobs.guard.side_by_side import fit_side_by_side
 from jobs.guard.sources import Archive, fetch
 from jobs.guard.table import tabulate
-from jobs.guard.tune import LAYERS, Lower
+from jobs.guard.tune import LAYERS, Lower, averaged
 
 LONG = 12  # harmless texts that are joined to one
 
@@ -85,7 +85,7 @@ def train_guard(
 
 
 def train(archive: Archive, directory: Path, params: Mapping[str, object], console: Console) -> InjectionModel:
-    """The whole training; about 20 minutes on two idle cores. `directory`: the embedding model's."""
+    """The whole training; some 35 minutes on two idle cores. `directory`: the embedding model's."""
     examples = training_examples(archive)
     with progress_bar(console) as progress:
         task = progress.add_task("reading", total=len(examples))
@@ -97,7 +97,8 @@ def train(archive: Archive, directory: Path, params: Mapping[str, object], conso
         task = progress.add_task("training", total=len(taught))
         *others, fitted = fit_side_by_side(table, lower, examples, taught, lambda share: progress.advance(task, share))
     point = calibrate(table, examples, held_out(table, folds, others))
-    layers = quantised(fitted.tuned.layers)
+    own, attention, value, bias = averaged([one.tuned for one in (*others, fitted)])
+    layers = quantised(own)
     card = {
         **params,
         "training": "python -m jobs.train_guard",
@@ -112,9 +113,9 @@ def train(archive: Archive, directory: Path, params: Mapping[str, object], conso
     }
     return InjectionModel(
         layers=layers,
-        attention=fitted.tuned.attention,
-        value=fitted.tuned.value,
-        bias=fitted.tuned.bias,
+        attention=attention,
+        value=value,
+        bias=bias,
         words=fitted.coefficients[:BUCKETS],
         cues=fitted.coefficients[BUCKETS:],
         linear_bias=fitted.intercept,
