@@ -229,7 +229,8 @@ def averaged(trainings: Sequence[Tuned]) -> tuple[dict[str, dict[str, Floats]], 
     2203.05482)."""
 
     def mean(arrays: Iterable[Floats]) -> Floats:
-        return np.mean(np.stack(list(arrays)), axis=0, dtype=np.float32)
+        means: Floats = np.mean(np.stack(list(arrays)), axis=0, dtype=np.float32)
+        return means
 
     first = trainings[0].layers
     return (
