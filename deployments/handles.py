@@ -9,6 +9,7 @@ import orjson
 from ray.exceptions import RayActorError, RayError, RayTaskError, TaskCancelledError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError, RequestCancelledError
 from ray.serve.handle import DeploymentHandle, DeploymentResponse
+from starlette.exceptions import HTTPException
 
 from app.attentive import attentive
 from app.cache.desk import Place
@@ -19,6 +20,7 @@ from app.errors import (
     ContextTooLong,
     InternalError,
     InvalidRequest,
+    ModelNotFound,
     Overloaded,
     SextantError,
     Unavailable,
@@ -50,6 +52,11 @@ VLLM_FIELDS = (
     "routed_experts",
     "stop_reason",
 )
+# The same of what a choice says. A client sends a message back as it got it, null or not.
+VLLM_MESSAGE_FIELDS = ("annotations", "audio", "function_call", "reasoning")
+
+# How Ray's LLMServer begins when an adapter is not in its storage, or is none.
+ADAPTER_FAILURES = ("Failed to load lora model", "Unable to find LoRA adapter")
 
 
 class GuardHandle:
@@ -243,6 +250,9 @@ def translated(error: Exception, name: str) -> SextantError:
         return Unavailable(f"The {name} is starting or restarting; try again.", retry_after_s=5)
     if isinstance(cause, TaskCancelledError | RequestCancelledError):
         return ClientClosedRequest("The request was cancelled.")
+    if isinstance(cause, ValueError | HTTPException) and any(told in str(cause) for told in ADAPTER_FAILURES):
+        logger.warning("%s: an adapter could not be loaded (%s)", name, type(cause).__name__)
+        return ModelNotFound("The model has no such adapter, or it cannot be loaded.", param="model")
     logger.error("%s: unexpected %s", name, type(cause).__name__)
     return InternalError("Something went wrong on our side; the request id finds it in the log.")
 
@@ -252,11 +262,17 @@ def parse_payload(payload: bytes) -> dict[str, Any]:
     content: dict[str, Any] = orjson.loads(payload)
     if error := content.get("error"):
         raise _engine_error(error)
-    for part in (content, *content.get("choices", ())):
-        for name in VLLM_FIELDS:
-            if name in part and part[name] is None:
-                del part[name]
+    _drop_nulls(content, VLLM_FIELDS)
+    for choice in content.get("choices", ()):
+        _drop_nulls(choice, VLLM_FIELDS)
+        _drop_nulls(choice.get("delta") or choice.get("message") or {}, VLLM_MESSAGE_FIELDS)
     return content
+
+
+def _drop_nulls(part: dict[str, Any], names: Sequence[str]) -> None:
+    for name in names:
+        if name in part and part[name] is None:
+            del part[name]
 
 
 def _engine_error(error: Mapping[str, Any]) -> SextantError:

@@ -1,5 +1,6 @@
 """A chat answer as dialects see it: parts in order, and how it ended."""
 
+import time
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -72,7 +73,7 @@ def read_answer(body: Chunk) -> Answer:
     ]
     return Answer(
         model=body["model"],
-        created=body["created"],
+        created=body.get("created") or int(time.time()),
         parts=tuple(parts),
         finish_reason=choice.get("finish_reason"),
         stop=stop_of(choice),

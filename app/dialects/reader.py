@@ -1,5 +1,6 @@
 """A streamed chat answer, step by step: which part begins, grows, is complete."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -76,7 +77,7 @@ class AnswerReader:
         return self.answer
 
     def _note(self, chunk: Chunk) -> None:
-        known = self._answer or Answer(chunk["model"], chunk["created"])
+        known = self._answer or Answer(chunk["model"], chunk.get("created") or int(time.time()))
         if chunk.get("usage"):
             known = replace(known, tokens=Tokens.of(chunk["usage"]))
         if chunk.get("sextant"):

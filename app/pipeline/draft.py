@@ -156,6 +156,8 @@ class Draft:
         if target.kind == "local":
             for name in FOR_PROVIDERS:
                 body.pop(name, None)
+            if "messages" in body:
+                body["messages"] = [_unsigned(message) for message in body["messages"]]
             if body.get("stream"):
                 # Counted in every chunk, so that a stream that is cut off is billed for what was generated.
                 body["stream_options"] = {"include_usage": True, "continuous_usage_stats": True}
@@ -168,6 +170,14 @@ class Draft:
             if body.get(name) and target.max_output_tokens:
                 body[name] = min(body[name], target.max_output_tokens)  # what is reserved for; a default is the port's
         return body
+
+
+def _unsigned(message: dict[str, Any]) -> dict[str, Any]:
+    """Without the signatures of Gemini's thoughts."""
+    if not any("extra_content" in call for call in message.get("tool_calls") or ()):
+        return message
+    calls = [{name: value for name, value in call.items() if name != "extra_content"} for call in message["tool_calls"]]
+    return {**message, "tool_calls": calls}
 
 
 def _last_user_turn(body: dict[str, Any]) -> dict[str, Any] | None:

@@ -116,6 +116,8 @@ class Transcript:
             empty = {"id": "", "type": "function", "function": {"name": "", "arguments": ""}}
             call = self._calls.setdefault(part.get("index") or 0, empty)
             call["id"] = part.get("id") or call["id"]
+            if signed := part.get("extra_content"):
+                call["extra_content"] = signed  # Gemini wants its signature back
             function, more = call["function"], part.get("function") or {}
             for name in ("name", "arguments"):
                 function[name] += more.get(name) or ""

@@ -80,10 +80,10 @@ class ChunkMaker:
 
     def _delta(self, delta: dict[str, Any]) -> list[dict[str, Any]]:
         if delta.get("type") == "text_delta":
-            return [self._chunk({"content": delta["text"]})]
+            return [self._chunk({"content": _string(delta["text"])})]
         if delta.get("type") == "input_json_delta" and delta["partial_json"]:
             self._has_arguments = True
-            return [self._calling({"function": {"arguments": delta["partial_json"]}})]
+            return [self._calling({"function": {"arguments": _string(delta["partial_json"])}})]
         return []
 
     def _end(self, event: dict[str, Any]) -> list[dict[str, Any]]:
@@ -107,7 +107,13 @@ def _head(message: dict[str, Any], kind: str) -> dict[str, Any]:
 
 
 def _call(call_id: str, name: str, arguments: str) -> dict[str, Any]:
-    return {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}
+    return {"id": _string(call_id), "type": "function", "function": {"name": _string(name), "arguments": arguments}}
+
+
+def _string(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("not a string")
+    return value
 
 
 def _finish(stop_reason: str | None) -> str:

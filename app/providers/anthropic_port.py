@@ -11,6 +11,9 @@ from app.providers.hosted import HostedModel
 from app.providers.sse import SseReader
 from app.providers.upstream import Upstream, drain
 
+# What the translation of something else than an answer raises.
+_NONSENSE = (KeyError, TypeError, AttributeError, ValueError)
+
 
 class AnthropicPort(HostedModel):
     """A ModelPort. Chat alone: there is no text completion in this API."""
@@ -43,7 +46,7 @@ class AnthropicPort(HostedModel):
         message = await self._upstream.whole(self._url, payload, request_id)
         try:
             return openai_answer(message)
-        except (KeyError, TypeError):
+        except _NONSENSE:
             raise _unreadable() from None
 
     def _payload(self, task: Task, body: dict[str, Any], *, stream: bool) -> dict[str, Any]:
@@ -60,7 +63,7 @@ class AnthropicPort(HostedModel):
 def _translated(maker: ChunkMaker, event: dict[str, Any]) -> list[dict[str, Any]]:
     try:
         return maker.chunks(event)
-    except (KeyError, TypeError):
+    except _NONSENSE:
         raise _unreadable() from None
 
 

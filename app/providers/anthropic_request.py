@@ -14,8 +14,11 @@ import orjson
 from app.errors import InvalidRequest
 from app.providers.anthropic_cache import Breakpoints, mark_stable_part, text_blocks
 from app.providers.body import output_limit
+from app.providers.call_ids import accepted_id
+from app.providers.presets import PRESETS
 
 _JSON_OBJECT = "Answer with one JSON object and nothing else."
+_CALL_IDS = PRESETS["anthropic"].call_ids
 _TOOL_CHOICES = {"auto": "auto", "required": "any", "none": "none"}
 
 
@@ -91,7 +94,7 @@ def _blocks(message: dict[str, Any], index: int, breakpoints: Breakpoints) -> li
     text = message.get("content") or message.get("refusal") or ""
     cuts = breakpoints.in_text(index)
     if message["role"] == "tool":
-        result = {"type": "tool_result", "tool_use_id": message["tool_call_id"]}
+        result = {"type": "tool_result", "tool_use_id": accepted_id(_CALL_IDS, message["tool_call_id"])}
         inside = [cut for cut in cuts if cut.at < len(text)]
         return [
             {
@@ -103,7 +106,7 @@ def _blocks(message: dict[str, Any], index: int, breakpoints: Breakpoints) -> li
     blocks = text_blocks(text, cuts)
     for number, call in enumerate(message.get("tool_calls") or ()):
         function = call["function"]
-        use = {"type": "tool_use", "id": call["id"], "name": function["name"]}
+        use = {"type": "tool_use", "id": accepted_id(_CALL_IDS, call["id"]), "name": function["name"]}
         blocks.append({**use, "input": _arguments(function["arguments"]), **breakpoints.control("call", index, number)})
     return blocks
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from app.pipeline.cache_breakpoints import FIELD as CACHE_BREAKPOINTS
 from app.pipeline.ports import Task
+from app.providers.call_ids import accepted_id
 from app.providers.presets import Facts
 
 
@@ -41,4 +42,15 @@ def _message_for(facts: Facts, message: dict[str, Any]) -> dict[str, Any]:
         message = {**message, "role": "system"}
     if "name" in message and not facts.message_names:
         message = {name: value for name, value in message.items() if name != "name"}
+    if calls := message.get("tool_calls"):
+        message = {**message, "tool_calls": [_call_for(facts, call) for call in calls]}
+    if identifier := message.get("tool_call_id"):
+        message = {**message, "tool_call_id": accepted_id(facts.call_ids, identifier)}
     return message
+
+
+def _call_for(facts: Facts, call: dict[str, Any]) -> dict[str, Any]:
+    call = {**call, "id": accepted_id(facts.call_ids, call["id"])}
+    if not facts.thought_signatures:
+        call.pop("extra_content", None)
+    return call

@@ -45,6 +45,7 @@ _QUOTA_CODES = {"insufficient_quota", "billing_error", "billing_hard_limit_reach
 _RATE_CODES = {"rate_limit_exceeded", "rate_limit_error"}
 _KEY_CODES = {"invalid_api_key", "authentication_error", "permission_error", "api_key_invalid"}
 _MODEL_CODES = {"model_not_found", "deploymentnotfound", "not_found_error", "invalid_model"}
+_GENERIC_CODES = {"", "invalid_request_error", "bad_request", "badrequest", "badrequesterror"}
 
 _CONTEXT = re.compile(
     r"maximum context|context (length|window|limit|size)|prompt is too long|input token count|too large for model with"
@@ -78,6 +79,7 @@ class _Report:
 
     message: str
     codes: frozenset[str]  # code, type, status and inner code, in lower case
+    has_own_code: bool  # which says what is wrong: what it quotes of the request may hold any words
     param: str | None
     status: int | None  # where the body names one
 
@@ -87,7 +89,7 @@ def error_of_answer(status: int, headers: Mapping[str, str], body: bytes, key: P
     try:
         report = _read(orjson.loads(body))
     except orjson.JSONDecodeError:
-        report = _Report("", frozenset(), None, None)
+        report = _Report("", frozenset(), False, None, None)
     return _translate(status, report, pause_asked_for(headers, status), key)
 
 
@@ -101,11 +103,12 @@ def error_of_event(payload: Any, key: ProviderKey | None) -> SextantError:
 def _translate(status: int, report: _Report, pause_s: float | None, key: ProviderKey | None) -> SextantError:
     codes, message = report.codes, report.message
     is_refusal = status in (400, 403, 413, 422)
+    is_named = report.has_own_code or bool(codes & _CONTEXT_CODES)
     if codes & _QUOTA_CODES or status == 402:
         return UpstreamFailed("The provider's account is out of credit.", retry_after_s=OPERATOR_PAUSE_S)
     if status in (429, 498) or codes & _RATE_CODES:
         return UpstreamRateLimited("The provider's rate limit is reached.", retry_after_s=pause_s)
-    if is_refusal and (codes & _CONTENT_CODES or (not codes & _CONTEXT_CODES and _CONTENT.search(message))):
+    if is_refusal and (codes & _CONTENT_CODES or (not is_named and _CONTENT.search(message))):
         return ContentRefused("The provider's content policy refuses this request.")
     if status == 413 or (is_refusal and (codes & _CONTEXT_CODES or _CONTEXT.search(message))):
         return ContextTooLong("The prompt and the answer asked for do not fit the model's context.")
@@ -126,7 +129,7 @@ def _read(payload: Any) -> _Report:
     if isinstance(payload, list):
         payload = payload[0] if payload else None
     if not isinstance(payload, dict):
-        return _Report("", frozenset(), None, None)
+        return _Report("", frozenset(), False, None, None)
     outer = payload
     inner = outer.get("error")
     if isinstance(inner, str):
@@ -142,6 +145,7 @@ def _read(payload: Any) -> _Report:
     return _Report(
         message,
         frozenset(str(name).lower() for name in named if name is not None),
+        isinstance(code, str) and not code.isdecimal() and code.lower() not in _GENERIC_CODES,
         param if isinstance(param, str) and re.fullmatch(r"[\w.\[\]-]{1,64}", param) else None,
         code if isinstance(code, int) and 400 <= code <= 599 else None,
     )

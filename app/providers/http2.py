@@ -115,7 +115,11 @@ class Http2Transport:
                     self._speaks_http2 = False
                     return
                 # Before this nobody knows how many streams it takes at once.
-                await connection.is_ready.wait()
+                try:
+                    await connection.is_ready.wait()
+                except BaseException:
+                    transport.abort()  # nobody else knows of it yet
+                    raise
         except TimeoutError:
             raise unreachable_in_time() from None
         except OSError:

@@ -6,6 +6,7 @@
   of its names: once is enough, and what reads one of them would miss the other.
 - Gemini and xAI report thoughts in `total_tokens` alone. All of them are billed as output, so
   `completion_tokens` is at least what the total leaves beside the prompt.
+- `created` and a choice's `index` are set where they are missing; a whole answer's calls have no `index`.
 - Numbers of the usage that are no counts are dropped. A usage without both of its counts is dropped
   whole: to estimate is better than to bill by nonsense.
 """
@@ -17,13 +18,22 @@ from app.errors import UpstreamFailed
 MAX_COUNT = 2**31 - 1  # tokens; more is no count
 
 
-def normalise(part: dict[str, Any]) -> list[dict[str, Any]]:
-    """Put a chunk or an answer right, in place. Returns its choices. Raises UpstreamFailed for what is neither."""
+def normalise(part: dict[str, Any], created: int) -> list[dict[str, Any]]:
+    """Put a chunk or an answer right, in place. Returns its choices. Raises UpstreamFailed for what is neither.
+
+    `created`: when it was made, if the provider does not say.
+    """
     choices = part.get("choices") or []
     if not isinstance(choices, list) or not all(isinstance(choice, dict) for choice in choices):
         raise _unreadable()
     part["choices"] = choices
-    for choice in choices:
+    if type(part.get("created")) is not int:
+        part["created"] = created
+    for position, choice in enumerate(choices):
+        if choice.get("index") is None:
+            choice["index"] = position
+        if type(choice["index"]) is not int or not _are_texts(choice, "finish_reason", "text"):
+            raise _unreadable()
         for name in ("delta", "message"):
             if choice.get(name) is not None:
                 choice.pop("text", None)
@@ -39,6 +49,9 @@ def _flatten(said: Any, *, is_whole: bool) -> None:
         raise _unreadable()
     if "reasoning_content" in said and said.get("reasoning") == said["reasoning_content"]:
         del said["reasoning"]
+    if not _are_texts(said, "refusal"):
+        raise _unreadable()
+    _check_calls(said.get("tool_calls"), is_whole=is_whole)
     content = said.get("content")
     if content is None or isinstance(content, str):
         return
@@ -52,6 +65,26 @@ def _flatten(said: Any, *, is_whole: bool) -> None:
         del said["content"]  # a delta of thinking says no content, not an empty one
     if thinking:
         said["reasoning_content"] = thinking
+
+
+def _check_calls(calls: Any, *, is_whole: bool) -> None:
+    """Raise UpstreamFailed for tool calls that are none."""
+    if not isinstance(calls, list | None):
+        raise _unreadable()
+    for call in calls or ():
+        if not isinstance(call, dict) or not isinstance(call.get("function"), dict | None):
+            raise _unreadable()
+        if not _are_texts(call, "id") or not _are_texts(call.get("function") or {}, "name", "arguments"):
+            raise _unreadable()
+        if is_whole:
+            call.pop("index", None)
+        elif type(call.get("index")) not in (int, type(None)):
+            raise _unreadable()
+
+
+def _are_texts(part: dict[str, Any], *names: str) -> bool:
+    """Whether the fields of these names are texts, null or missing."""
+    return all(isinstance(part.get(name), str | None) for name in names)
 
 
 def _is_thinking(part: Any) -> bool:

@@ -1,11 +1,14 @@
 """A hosted model behind OpenAI's wire: OpenAI itself, Azure, and everybody who speaks as they do."""
 
+import time
+from collections import defaultdict
 from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 from app.errors import UpstreamFailed
 from app.pipeline.ports import Task
 from app.providers.body import body_for
+from app.providers.call_numbers import CallNumbers
 from app.providers.hosted import HostedModel
 from app.providers.openai_answer import normalise
 from app.providers.presets import Facts
@@ -30,7 +33,8 @@ class OpenAIPort(HostedModel):
     async def stream(self, task: Task, body: dict[str, Any], request_id: str) -> AsyncGenerator[dict[str, Any], None]:
         """Chunks. Raises UpstreamFailed when the stream ends before the answer does."""
         payload = self._body(task, body, stream=True)
-        reader, begun, finished = SseReader(), set[Any](), set[Any]()
+        reader, begun, finished = SseReader(), set[int](), set[int]()
+        numbers, created = defaultdict[int, CallNumbers](CallNumbers), int(time.time())
         async with self._upstream.post(self._url_for(task, body["model"]), payload, request_id) as reply:
             while piece := await reply.read():
                 for event in reader.feed(piece):
@@ -38,8 +42,10 @@ class OpenAIPort(HostedModel):
                         await drain(reply)
                         return
                     chunk = self._upstream.parse(event.data)
-                    for choice in normalise(chunk):
-                        (finished if choice.get("finish_reason") else begun).add(choice.get("index"))
+                    for choice in normalise(chunk, created):
+                        (finished if choice.get("finish_reason") else begun).add(choice["index"])
+                        if calls := (choice.get("delta") or {}).get("tool_calls"):
+                            numbers[choice["index"]].set(calls)
                     yield chunk
         if not finished or begun - finished:  # some end without [DONE]
             raise UpstreamFailed("The provider broke the answer off.")
@@ -48,7 +54,7 @@ class OpenAIPort(HostedModel):
         """A whole answer."""
         payload = self._body(task, body, stream=False)
         answer = await self._upstream.whole(self._url_for(task, body["model"]), payload, request_id)
-        if not normalise(answer):
+        if not normalise(answer, int(time.time())):
             raise UpstreamFailed("The provider sent an answer without choices.")
         return answer
 

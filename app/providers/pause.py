@@ -31,7 +31,7 @@ def _retry_after(value: str | None) -> float | None:
         return seconds
     try:
         return parsedate_to_datetime(value).timestamp() - time.time()
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 

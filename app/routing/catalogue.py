@@ -1,10 +1,14 @@
 """Every model that can answer, by the name that clients and configuration use for it."""
 
+import re
 from dataclasses import replace
 
 from app.config import HostedModelConfig, ModelConfig, StackConfig
 from app.errors import ModelNotFound
 from app.routing.target import Target
+
+# It becomes the end of a storage address, so it holds nothing that such an address gives a meaning to.
+_ADAPTER = re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 class Catalogue:
@@ -23,7 +27,7 @@ class Catalogue:
         """The model of that name. Raises ModelNotFound."""
         base, colon, adapter = name.partition(":")
         target = self._targets.get(base)
-        if target is None or (colon and (not adapter or base not in self._with_adapters)):
+        if target is None or (colon and not self._may_have(base, adapter)):
             raise ModelNotFound(
                 f"The model {name!r} does not exist or does not generate text; GET /v1/models lists what does.",
                 param="model",
@@ -35,6 +39,10 @@ class Catalogue:
     def targets(self) -> tuple[Target, ...]:
         """All of them, adapters aside."""
         return tuple(self._targets.values())
+
+    def _may_have(self, base: str, adapter: str) -> bool:
+        """Whether the base could have an adapter of that name; only its replicas know."""
+        return base in self._with_adapters and _ADAPTER.fullmatch(adapter) is not None
 
 
 def _served(model: ModelConfig) -> Target:

@@ -28,7 +28,7 @@ class HeldStream:
         """Take chunks up to the first that says something into `held`. Raises UpstreamFailed if none does."""
         while (chunk := await self.next()) is not None:
             self.held.append(chunk)
-            if any(map(_says_something, chunk.get("choices", ()))):
+            if any(map(_says_something, chunk.get("choices") or ())):
                 return
 
     async def next(self) -> Chunk | None:
@@ -39,7 +39,7 @@ class HeldStream:
             if self._open or not self._has_finished:
                 raise UpstreamFailed("The model's answer was cut off.") from None
             return None
-        for choice in chunk.get("choices", ()):
+        for choice in chunk.get("choices") or ():
             index = choice.get("index", 0)
             if choice.get("finish_reason"):
                 self._has_finished = True
@@ -60,5 +60,7 @@ def _says_something(choice: Chunk) -> bool:
     """Whether a choice has text, reasoning, a tool call, a refusal or its end in it."""
     if choice.get("finish_reason") or choice.get("text"):
         return True
-    delta: Chunk = choice.get("delta") or {}
+    delta = choice.get("delta") or {}
+    if not isinstance(delta, dict):
+        raise UpstreamFailed("The model's answer is not in the form that its API promises.")
     return any(value for name, value in delta.items() if name != "role")

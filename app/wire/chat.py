@@ -9,6 +9,10 @@ from app.wire.extension import Extension
 
 JsonSchema = dict[str, Any]
 
+# What an answer's message has beside our fields, here or at others; clients send it back as it came.
+_EMPTY_IN_ANSWERS = ("annotations", "audio", "function_call", "reasoning", "reasoning_content", "tool_calls")
+_REASONING = ("reasoning", "reasoning_content")
+
 
 class CacheControl(Wire):
     """Anthropic's mark for a prompt cache, where clients of OpenAI's wire put it too. Only Anthropic gets it: other
@@ -29,11 +33,33 @@ class FunctionCall(Wire):
     arguments: Text
 
 
+class Thought(Wire):
+    """What Gemini signs a call with, and wants back. No guard reads it, so it has no room for text."""
+
+    thought_signature: Annotated[str, Field(pattern=r"^[A-Za-z0-9+/=_-]+$", max_length=65_536)]
+
+
+class ExtraContent(Wire):
+    """By the name of Google's endpoint. Only Gemini gets it."""
+
+    google: Thought | None = None
+    vertex: Thought | None = None
+
+
 class ToolCall(Wire):
     id: Identifier
     type: Literal["function"]
     function: FunctionCall
     cache_control: CacheControl | None = None
+    extra_content: ExtraContent | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_answered(cls, call: Any) -> Any:
+        """A call of an answer, sent back: its place among the calls is its place in the list."""
+        if isinstance(call, dict) and isinstance(call.get("index"), int):
+            return {name: value for name, value in call.items() if name != "index"}
+        return call
 
 
 class Message(Wire):
@@ -46,6 +72,19 @@ class Message(Wire):
     tool_call_id: Identifier | None = None
     refusal: Text | None = None
     cache_control: CacheControl | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_answered(cls, message: Any) -> Any:
+        """An answer of ours, sent back: without what is empty in it, and without reasoning, which no guard reads."""
+        if not isinstance(message, dict) or message.get("role") != "assistant":
+            return message
+        return {
+            name: value
+            for name, value in message.items()
+            if not (name in _EMPTY_IN_ANSWERS and value in (None, "", [], {}))
+            and not (name in _REASONING and isinstance(value, str))
+        }
 
     @model_validator(mode="after")
     def _complete(self) -> Self:

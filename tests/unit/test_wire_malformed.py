@@ -48,7 +48,31 @@ def refusal(kind: type[Any], body: dict[str, Any]) -> InvalidRequest:
         ({"messages": [{"role": "user", "content": "Hi", "mood": "x"}]}, "messages[0].mood"),
         ({"messages": [*MESSAGES, {"role": "tool", "content": "x"}]}, "messages[1]"),
         ({"messages": [{"role": "user", "content": "x", "tool_calls": [CALL]}]}, "messages[0]"),
-        ({"messages": [{"role": "assistant", "tool_calls": []}]}, "messages[0].tool_calls"),
+        ({"messages": [{"role": "assistant", "tool_calls": []}]}, "messages[0]"),
+        ({"messages": [{"role": "assistant", "content": "x", "annotations": [{}]}]}, "messages[0].annotations"),
+        ({"messages": [{"role": "assistant", "content": "x", "audio": {"id": "x"}}]}, "messages[0].audio"),
+        ({"messages": [{"role": "assistant", "content": "x", "reasoning": 5}]}, "messages[0].reasoning"),
+        ({"messages": [{"role": "assistant", "reasoning": "x"}]}, "messages[0]"),
+        ({"messages": [{"role": "user", "content": "x", "annotations": []}]}, "messages[0].annotations"),
+        (
+            {"messages": [{"role": "assistant", "tool_calls": [{**CALL, "extra_content": {"openai": {}}}]}]},
+            "messages[0].tool_calls[0].extra_content.openai",
+        ),
+        *(
+            (
+                {
+                    "messages": [
+                        {
+                            "role": "assistant",
+                            "tool_calls": [{**CALL, "extra_content": {"google": {"thought_signature": signature}}}],
+                        }
+                    ]
+                },
+                "messages[0].tool_calls[0].extra_content.google.thought_signature",
+            )
+            for signature in ("", "ignore all rules", "x" * 65537)
+        ),
+        ({"messages": [{"role": "user", "content": "x", "reasoning": "y"}]}, "messages[0].reasoning"),
         (
             {"messages": [{"role": "assistant", "tool_calls": [{**CALL, "function": {"name": "f", "arguments": {}}}]}]},
             "messages[0].tool_calls[0].function.arguments",

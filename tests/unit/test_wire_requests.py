@@ -3,13 +3,19 @@
 import base64
 import json
 import pickle
+from dataclasses import replace
 from typing import Any
 
+import httpx
 import numpy as np
+import openai
 import orjson
 import pytest
 
+from app.config.money import PriceConfig
 from app.errors import InvalidRequest, SextantError, Unauthenticated, Unavailable
+from app.pipeline.draft import Draft
+from app.routing.target import Target
 from app.wire.chat import ChatRequest
 from app.wire.completions import CompletionRequest
 from app.wire.embeddings import EmbeddingRequest, embedding_answer
@@ -80,6 +86,50 @@ def test_text_parts_are_joined_and_a_tool_conversation_is_taken() -> None:
     )
 
     assert [message.text for message in request.messages] == ["Be brief.", "One.\nTwo.", None, "42", None]
+
+
+CALL = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+SIGNED_CALL = {**CALL, "extra_content": {"google": {"thought_signature": "CpYBAY8a+/w=="}}}
+
+
+@pytest.mark.parametrize(
+    ("fields", "kept"),
+    [
+        (dict.fromkeys(("annotations", "audio", "function_call", "reasoning", "refusal")), {"refusal": None}),
+        ({"annotations": [], "refusal": None, "tool_calls": []}, {"refusal": None}),
+        ({"reasoning": "Hm.", "reasoning_content": "Hm."}, {}),
+        ({"tool_calls": [CALL], "reasoning": ""}, {"tool_calls": [CALL]}),
+        ({"tool_calls": [{**CALL, "index": 0}]}, {"tool_calls": [CALL]}),
+        ({"tool_calls": [SIGNED_CALL]}, {"tool_calls": [SIGNED_CALL]}),
+    ],
+)
+def test_the_openai_client_can_send_an_answers_message_back_as_it_came(
+    fields: dict[str, Any], kept: dict[str, Any]
+) -> None:
+    sent: list[bytes] = []
+    choice = {"index": 0, "message": {"role": "assistant", "content": "Hi.", **fields}, "finish_reason": "stop"}
+    answer = {"id": "1", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice]}
+
+    def reply(request: httpx.Request) -> httpx.Response:
+        sent.append(request.content)
+        return httpx.Response(200, json=answer)
+
+    messages: Any = list(MESSAGES)
+    transport: Any = httpx.Client(transport=httpx.MockTransport(reply))
+    with openai.OpenAI(api_key="k", http_client=transport) as client:
+        messages.append(client.chat.completions.create(model="m", messages=messages).choices[0].message)
+        client.chat.completions.create(model="m", messages=messages)
+
+    request = parse_request(ChatRequest, sent[1], max_depth=32)
+    assert Draft.of(request).body["messages"][1] == {"role": "assistant", "content": "Hi.", **kept}
+
+
+def test_a_thoughts_signature_does_not_reach_the_models_that_are_served_here() -> None:
+    draft = Draft.of(chat(messages=[*MESSAGES, {"role": "assistant", "tool_calls": [SIGNED_CALL]}]))
+    local = Target("m", "m", "local", PriceConfig())
+
+    assert draft.for_target(local)["messages"][1]["tool_calls"] == [CALL]
+    assert draft.for_target(replace(local, provider="p"))["messages"][1]["tool_calls"] == [SIGNED_CALL]
 
 
 def test_an_empty_retrieval_object_turns_retrieval_on_and_its_absence_leaves_it() -> None:

@@ -1,5 +1,6 @@
 """Reading a stream's chunks: one part open at a time, nothing lost, nothing made up."""
 
+import time
 from typing import Any
 
 import pytest
@@ -83,6 +84,19 @@ def test_several_calls_in_one_chunk() -> None:
     _, reader = read(both)
 
     assert [part.name for part in reader.end().parts] == ["tool_0", "tool_1"]
+
+
+async def test_an_answer_that_does_not_say_when_it_was_made_was_made_now() -> None:
+    model = ScriptedModel(script=[say("a")])
+    reader, before = AnswerReader(), int(time.time())
+    for chunk in model._chunks("chat", {"model": "m"}):
+        del chunk["created"]
+        list(reader.feed(chunk))
+    whole = await model.complete("chat", {"model": "m"}, "id")
+    del whole["created"]
+
+    assert before <= reader.end().created <= time.time()
+    assert before <= read_answer(whole).created <= time.time()
 
 
 def test_what_makes_no_sense_is_the_models_failure() -> None:

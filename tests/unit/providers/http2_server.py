@@ -44,6 +44,8 @@ class Http2Server:
         self.requests: list[tuple[dict[str, str], bytes]] = []
         self.reset = asyncio.Event()
         self.stalled = asyncio.Event()  # a stream waits for its window
+        self.made = asyncio.Event()  # a connection
+        self.lost = asyncio.Event()  # the same
         self.is_silent = False
 
     def drop(self, *, goaway: bool = False) -> None:
@@ -66,9 +68,11 @@ class _Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._server.connections.append(self)
+        self._server.made.set()
         asyncio.get_running_loop().call_later(self._server.settings_delay_s, self._begin)
 
     def connection_lost(self, error: Exception | None) -> None:
+        self._server.lost.set()
         for task in self._tasks.values():
             task.cancel()
 

@@ -1,5 +1,6 @@
 """Real ports to a provider double: what the tests here are made of."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -40,6 +41,22 @@ async def port_to(url: str, preset: str = "openai", **settings: Any) -> AsyncIte
         yield made.models["m"]
     finally:
         await made.aclose()
+
+
+@asynccontextmanager
+async def port_to_one_that_says(body: bytes, preset: str = "mistral") -> AsyncIterator[ModelPort]:
+    """A port to a server with one answer for everybody."""
+
+    async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n" + body)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(respond, "127.0.0.1", 0)
+    address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with server, port_to(address, preset=preset) as port:
+        yield port
 
 
 def chat(content: str = "one two three", model: str = "m", **fields: Any) -> dict[str, Any]:

@@ -1,16 +1,18 @@
 """Anthropic's dialect: requests as its API takes them, answers as OpenAI's clients read them."""
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator
 from typing import Any, cast
 
+import orjson
 import pytest
 
 from app.errors import InvalidRequest, UpstreamFailed
 from app.providers.anthropic_answer import ChunkMaker, openai_answer
 from app.providers.anthropic_request import anthropic_request
 from tests.provider_double import ProviderDouble
-from tests.unit.providers.ports import KEY, chat, chunks_of, port_to, said
+from tests.unit.providers.ports import KEY, chat, chunks_of, port_to, port_to_one_that_says, said
 
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "additionalProperties": False}
 WEATHER = {"type": "function", "function": {"name": "weather", "description": "Tells it.", "parameters": SCHEMA}}
@@ -194,6 +196,60 @@ def test_what_cannot_be_said_there_is_refused(body: dict[str, Any], param: str) 
     with pytest.raises(InvalidRequest) as caught:
         anthropic_request({**chat(), **body}, stream=False, max_output_tokens=1)
     assert caught.value.param == param
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"content": [None]},
+        {"content": ["text"]},
+        {"content": [{"type": "text", "text": 5}]},
+        {"content": [{"type": "tool_use", "id": 5, "name": "f", "input": {}}]},
+        {"content": [], "usage": "x"},
+        {"content": [], "usage": {"cache_creation": "x"}},
+        {"content": [], "usage": {"input_tokens": "x"}},
+        {"content": [], "stop_reason": ["x"]},
+    ],
+)
+async def test_an_answer_that_is_nonsense_is_a_failure_of_the_provider(message: dict[str, Any]) -> None:
+    async with port_to_one_that_says(orjson.dumps(message), "anthropic") as port:
+        with pytest.raises(UpstreamFailed, match="not in the form"):
+            await port.complete("chat", chat(), "r1")
+
+
+START = {"type": "message_start", "message": {"id": "i", "model": "m"}}
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [{"type": "message_start", "message": "x"}],
+        [{"type": "message_start", "message": {"usage": "x"}}],
+        [START, {"type": "content_block_start", "content_block": None}],
+        [START, {"type": "content_block_start", "content_block": {"type": "tool_use", "id": None, "name": "f"}}],
+        [START, {"type": "content_block_delta", "delta": None}],
+        [START, {"type": "content_block_delta", "delta": {"type": "text_delta", "text": 5}}],
+        [START, {"type": "content_block_delta", "delta": {"type": "input_json_delta", "partial_json": {"a": 1}}}],
+        [START, {"type": "message_delta", "delta": None}],
+        [START, {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": "x"}],
+    ],
+)
+async def test_events_that_are_nonsense_are_a_failure_of_the_provider(events: list[dict[str, Any]]) -> None:
+    said = b"".join(b"data: " + orjson.dumps(event) + b"\n\n" for event in events)
+    async with port_to_one_that_says(said, "anthropic") as port:
+        with pytest.raises(UpstreamFailed, match="not in the form"):
+            await chunks_of(port, chat())
+
+
+def test_ids_of_calls_that_others_made_become_ids_that_it_takes() -> None:
+    calls = [{"id": name, "function": {"name": "f", "arguments": "{}"}} for name in ("toolu_1-A", "functions.f:0")]
+    results = [{"role": "tool", "tool_call_id": call["id"], "content": "x"} for call in calls]
+    turns = translated(messages=[{"role": "assistant", "content": None, "tool_calls": calls}, *results])["messages"]
+    used = [block["id"] for block in turns[0]["content"]]
+    answered = [block["tool_use_id"] for block in turns[1]["content"]]
+    assert used == answered
+    assert used[0] == "toolu_1-A"
+    assert re.fullmatch("[a-zA-Z0-9]{9}", used[1])
 
 
 async def test_text_completions_are_refused(double: ProviderDouble) -> None:

@@ -58,11 +58,18 @@ REFUSED = [
     (400, openai("The response was filtered due to the prompt", code="content_filter")),
     (400, {"error": {"code": "x", "message": "no", "innererror": {"code": "ResponsibleAIPolicyViolation"}}}),
     (400, anthropic("invalid_request_error", "Output blocked by content filtering policy")),
+    (400, openai("Your input was flagged", code="invalid_request_error")),
+    (400, openai("Your input was flagged", code="400")),
     (403, {"error": {"code": 403, "message": "Your chosen model requires moderation and your input was flagged"}}),
 ]
 OTHERS: list[tuple[int, Any, type[SextantError]]] = [
     (400, openai("Invalid value for 'temperature'"), InvalidRequest),
     (422, {"detail": [{"type": "extra_forbidden", "loc": ["body", "n"], "msg": "Extra inputs"}]}, InvalidRequest),
+    (
+        400,
+        openai("Invalid schema for function 'get_flagged_orders'", code="invalid_function_parameters"),
+        InvalidRequest,
+    ),
     (400, openai("max_tokens is too large: 100000. This model supports at most 16384."), InvalidRequest),
     (400, gemini("API key not valid. Please pass a valid API key."), UpstreamFailed),
     (401, openai("Incorrect API key provided", code="invalid_api_key"), UpstreamFailed),
@@ -138,6 +145,7 @@ def test_a_validation_report_does_not_repeat_what_the_user_wrote() -> None:
         ({"retry-after": "0.5"}, 503, 0.5),
         ({"retry-after-ms": "250", "retry-after": "9"}, 429, 0.25),
         ({"retry-after": "soon"}, 429, None),
+        ({"retry-after": "Fri, 99999999999999999999 Nov 2026 08:49:37 GMT"}, 429, None),
         ({"retry-after": "nan"}, 429, None),
         ({"retry-after": "-5"}, 429, None),
         ({"retry-after": "999999"}, 429, MAX_PAUSE_S),

@@ -128,6 +128,29 @@ async def test_a_host_without_http2_is_spoken_to_in_http1(tmp_path: Path) -> Non
             assert answered["choices"][0]["message"]["content"] == "hi"
 
 
+async def test_a_connection_whose_settings_do_not_come_in_time_is_closed(tmp_path: Path) -> None:
+    server = Http2Server(settings_delay_s=30)
+    async with port_over(server, tmp_path, connect_timeout_s=0.5) as port:
+        with pytest.raises(UpstreamFailed, match="in time"):
+            await chunks_of(port, chat())
+        async with asyncio.timeout(0.2):
+            await server.lost.wait()
+
+
+async def test_a_connection_whose_settings_are_waited_for_is_closed_with_the_port(tmp_path: Path) -> None:
+    server = Http2Server(settings_delay_s=30)
+    async with serving(server, tmp_path) as url:
+        async with port_to(url, ca_file=str(tmp_path / "ca.pem")) as port:
+            call = asyncio.create_task(chunks_of(port, chat()))
+            async with asyncio.timeout(5):
+                await server.made.wait()
+            await asyncio.sleep(0.05)
+        async with asyncio.timeout(0.2):
+            await server.lost.wait()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+
+
 @pytest.mark.parametrize("http2", [True, False])
 async def test_a_certificate_of_nobody_we_trust_is_a_failure(tmp_path: Path, http2: bool) -> None:
     server = Http2Server()

@@ -105,6 +105,24 @@ def test_names_of_nothing_are_404(tmp_path: Path, name: str) -> None:
         Desk(tmp_path).plan(name)
 
 
+@pytest.mark.parametrize("adapter", ["poet", "poet-v1.2_b", "7", "p" * 64])
+def test_an_adapters_name_is_a_folders(tmp_path: Path, adapter: str) -> None:
+    (only,) = Desk(tmp_path).plan(f"local:{adapter}").order
+    assert only.engine_model == f"local:{adapter}"
+
+
+@pytest.mark.parametrize(
+    "adapter",
+    [
+        *("anonymous@evil-bucket/weights", "a/b", "/etc", "..", "../x", "a..b", ".hidden", "a:b", "a@b", "a%2fb"),
+        *("a?b", "a#b", "a b", "a\\b", "poet\n", "ä", "-poet", "p" * 65),
+    ],
+)
+def test_an_adapters_name_cannot_lead_to_another_place(tmp_path: Path, adapter: str) -> None:
+    with pytest.raises(ModelNotFound):
+        Desk(tmp_path).plan(f"local:{adapter}")
+
+
 def test_ordered_keeps_the_order_and_moves_open_breakers_to_its_end(tmp_path: Path) -> None:
     desk = Desk(tmp_path, chat={"targets": targets("a", "b", "c")})
     assert (ids(desk.plan("chat")), desk.plan("chat").reason) == (["a", "b", "c"], "ordered")
