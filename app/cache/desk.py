@@ -20,6 +20,7 @@ class CacheDesk:
     `body` is the request, as the keys see it; `cache` is None where there is none for it. `is_known` is false as long
     as nobody can tell what the answer would be drawn from: nothing can be found then, and what is kept is kept once
     the passages are known. `before` is the key that the request had until then; it leads to the same entry.
+    `answering`: ids of the models that the keys name; another's answer does not belong under them.
     """
 
     cache: ExactCache | None
@@ -29,6 +30,7 @@ class CacheDesk:
     body: Mapping[str, Any]
     is_known: bool = True
     before: str | None = None
+    answering: frozenset[str] = frozenset()
 
     @property
     def state(self) -> str:

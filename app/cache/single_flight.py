@@ -2,7 +2,8 @@
 
 The first to ask leads: its generation runs in a task of its own, and its chunks are kept as they pass. Who asks
 the same meanwhile follows: from the first chunk on when both stream, else from the end. A leader that leaves hands
-over: the generation goes on as long as anybody waits for it, and ends with the last one that leaves.
+over: the generation goes on as long as anybody waits for it, and ends with the last one that leaves. One that fails
+before anybody had anything of it fails for the one who began it; the others are told what it failed of.
 """
 
 import asyncio
@@ -12,17 +13,34 @@ from contextlib import aclosing
 from typing import Any
 
 from app.cache.entry import Entry
-from app.errors import InvalidRequest, Unavailable
+from app.errors import (
+    BudgetExceeded,
+    DeadlineExceeded,
+    InvalidRequest,
+    RateLimited,
+    Unavailable,
+    UpstreamRateLimited,
+    UpstreamTimeout,
+)
 
 Chunk = dict[str, Any]
 
 
 # A generation that must end so soon takes no more readers: it would end for them, too.
 LAST_SECONDS = 5.0
+STALL_S = 2.0  # once nobody has read on for so long, and at the latest for twice as long, a generation has stalled
 
 
 class Lost(Exception):
-    """The shared generation failed before the reader had anything of it: it may ask anew."""
+    """The reader got nothing of the shared generation: it may ask anew.
+
+    `error`: what it failed of, where another generation may well fail of the same; None for what was the business of
+    the one who began it alone (it left, its budget, its deadline), or where there was nothing to give to others.
+    """
+
+    def __init__(self, error: Exception | None = None) -> None:
+        super().__init__()
+        self.error = error
 
 
 class Shared:
@@ -35,10 +53,12 @@ class Shared:
         streams: bool,
         entry: Callable[[], Entry | None],
         on_end: Callable[[], None],
+        on_stall: Callable[[], None],
         deadline: float,
     ) -> None:
         """Begins at once. `source` makes chunks (`streams`), or one whole answer; `entry` is asked at its end.
-        `deadline`: event-loop time, seconds, at which the source ends by itself."""
+        `on_stall` is told when nobody reads on. `deadline`: event-loop time, seconds, at which the source ends by
+        itself."""
         self.streams = streams
         self._deadline = deadline
         self._parts: list[Chunk] = []
@@ -47,14 +67,17 @@ class Shared:
         self._error: BaseException | None = None
         self._wanted = asyncio.Event()  # a reader has had all parts
         self._changed = asyncio.Event()  # there is another part, or the end
+        self._on_end, self._on_stall = on_end, on_stall
+        self._loop = asyncio.get_running_loop()
+        self._idle_since: float | None = None  # loop time; None while a part is made
+        self._timer = self._loop.call_later(STALL_S, self._look)
         self._task = asyncio.create_task(self._run(source))
-        self._on_end = on_end
         self._task.add_done_callback(self._end)
 
     @property
     def is_open(self) -> bool:
         """Whether one more can read it to its end."""
-        has_time = asyncio.get_running_loop().time() < self._deadline - LAST_SECONDS
+        has_time = self._loop.time() < self._deadline - LAST_SECONDS
         return has_time and not self._task.done() and not self._task.cancelling()
 
     async def lead(self) -> AsyncGenerator[Chunk, None]:
@@ -93,7 +116,7 @@ class Shared:
         if isinstance(self._error, InvalidRequest):
             return self._error
         if not given:
-            return Lost()
+            return Lost(_likely_again(self._error))
         if isinstance(self._error, Exception):
             return self._error
         return Unavailable("The generation was ended; try again.")
@@ -119,13 +142,17 @@ class Shared:
                 await asyncio.wait({self._task})
 
     def _end(self, _: "asyncio.Task[None]") -> None:
+        self._timer.cancel()
         self._on_end()
         self._changed.set()
 
     async def _run(self, source: AsyncGenerator[Chunk, None]) -> None:
         try:
             # At the pace of the fastest reader: what nobody reads is not made, nor billed.
-            while await self._wanted.wait():
+            while True:
+                self._idle_since = self._loop.time()
+                await self._wanted.wait()
+                self._idle_since = None
                 self._parts.append(await anext(source))
                 self._wanted.clear()
                 self._changed.set()
@@ -137,6 +164,13 @@ class Shared:
                 raise
         finally:
             await source.aclose()
+
+    def _look(self) -> None:
+        """Tell of a stall, once. (One timer for all of the generation: one for each part would cost more than this.)"""
+        if self._idle_since is not None and self._loop.time() - self._idle_since >= STALL_S:
+            self._on_stall()
+        else:
+            self._timer = self._loop.call_later(STALL_S, self._look)
 
 
 class SingleFlight:
@@ -158,17 +192,33 @@ class SingleFlight:
         streams: bool,
         entry: Callable[[], Entry | None],
         on_end: Callable[[], None],
+        on_stall: Callable[[], None],
         deadline: float,
     ) -> Shared:
-        """Lead a generation that others may follow until it ends; `on_end` is told of that."""
+        """Lead a generation that others may follow until it ends; `on_end` is told of that, `on_stall` when its readers
+        read no further."""
 
         def end() -> None:
             if self._shared.get(key) is shared:
                 del self._shared[key]
                 on_end()
 
-        shared = self._shared[key] = Shared(source, streams=streams, entry=entry, on_end=end, deadline=deadline)
+        def stalled() -> None:
+            if self._shared.get(key) is shared:
+                on_stall()
+
+        shared = self._shared[key] = Shared(
+            source, streams=streams, entry=entry, on_end=end, on_stall=stalled, deadline=deadline
+        )
         return shared
+
+
+def _likely_again(error: BaseException | None) -> Exception | None:
+    """The error, unless it tells of the one who began alone."""
+    of_the_model = isinstance(error, UpstreamRateLimited | UpstreamTimeout)
+    if isinstance(error, BudgetExceeded | RateLimited | DeadlineExceeded) and not of_the_model:
+        return None
+    return error if isinstance(error, Exception) else None
 
 
 def _copied(part: Chunk) -> Chunk:

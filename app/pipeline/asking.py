@@ -1,5 +1,9 @@
 """What a model is asked, and what is done to its answer: prompts, passages, marks, output rails."""
 
+from dataclasses import replace
+from typing import Any
+
+from app.cache.entry import Entry
 from app.config import StackConfig
 from app.guard.spotlight import spotlight
 from app.guard.types import Context
@@ -7,6 +11,7 @@ from app.pipeline.desks import Prompts
 from app.pipeline.draft import Draft
 from app.pipeline.guarded import OutputGuard
 from app.pipeline.journey import Journey
+from app.pipeline.output import OutputFilter
 from app.pipeline.route import Route
 from app.pipeline.schema import Ask, SchemaCheck
 from app.pipeline.screen import Guarding
@@ -80,3 +85,16 @@ class Asking:
             response_format=journey.draft.body.get("response_format"),
         )
         return OutputGuard(screening, journey.policy, context, journey.flight)
+
+    async def finish(self, journey: Journey, answer: dict[str, Any]) -> Entry | None:
+        """Another whole answer for a request that has one, as a generation would have kept it: screened and marked.
+        None where a rail failed. The request's own flight, which may be over, learns nothing of it."""
+        aside = replace(journey, flight=journey.flight.again(journey.flight.deadline))
+        guard, marks = self.output_guard(aside), self.marks(aside)
+        if guard:
+            await guard.answer(answer)
+            if guard.failed_open:
+                return None
+        if marks:
+            OutputFilter(marks.filter).answer(answer)
+        return Entry(answer)

@@ -140,12 +140,19 @@ class Caching:
         deadline: float,
     ) -> AsyncGenerator[Chunk, None]:
         """Make an answer that all who ask the same meanwhile get. Returns the parts for the one who began."""
-        end = functools.partial(self.give_back, key)
-        return self.flights.begin(key, source, streams=streams, entry=entry, on_end=end, deadline=deadline).lead()
+        end, stall = functools.partial(self.give_back, key), functools.partial(self._let_others, key)
+        return self.flights.begin(
+            key, source, streams=streams, entry=entry, on_end=end, on_stall=stall, deadline=deadline
+        ).lead()
 
     def give_back(self, key: str) -> None:
         """End the lease, unless the answer is being made: it is over, or will not be made."""
         if self._leases is not None and not self.flights.under_way(key):
+            self._leases.give_back(key)
+
+    def _let_others(self, key: str) -> None:
+        """End the lease though the answer is being made: its readers take their time, and other replicas wait."""
+        if self._leases is not None:
             self._leases.give_back(key)
 
     def revalidate(self, key: str, stale: Flight, make: Callable[[], Coroutine[Any, Any, Any]]) -> None:

@@ -88,7 +88,8 @@ class Desks:
         )
         # While documents change nobody knows what an answer would be drawn from, until its passages are found.
         is_known = route.retrieval is None or version is not None
-        return CacheDesk(cache, provenance, self._identity.hash_key, use, body, is_known)
+        ids = frozenset(target.id for target in answering)
+        return CacheDesk(cache, provenance, self._identity.hash_key, use, body, is_known, answering=ids)
 
     async def is_still_known(self, desk: CacheDesk) -> bool:
         """Whether the documents are still those that the desk was opened for."""

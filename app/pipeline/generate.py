@@ -31,7 +31,7 @@ class Generation:
     """Everything that making one answer takes.
 
     What it makes holds the guard's placeholders: whoever reads it (there may be several) puts values in their place.
-    `keep` is told of an answer that has ended, once.
+    `keep` is told of an answer that has ended, once, if it is of one of the models `answering` (ids).
     """
 
     flight: Flight
@@ -40,6 +40,7 @@ class Generation:
     citations: list[dict[str, Any]]
     marks: Marks | None
     keep: Callable[[Entry | None], None]
+    answering: frozenset[str]
     guard: OutputGuard | None = None
     schema: SchemaCheck | None = None
     told: Callable[[Entry | None], None] = lambda entry: None  # of an answer that all rails have seen, for memory
@@ -156,10 +157,11 @@ class Generation:
         return {**cited, **({"guard": list(self.flight.flags.values())} if self.flight.flags else {})}
 
     def _end(self, entry: Entry | None) -> None:
-        """An answer that a fallback gave in another's place is not kept."""
+        """What another model gave in the place of those asked for, a fallback or the other tier, is not kept."""
         self.entry = entry
         if self.guard and self.guard.failed_open:
             return  # what no rail has seen is not kept
         self.told(entry)
-        if self.trip.answered_by in self.trip.plan.order:
+        target = self.trip.answered_by
+        if target is not None and target.id in self.answering:
             self.keep(entry)

@@ -41,7 +41,7 @@ from app.wire.extension import CacheRequest
 
 __all__ = ["Pipeline", "Reply", "Stages"]
 
-FOLLOWS = 2  # generations of others that a request waits for before it makes its own
+FAILURES = 2  # of generations that a request follows, before it fails of what the last one failed of
 
 
 class Pipeline:
@@ -82,8 +82,8 @@ class Pipeline:
         try:
             return await self._travel(journey)
         except BaseException:
-            if journey.clearance is not None:
-                journey.clearance.cancel()
+            if journey.clearance is not None and not flight.settles_itself:
+                journey.clearance.cancel()  # (a shared generation that goes on without this client needs the verdict)
             raise
 
     async def _travel(self, journey: Journey) -> Reply:
@@ -142,7 +142,7 @@ class Pipeline:
         found = await self.caching.look_up(journey.desk, journey.flight)
         if found is None:
             return None
-        if found.is_stale:
+        if found.is_stale and journey.desk.use.write:
             self._revalidate(journey)
         return self._replay(journey, found.entry)
 
@@ -241,24 +241,33 @@ class Pipeline:
         return self._replay(journey, found.entry)
 
     async def _from_others(self, journey: Journey) -> Reply | None:
-        """Follow the same request where one is under way, here or in another replica."""
+        """Follow the same request where one is under way, here or in another replica.
+
+        Where several find a generation lost, one begins the next, and the others follow that: as long as generations
+        fail there is one at a time, and who has seen FAILURES of them has its answer.
+        """
         desk = journey.desk
         if not self._shares(desk) or not desk.use.read:
             return None
         key = self._shared_as(journey)
-        for _ in range(FOLLOWS):
+        failures = 0
+        while True:
             if shared := self.caching.flights.under_way(key):
                 await journey.cleared()
                 try:
                     return await self._follow(shared, journey)
-                except Lost:
+                except Lost as lost:
+                    if lost.error is None:
+                        continue
+                    failures += 1
+                    if failures == FAILURES:
+                        raise lost.error from None
                     continue
             if found := await self.caching.elsewhere(key, desk, journey.flight):
                 await journey.cleared()
                 return self._replay(journey, found.entry)
             if not self.caching.flights.under_way(key):
-                break  # and from here to the beginning of the generation nobody else comes in
-        return None
+                return None  # and from here to the beginning of the generation nobody else comes in
 
     async def _follow(self, shared: Shared, journey: Journey) -> Reply:
         flight, cache = journey.flight, journey.flight.cache
@@ -314,6 +323,7 @@ class Pipeline:
             citations(journey.passages or ()),
             self._asking.marks(journey),
             keep=lambda entry: self._keep(journey, entry),
+            answering=journey.desk.answering,
             told=self._remembering.told(journey),
             cleared=journey.cleared,
             guard=self._asking.output_guard(journey),
@@ -325,11 +335,11 @@ class Pipeline:
 
     def _shared_as(self, journey: Journey) -> str:
         """What those who share a generation have in common: the key, and how the answer may come about. (Not every one
-        may be answered by a fallback, and nobody waits for a batch.)"""
-        flight, routing = journey.flight, journey.request.sextant.routing
+        may be answered by the other tier or a fallback, and nobody waits for a batch.)"""
+        flight, routing = journey.flight, journey.request.sextant.routing.model_dump_json()
         exhausted = bool(flight.reservation and flight.reservation.exhausted)
-        how = (routing.fallbacks, flight.caller.batch is not None, exhausted)
-        return journey.desk.key + "".join(":01"[1 + yes] for yes in how)
+        how = f"{flight.caller.batch is not None:d}{exhausted:d}:{journey.route.requested}:{routing}"
+        return f"{journey.desk.key}:{how}"
 
     def _keep(self, journey: Journey, entry: Entry | None) -> None:
         if entry is not None and not journey.flight.failed_open and journey.desk.keep(entry):
@@ -358,8 +368,8 @@ class Pipeline:
                 journey.near.vector,
                 journey.flight.caller,
             )
-            entry = Entry(answer)
-            return text_of(entry) if journey.desk.would_keep(entry) else None
+            entry = await self._asking.finish(journey, answer)
+            return text_of(entry) if entry is not None and journey.desk.would_keep(entry) else None
 
         self.caching.audit(place, proposal, served.entry, ask)
 

@@ -14,6 +14,7 @@ from tests.unit.bench import OPEN_GUARD, Bench, stack_config, text_of
 from tests.unit.conftest import MakeBench
 from tests.unit.fake_model import FakeModel
 from tests.unit.fakes import FakeSemantic, passage
+from tests.unit.test_pipeline_guard import MODEL, policy
 
 ASKED, MEANT = "What is the port?", "Which port is it?"
 
@@ -105,6 +106,41 @@ async def test_an_audited_hit_is_served_at_once_and_compared_later(semantic: Sem
     assert len(semantic.bench.model.bodies) == 2
     assert "stream" not in semantic.bench.model.bodies[-1]
     assert [row.cost_nano for row in semantic.bench.ledger.rows][1:] == [0]  # nobody is billed for an audit
+
+
+async def test_an_audits_answer_is_marked_and_screened_as_the_one_that_was_kept(make_bench: MakeBench) -> None:
+    guard = policy(output=[{"rail": "pii", "mode": "mask"}])
+    bench = make_bench(cache={"semantic": {"enabled": True}}, guard=guard)
+    assert bench.guard
+    bench.guard.names = ["Anna"]
+    port = "The gateway listens on port 8000 by default"
+    bench.search.passages["default"] = [passage(f"{port}; http_options.port changes it.")]
+    bench.model = FakeModel(pieces=(f"{port}.", " Anna says so."))
+    semantic = Semantic(bench)
+    await semantic.ask(ASKED, model="docs")
+    semantic.tier.propose(MEANT, is_audited=True)
+    await semantic.ask(MEANT, model="docs")
+
+    assert semantic.states == ["miss", "semantic"]
+    ((old, new),) = semantic.tier.compared
+    assert old == new
+    assert "[1]" in new
+    assert "Anna" not in new
+    assert not semantic.flight.flags
+    assert not semantic.flight.guard_failures
+
+
+async def test_an_audits_answer_that_no_rail_has_seen_is_not_compared(make_bench: MakeBench) -> None:
+    guard = policy(output=[{**MODEL, "on_failure": "open"}])
+    semantic = Semantic(make_bench(cache={"semantic": {"enabled": True}}, guard=guard))
+    await semantic.ask(ASKED)
+    semantic.tier.propose(MEANT, is_audited=True)
+    semantic.bench.context_rail.error = ValueError("down")
+    await semantic.ask(MEANT)
+
+    assert semantic.states == ["miss", "semantic"]
+    assert semantic.tier.compared == []
+    assert not semantic.flight.guard_failures
 
 
 async def test_an_audit_is_not_answered_by_another_model(tmp_path: Path) -> None:

@@ -206,8 +206,9 @@ async def test_truncated_answers_are_shared_but_not_kept(bench: Bench) -> None:
 async def test_what_differs_or_must_not_be_shared_is_made_for_itself(bench: Bench, other: dict[str, Any]) -> None:
     model = GatedModel()
     crowd = Crowd(bench, model)
-    asking = [crowd.ask(), crowd.ask(**other)]
+    asking = [crowd.ask()]
     await model.waits.wait()
+    asking.append(crowd.ask(**other))
     await turns()
     model.gate.set()
     await asyncio.gather(*asking)

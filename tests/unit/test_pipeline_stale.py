@@ -79,3 +79,13 @@ async def test_a_client_that_wants_it_younger_gets_a_new_one(bench: Bench) -> No
     await ask(bench, bench.pipeline, use=CacheUse(max_age_s=0))
 
     assert [event.cache for event in bench.recorder.events] == ["miss", "miss"]
+
+
+async def test_a_client_that_may_not_write_is_not_billed_for_an_answer_that_nobody_keeps(bench: Bench) -> None:
+    await ask(bench, bench.pipeline, use=CacheUse(ttl_s=1e-6))
+    pipeline = bench.pipeline
+    await ask(bench, pipeline, use=CacheUse(write=False))
+    await pipeline.caching.background.done()
+
+    assert [event.cache for event in bench.recorder.events] == ["miss", "exact"]
+    assert len(bench.model.bodies) == 1
