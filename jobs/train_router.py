@@ -68,7 +68,7 @@ def train_router(
         Path | None,
         typer.Option(
             help="JSONL file of graded answers; what it lacks is asked and added. By default "
-            "<home>/router/grades.jsonl. Move it away when a model has changed.",
+            "<home>/router/grades.jsonl. Move it away when a model, or --max-tokens, has changed.",
             rich_help_panel=ASK,
         ),
     ] = None,

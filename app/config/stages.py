@@ -158,4 +158,4 @@ class ObservabilityConfig(Settings):
     capture_content: bool = Field(
         False, description="Put (masked) questions and answers into traces. Off, no user text is kept."
     )
-    max_queued_spans: Count = Field(8192, description="Past this spans are dropped, and counted.")
+    max_queued_spans: Count = Field(8192, description="Past this the oldest are dropped.")

@@ -9,6 +9,7 @@ from app.guard.spotlight import spotlight
 from app.guard.types import Context
 from app.pipeline.desks import Prompts
 from app.pipeline.draft import Draft
+from app.pipeline.flight import Flight
 from app.pipeline.guarded import OutputGuard
 from app.pipeline.journey import Journey
 from app.pipeline.output import OutputFilter
@@ -29,12 +30,15 @@ class Asking:
         self._book = book
         self._guarding = guarding
 
-    def prompts(self, route: Route) -> Prompts:
-        """The prompts in force now: the ones in the key must be the ones that the model gets."""
-        return Prompts(
+    def prompts(self, route: Route, flight: Flight) -> Prompts:
+        """The prompts in force now: the ones in the key must be the ones that the model gets. The trace names them."""
+        found = Prompts(
             system=self._book[route.prompt] if route.prompt else None,
             question=self._book[self._config.retrieval.prompt] if route.retrieval else None,
         )
+        if found.identities:
+            flight.attributes["sextant.prompts"] = list(found.identities)
+        return found
 
     def instruct(self, journey: Journey) -> Draft:
         """What the model gets: the passages around the question, the alias's prompt in front."""

@@ -110,7 +110,7 @@ class Pipeline:
         draft = Draft.of(request)
         policy = self._guarding.policy_of(flight, route)
         self._check(request, route, draft, policy)
-        prompts, use = self._asking.prompts(route), self._remembering.use_of(request, flight.caller, use)
+        prompts, use = self._asking.prompts(route, flight), self._remembering.use_of(request, flight.caller, use)
         desk = await self._desks.open(request, draft.body, route, prompts, flight.caller, use, policy)
         journey = Journey(request, route, flight, prompts, draft, desk, policy=policy)
         await self._remembering.open(journey)

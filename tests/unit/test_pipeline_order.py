@@ -119,6 +119,7 @@ async def test_the_aliass_prompt_stands_before_the_clients_own(bench: Bench) -> 
 
     assert bench.model.bodies[0]["messages"][0] == {"role": "system", "content": "You are terse.\n\nIn French."}
     assert len(bench.model.bodies[0]["messages"]) == 2
+    assert "@file-" in str(bench.recorder.only.attributes["sextant.prompts"])
 
 
 async def test_passages_are_packed_into_the_last_question(bench: Bench) -> None:

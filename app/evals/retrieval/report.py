@@ -1,6 +1,7 @@
 """What was measured, as tables for the terminal and as numbers for MLflow."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -15,6 +16,7 @@ from app.evals.statistics import percentile
 
 COMPARED = ("recall_at_1", "recall_at_5", "ndcg_at_10")
 BY_KIND = "recall_at_5"
+_ODD = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +156,8 @@ def _share(value: float) -> str:
 
 
 def _key(name: str) -> str:
-    return name.replace(" + ", "_").replace(" ", "_").lower()
+    """As MLflow takes a metric's name: "search, dense" has a comma, a reranker's folder anything."""
+    return _ODD.sub("_", name.replace(" + ", "_")).lower()
 
 
 def errors(system: Measured) -> list[str]:

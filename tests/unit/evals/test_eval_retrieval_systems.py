@@ -4,12 +4,14 @@ import hashlib
 import json
 import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from mlflow.utils.validation import _validate_metric_name
 from numpy.typing import NDArray
 
 from app.evals.errors import StackError
@@ -128,6 +130,19 @@ async def test_the_report_has_every_system_and_compares_the_last(
     for figure in (recall_figure(report), abstention_figure(report)):
         assert figure.axes[0].lines
     assert errors(measured[1]) == []
+
+
+async def test_mlflow_takes_every_name_of_a_metric(
+    filled: tuple[list[System], list[Located]], cache: VectorCache
+) -> None:
+    running = ("search", "search, dense", "search, sparse", "search + /models/re ranker@1")
+    measured = [replace(each, name=name) for each in (await run(filled, cache))[:1] for name in running]
+
+    names = RetrievalReport("test half", measured).metrics()
+
+    assert {name.split(".")[0] for name in names} >= {"search", "search_dense", "search_sparse"}
+    for name in names:
+        _validate_metric_name(name)  # type: ignore[no-untyped-call]  # MLflow has no types for it
 
 
 def test_vectors_are_kept_and_what_is_known_is_not_embedded_again(cache: VectorCache) -> None:
