@@ -121,7 +121,7 @@ async def test_a_whole_answer_that_a_rail_holds_is_billed_by_the_models_count(ma
         is_held.set()
         return await examine(*asked)
 
-    bench.context_rail.examine = held  # type: ignore[method-assign,assignment]
+    bench.context_rail.examine = held  # type: ignore[method-assign,assignment]  # it waits
     await leave(asyncio.ensure_future(bench.answer()), is_held)
 
     assert (bench.ledger.row.cost_nano, bench.ledger.row.estimated) == (COST, False)
@@ -153,7 +153,7 @@ async def test_a_second_answer_that_has_arrived_is_billed_though_nobody_has_chec
 
 async def test_two_answers_that_nobody_counted_are_estimated_once_each(make_bench: MakeBench) -> None:
     bench = mending(make_bench)
-    bench.model.usage = None  # type: ignore[assignment]
+    bench.model.usage = None  # type: ignore[assignment]  # it does not say
     await bench.answer(response_format=WANTED)
 
     assert (bench.ledger.row.completion_tokens, bench.ledger.row.estimated) == (len(BAD + GOOD) // 4, True)
