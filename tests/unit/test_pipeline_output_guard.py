@@ -102,3 +102,16 @@ async def test_what_is_masked_in_passages_is_masked_in_their_names_and_headings_
     assert "Alice" not in bench.model.bodies[0]["messages"][-1]["content"]
     assert "cv/[PERSON].pdf ([PERSON], 1990)" in bench.model.bodies[0]["messages"][-1]["content"]
     assert "Alice" not in json.dumps(answer)
+
+
+async def test_a_passage_is_dropped_where_a_mask_goes_over_the_border_of_a_name(bench: Bench) -> None:
+    assert bench.guard
+    bench.guard.names = ["Bob\n\nLetters"]
+    found, other = passage("The port is 8000."), passage("The host is local.", 0.8)
+    chunk = replace(found.chunk, title="Bob", heading="Letters")
+    bench.search.passages["default"] = [replace(found, chunk=chunk), other]
+    await bench.answer("Which port?", model="docs")
+
+    prompt = bench.model.bodies[0]["messages"][-1]["content"]
+    assert "8000" not in prompt
+    assert "The host is local." in prompt
