@@ -63,6 +63,11 @@ class Answer:
     extension: dict[str, Any] = field(default_factory=dict)  # the `sextant` field
 
 
+def created_of(body: Chunk) -> int:
+    """When an answer, or a chunk of one, was made, in seconds since 1970: now, where nobody says."""
+    return body.get("created") or int(time.time())
+
+
 def read_answer(body: Chunk) -> Answer:
     """A whole chat answer. Raises UpstreamFailed for a call without a name."""
     choice = body["choices"][0]
@@ -73,7 +78,7 @@ def read_answer(body: Chunk) -> Answer:
     ]
     return Answer(
         model=body["model"],
-        created=body.get("created") or int(time.time()),
+        created=created_of(body),
         parts=tuple(parts),
         finish_reason=choice.get("finish_reason"),
         stop=stop_of(choice),

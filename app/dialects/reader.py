@@ -1,11 +1,10 @@
 """A streamed chat answer, step by step: which part begins, grows, is complete."""
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from app.dialects.answer import SAID, Answer, Chunk, Part, Tokens, called, stop_of
+from app.dialects.answer import SAID, Answer, Chunk, Part, Tokens, called, created_of, stop_of
 from app.errors import UpstreamFailed
 
 
@@ -77,7 +76,7 @@ class AnswerReader:
         return self.answer
 
     def _note(self, chunk: Chunk) -> None:
-        known = self._answer or Answer(chunk["model"], chunk.get("created") or int(time.time()))
+        known = self._answer or Answer(chunk["model"], created_of(chunk))
         if chunk.get("usage"):
             known = replace(known, tokens=Tokens.of(chunk["usage"]))
         if chunk.get("sextant"):

@@ -111,8 +111,12 @@ class Guarding:
         if self.screening is None or not found or not self.screening.has_rails(policy, "retrieved"):
             return list(found)
         with flight.timeline.stage("guard.retrieved") as attributes:
-            screened = await self.screening.passages(policy, [_read(passage) for passage in found])
-            shown = [_shown(passage, text) for passage, text in zip(found, screened.texts, strict=True)]
+            texts = [_read(passage) for passage in found]
+            screened = await self.screening.passages(policy, texts)
+            shown = [
+                passage if masked == text else _shown(passage, masked)
+                for passage, text, masked in zip(found, texts, screened.texts, strict=True)
+            ]
             dropped = {*screened.dropped, *(index for index, passage in enumerate(shown) if passage is None)}
             attributes["sextant.guard.dropped"] = [found[index].chunk.document for index in sorted(dropped)]
             tell(attributes, screened.verdicts)
@@ -127,22 +131,18 @@ def _read(passage: Passage) -> str:
     heading alone says too little to be judged: of 241 sections of our own documents 16 had one that was refused alone,
     and 1 together with its text."""
     chunk = passage.chunk
-    return PARTED.join((*(_one_line(name) for name in (chunk.document, chunk.title, chunk.heading)), chunk.text))
+    names = (" ".join(name.split()) for name in (chunk.document, chunk.title, chunk.heading))
+    return PARTED.join((*names, chunk.text))
 
 
-def _shown(passage: Passage, text: str) -> Passage | None:
-    """The passage with what rails have masked in it; None where a mask went over a border, or nothing is left."""
-    if text == _read(passage):
-        return passage
-    parts = text.split(PARTED, 3)
+def _shown(passage: Passage, masked: str) -> Passage | None:
+    """The passage as `_read` gave it and rails have masked it; None where a mask went over a border, or nothing is
+    left."""
+    parts = masked.split(PARTED, 3)
     if len(parts) < 4:
         return None
     document, title, heading, said = parts
     return replace(passage, chunk=replace(passage.chunk, document=document, title=title, heading=heading, text=said))
-
-
-def _one_line(name: str) -> str:
-    return " ".join(name.split())
 
 
 class Clearance:

@@ -32,11 +32,11 @@ def gather(inputs: Sequence[str], spool: Path, limits: Limits, web: Web, base: P
     `inputs` are files, folders and globs as `discover` takes them, and URLs: of web pages, and of files, folders and
     globs in object stores. A URL is the document's name. Raises InputError.
     """
-    here = [text for text in inputs if "://" not in text or text.startswith(FILE_SCHEME)]
+    here = [text for text in inputs if _is_here(text)]
     pages = list(
         dict.fromkeys(text.partition("#")[0] for text in inputs if text.lower().startswith(("http://", "https://")))
     )
-    stores = [text for text in inputs if text not in here and not text.lower().startswith(("http://", "https://"))]
+    stores = [text for text in inputs if not _is_here(text) and not text.lower().startswith(("http://", "https://"))]
     found = discover(here, base) if here else Discovery((), (), ())
     roots: list[Place] = list(found.roots)
     skipped = list(found.skipped)
@@ -66,6 +66,10 @@ def gather(inputs: Sequence[str], spool: Path, limits: Limits, web: Web, base: P
         tuple(sorted(skipped, key=lambda each: each.name)),
         tuple(dict.fromkeys(roots)),
     )
+
+
+def _is_here(text: str) -> bool:
+    return "://" not in text or text.startswith(FILE_SCHEME)
 
 
 def _fetch_object(file: RemoteFile, spool: Path, limits: Limits) -> Source | Skipped:

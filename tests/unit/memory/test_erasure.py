@@ -109,16 +109,22 @@ async def test_a_tenant_is_forgotten_whole(desk: Desk) -> None:
     assert (TENANT, "ours") in desk.traces.deleted
 
 
-async def test_facts_that_were_being_learned_do_not_come_back(desk: Desk) -> None:
-    asking, erased = asyncio.Event(), asyncio.Event()
+def slow_learning(desk: Desk) -> tuple[asyncio.Event, asyncio.Event]:
+    """Events: the model is being asked for facts; it may answer."""
+    asking, answers = asyncio.Event(), asyncio.Event()
     original = desk.remembering.facts._ask
 
     async def slow(*arguments: Any) -> str:
         asking.set()
-        await erased.wait()
+        await answers.wait()
         return await original(*arguments)
 
     desk.remembering.facts._ask = slow  # type: ignore[assignment]  # it waits
+    return asking, answers
+
+
+async def test_facts_that_were_being_learned_do_not_come_back(desk: Desk) -> None:
+    asking, erased = slow_learning(desk)
     turn = asyncio.ensure_future(desk.say("I live in Oslo.", caller=OURS, user="ann"))
     await asking.wait()
     await desk.remembering.erasing.user(Owner("ours", None, desk.remembering.tags.user("ours", "ann")), "ann")
@@ -159,15 +165,7 @@ async def test_a_wording_that_was_being_learned_does_not_come_back(desk: Desk) -
     alike(desk, VAGUE, SECRET, SECRET)
     first, second = await desk.begin(OURS), await desk.begin(OURS)
     await desk.say("I live in Oslo.", first, caller=OURS, user="ann")
-    asking, erased = asyncio.Event(), asyncio.Event()
-    original = desk.remembering.facts._ask
-
-    async def slow(*arguments: Any) -> str:
-        asking.set()
-        await erased.wait()
-        return await original(*arguments)
-
-    desk.remembering.facts._ask = slow  # type: ignore[assignment]  # it waits
+    asking, erased = slow_learning(desk)
     turn = asyncio.ensure_future(desk.say("At 5 Secret Street.", second, caller=OURS, user="ann"))
     await asking.wait()
     await desk.remembering.conversations.delete(OURS, second)
