@@ -1,4 +1,4 @@
-"""Fetch the models that the laptop stack runs on, and make them what vLLM and fastembed load.
+"""Fetch the models that the laptop stack runs on, and make them what vLLM and ONNX Runtime load.
 
     python -m jobs.fetch_models                      the small chat model and the embedding model
     python -m jobs.fetch_models --model org/name     a chat model from the Hugging Face hub, too

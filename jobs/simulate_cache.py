@@ -155,7 +155,7 @@ def _simulate(
             task = progress.add_task("embedding", total=len(missing))
             for start in range(0, len(missing), BATCH):
                 batch = missing[start : start + BATCH]
-                known.update(zip(batch, embedder.embed(batch, BATCH), strict=True))
+                known.update(zip(batch, embedder.embed(batch), strict=True))
                 progress.advance(task, len(batch))
             progress.remove_task(task)
             return np.stack([known[text] for text in texts])

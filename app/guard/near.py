@@ -20,9 +20,14 @@ class NearRails:
 
     async def examine(self, policy: str, jobs: Sequence[Job]) -> list[list[Examined]]:
         """See `TextRails.examine`. Raises what the far one raises."""
-        near = sum(job.characters for job in jobs) <= self._characters
+        near = characters(jobs) <= self._characters
         return await (self._engine if near else self._far).examine(policy, jobs)
 
     async def ping(self) -> bool:
         """Whether the far one answers: without it no long text passes."""
         return await self._far.ping()
+
+
+def characters(jobs: Sequence[Job]) -> int:
+    """Of all texts together. One that rails of several kinds read is one text."""
+    return sum(map(len, {text for job in jobs for text in job.texts}))

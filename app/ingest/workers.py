@@ -64,9 +64,8 @@ class LocalWorkers:
 
     One text at a time, and never a batch: on a CPU that is the fastest way (measured with all-MiniLM-L6-v2 in int8 on
     two cores: 201 passages a second; in batches of 8 and of 32, sorted by length, 166 and 140; in batches of 256 as
-    they come, 84). The activations of one text fit the cache, and nothing is padded. It also makes a vector depend on
-    nothing but its text: dynamic quantization takes one scale for a whole batch, so a neighbour would change it, and
-    a run that was cut off and repeated would end with other vectors.
+    they come, 84). The activations of one text fit the cache, and nothing is padded. A run that was cut off and
+    repeated also ends with the same vectors: see `Embedder.embed`.
     """
 
     def __init__(self, embedder: PassageEmbedder, threads: int, batch: int = 1) -> None:

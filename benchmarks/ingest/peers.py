@@ -25,7 +25,7 @@ MODEL_TOKENS = 256
 def main() -> None:
     """Run one, and print what came of it."""
     os.environ["TOKENIZERS_PARALLELISM"] = "true"
-    from fastembed import TextEmbedding
+    from fastembed import TextEmbedding  # type: ignore[import-not-found,unused-ignore]  # as below
 
     folder, model = Path(sys.argv[2]), sys.argv[3]
     embedding = TextEmbedding(

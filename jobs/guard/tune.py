@@ -16,11 +16,12 @@ import onnx
 import torch
 from numpy.typing import NDArray
 from onnx.utils import Extractor
-from onnxruntime import InferenceSession, SessionOptions
+from onnxruntime import InferenceSession
 from torch import nn
 from torch.nn import functional
 
 from app.guard.injection.encoder import MATRICES, NORMS, layer_name, read_layers
+from app.retrieval.onnx_session import open_session
 from jobs.guard.table import POSITIVE, UNKNOWN, UNUSED, Table
 
 LAYERS = (2, 3, 4, 5)
@@ -153,9 +154,7 @@ def _cut_below(graph: onnx.ModelProto, layer: int) -> InferenceSession:
     )
     given = [one.name for one in graph.graph.input]
     lower = Extractor(onnx.shape_inference.infer_shapes(graph)).extract_model(given, [norm])
-    options = SessionOptions()
-    options.log_severity_level = 3
-    return InferenceSession(lower.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return open_session(lower.SerializeToString(), threads=0)
 
 
 def tune(

@@ -15,6 +15,8 @@ import numpy as np
 
 from app.retrieval.types import Vector
 
+# Raise it when `Embedder.embed` gives another vector for the same text.
+_REVISION = b"alone"
 _STEP = 64  # texts between two signs of life: about a second on two cores
 
 
@@ -31,7 +33,7 @@ class VectorCache:
 
     def __init__(self, path: Path, model: str) -> None:
         """`model` tells one embedding model from another."""
-        self._model = model.encode()
+        self._model = _REVISION + model.encode()
         self._database = sqlite3.connect(path)
         self._database.execute("CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB NOT NULL)")
 
@@ -51,8 +53,7 @@ class VectorCache:
         keys = [hashlib.blake2b(self._model + b"\0" + text.encode(errors="replace")).digest() for text in texts]
         known = {key: vector for key in set(keys) if (vector := self._read(key)) is not None}
         wanted = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
-        # Texts of like length together: a batch is padded to its longest.
-        order = sorted(wanted, key=lambda key: len(wanted[key]))
+        order = list(wanted)
         done = len(texts) - len(order)
         on_progress(done)
         for begin in range(0, len(order), _STEP):

@@ -14,8 +14,9 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
-from onnxruntime import InferenceSession, SessionOptions
 from tokenizers import Tokenizer
+
+from app.retrieval.onnx_session import open_session
 
 # Of one layer: its matrices, shape (in, out), each with a bias, and its two normalisations.
 MATRICES = (
@@ -60,10 +61,7 @@ class Encoder:
         """
         graph = onnx.load(directory / "model.onnx")
         replace_layers(graph, tuned)
-        options = SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = threads
-        options.log_severity_level = 3
-        self._session = InferenceSession(graph.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        self._session = open_session(graph.SerializeToString(), threads)
         self._tokenizer = open_tokenizer(directory)
 
     def tokens(self, text: str) -> Tokens:

@@ -27,8 +27,12 @@ def ngrams(text: str) -> Ids:
     if not plain:
         return np.zeros(0, dtype=np.int32)
     data = np.frombuffer(f" {plain} ".encode(errors="replace")[:MOST_BYTES], dtype=np.uint8).astype(np.uint32)
-    found = [*_character_ngrams(data), *_word_ngrams(data)]
-    return np.unique(np.concatenate(found)).astype(np.int32)
+    found = np.concatenate([*_character_ngrams(data), *_word_ngrams(data)])
+    found.sort()
+    is_new = np.ones(len(found), dtype=np.bool_)
+    np.not_equal(found[1:], found[:-1], out=is_new[1:])
+    ids: Ids = found[is_new].astype(np.int32)
+    return ids
 
 
 def _bucket(hashes: NDArray[np.uint32], kind: int) -> NDArray[np.uint32]:

@@ -7,7 +7,7 @@ merely talks about attacks quotes the same words, so a rule asks for whom they a
 import re
 from dataclasses import dataclass
 
-import re2
+from app.guard.injection.cues import filter_of
 
 SCORE = 0.97  # of what no classifier has read; otherwise a match adds to the classifier's score
 
@@ -130,18 +130,15 @@ class Rules:
     """All rules. Thread-safe, linear in a text's length."""
 
     def __init__(self) -> None:
-        options = re2.Options()
-        options.log_errors = False
-        options.case_sensitive = False
-        options.dot_nl = True
-        self._patterns = [(name, re2.compile(pattern, options)) for name, pattern in PATTERNS]
+        self._patterns = filter_of(pattern for _, pattern in PATTERNS)
 
     def find(self, text: str) -> list[Match]:
         """The first match of each rule that matches a cleaned text."""
         found: list[Match] = []
-        for name, pattern in self._patterns:
-            match = pattern.search(text)
-            if match and all(name != one.rule for one in found):
+        for number in self._patterns.Match(text) or ():
+            name = PATTERNS[number][0]
+            if all(name != one.rule for one in found):
+                match = self._patterns.re(number).search(text)
                 found.append(Match(name, *match.span(1)))
         return found
 

@@ -15,7 +15,6 @@ from app.guard.types import Hit
 
 SENTENCE = 300  # characters; longer ones are cut
 PASSAGE = 800  # about what the embedder reads of a text
-BATCH = 8  # texts that are embedded at once
 SHORT = 30  # characters of a sentence that says too little alone, and goes with the next
 _STOP = re.compile(r"(?<=[.!?])\s+|(?<=[\u3002\uff01\uff1f])|\n+")
 _LETTER = re.compile(r"[^\W\d_]")
@@ -24,7 +23,7 @@ _LETTER = re.compile(r"[^\W\d_]")
 class Embeds(Protocol):
     """`app.retrieval.embedder.Embedder`: unit vectors, float32, shape (len(texts), dimensions)."""
 
-    def embed(self, texts: Sequence[str], batch_size: int = 32) -> NDArray[np.float32]: ...
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +67,8 @@ class TopicRail:
         views = [plain(text[: self._most]) for text in texts]
         parts = [[*_parts(view.text)] for view in views]
         said = [[view.text[a:b] for a, b in spans] for view, spans in zip(views, parts, strict=True)]
-        # By length: a batch takes as long as its longest text times their number.
-        rows = {one: row for row, one in enumerate(sorted({one for of_text in said for one in of_text}, key=len))}
-        vectors = self._embedder.embed([*rows], BATCH)
+        rows = {one: row for row, one in enumerate(dict.fromkeys(one for of_text in said for one in of_text))}
+        vectors = self._embedder.embed([*rows])
         return [
             bounded(self._judged(text, view, spans, vectors[[rows[one] for one in own]]), len(text))
             for text, view, spans, own in zip(texts, views, parts, said, strict=True)

@@ -32,9 +32,11 @@ class CrossEncoder:
         if path is None or not (directory / "tokenizer.json").is_file():
             raise RerankerMissing(f"no cross-encoder in {model!r}: it needs tokenizer.json and one of {_PLACES}")
         self._batch_size = batch_size
+        from app.retrieval.onnx_session import open_session  # loads the runtime, which most stacks do without
+
         try:
             self._tokenizer = _tokenizer(directory / "tokenizer.json", max_tokens)
-            self._session = _session(path, threads)
+            self._session = open_session(path, threads)
         except Exception as error:  # of two libraries, which have no common base
             raise RerankerMissing(
                 f"the cross-encoder in {model!r} cannot be loaded ({type(error).__name__})"
@@ -77,14 +79,6 @@ def _tokenizer(path: Path, max_tokens: int) -> Any:
     padding = tokenizer.padding or {}
     tokenizer.enable_padding(pad_id=padding.get("pad_id", 0), pad_token=padding.get("pad_token", "[PAD]"))
     return tokenizer
-
-
-def _session(path: Path, threads: int) -> Any:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
 def _fetch(model: str) -> Path:

@@ -41,3 +41,11 @@ async def test_texts_are_measured_together() -> None:
 async def test_the_far_one_decides_whether_the_guard_is_there() -> None:
     assert await near_rails(FakeGuard()).ping()
     assert not await near_rails(FakeGuard(error=Unavailable("no"))).ping()
+
+
+async def test_a_text_that_rails_of_two_kinds_read_counts_once() -> None:
+    far = FakeGuard()
+    question = ("12345678",)
+
+    await near_rails(far).examine("default", [Job("input", question, "masking"), Job("input", question, "others")])
+    assert far.calls == []

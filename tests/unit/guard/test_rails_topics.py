@@ -23,7 +23,7 @@ class CountsWords:
     def __init__(self) -> None:
         self.embedded = 0
 
-    def embed(self, texts: Sequence[str], batch_size: int = 32) -> NDArray[np.float32]:
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         self.embedded += len(texts)
         rows = np.array([[text.lower().count(word) for word in WORDS] + [0.1] for text in texts], dtype=np.float32)
         rows = rows.reshape(len(texts), len(WORDS) + 1)
@@ -122,7 +122,7 @@ def test_equal_sentences_are_embedded_once() -> None:
 
 def test_the_version_knows_the_embedder_and_the_examples_but_not_the_threshold() -> None:
     class Other(CountsWords):
-        def embed(self, texts: Sequence[str], batch_size: int = 32) -> NDArray[np.float32]:
+        def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
             return -super().embed(texts)
 
     settings = TopicSettings(deny=topics(weapons="bomb"))
