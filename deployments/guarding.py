@@ -11,6 +11,7 @@ from app.guard.build import make_context_rail
 from app.guard.engine import TEXT_RAILS, TextRails
 from app.guard.near import NearRails
 from app.guard.rail import ContextRail, RailMissing
+from app.guard.remembered import RememberedRails
 from app.guard.screening import ContextKey, Screening, context_key
 from app.guard.types import Verdict
 from app.pipeline.ports import EmbedPort, ModelPort
@@ -62,7 +63,7 @@ def open_screening(
                     continue
                 if rail is not None:
                     found[context_key(place, settings)] = rail
-    return Screening(guard.named, rails, found, Counting())
+    return Screening(guard.named, RememberedRails(rails), found, Counting())
 
 
 def needs_guard(config: GuardConfig) -> bool:

@@ -1,7 +1,7 @@
 """Short texts are examined where the request is, long ones in the Guard deployment.
 
-A short text takes 1 to 3 ms; a call to another process takes 2.5 on a small machine, and a millisecond of both
-processes' time. Long texts would hold up everybody else's requests in this process, so they go to one of their own.
+A call to another process takes 2.5 ms on a small machine, and a millisecond of both processes' time. Long texts would
+hold up everybody else's requests in this process, so they go to one of their own.
 """
 
 from collections.abc import Sequence
