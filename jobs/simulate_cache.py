@@ -51,7 +51,7 @@ from jobs.console import job_console
 
 # Requests drawn for each that the exact tier has no answer to; about one in two is a repeat.
 DRAWN = 2.5
-BATCH = 64
+STEP = 64  # texts between two signs of progress
 RECENT_QUESTIONS = 12_000  # analysed once; about 1 GB
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -150,13 +150,12 @@ def _simulate(
     with Progress(*columns, console=console, transient=True) as progress:
 
         def embed(texts: Sequence[str]) -> NDArray[np.float32]:
-            # By length: a batch is padded to its longest.
-            missing = sorted((text for text in texts if text not in known), key=len)
+            missing = [text for text in texts if text not in known]
             task = progress.add_task("embedding", total=len(missing))
-            for start in range(0, len(missing), BATCH):
-                batch = missing[start : start + BATCH]
-                known.update(zip(batch, embedder.embed(batch), strict=True))
-                progress.advance(task, len(batch))
+            for start in range(0, len(missing), STEP):
+                some = missing[start : start + STEP]
+                known.update(zip(some, embedder.embed(some), strict=True))
+                progress.advance(task, len(some))
             progress.remove_task(task)
             return np.stack([known[text] for text in texts])
 

@@ -1,6 +1,7 @@
 """What a simulated stream needs once: its texts, their vectors, who is near whom."""
 
-from collections.abc import Callable, Iterable, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,17 +14,27 @@ from app.retrieval.types import Vector
 
 TENANT, SCOPE = "simulated", "simulated"
 BLOCK = 1024
-NEAREST = 64  # neighbours kept of each text
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """All texts that are near one, nearest first: rows, int32, and cosines, float32; the text itself left out."""
+
+    rows: NDArray[np.int32]
+    cosines: NDArray[np.float32]
+
+    def __iter__(self) -> Iterator[tuple[int, float]]:
+        return zip(self.rows.tolist(), self.cosines.tolist(), strict=True)
 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Texts by row. `neighbours` are rows with their cosines, nearest first, the text itself left out."""
+    """Texts by row. `neighbours` has every pair whose cosine is at least the least that makes a candidate."""
 
     texts: tuple[str, ...]
     rows: dict[str, int]
     vectors: NDArray[np.float32]
-    neighbours: tuple[tuple[tuple[int, float], ...], ...]
+    neighbours: tuple[Near, ...]
 
 
 def build_world(
@@ -34,15 +45,14 @@ def build_world(
     """Embed every distinct text once, and find its neighbours."""
     texts = tuple(dict.fromkeys(request.text for request in requests))
     vectors = embed(texts)
-    neighbours: list[tuple[tuple[int, float], ...]] = []
+    neighbours: list[Near] = []
     for start in range(0, len(texts), BLOCK):
         cosines = vectors[start : start + BLOCK] @ vectors.T
         for offset, line in enumerate(cosines):
             line[start + offset] = -1.0
-            near = np.argpartition(line, -NEAREST)[-NEAREST:] if len(texts) > NEAREST else np.arange(len(texts))
-            near = near[line[near] >= min_similarity]
+            near = np.flatnonzero(line >= min_similarity)
             near = near[np.argsort(-line[near], kind="stable")]
-            neighbours.append(tuple((int(row), float(line[row])) for row in near))
+            neighbours.append(Near(near.astype(np.int32), line[near]))
     return World(texts, {text: row for row, text in enumerate(texts)}, vectors, tuple(neighbours))
 
 
@@ -53,7 +63,10 @@ class WorldIndex:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._row_of = {vector.tobytes(): row for row, vector in enumerate(world.vectors)}
+        # Texts that differ in what the embedding model does not see (case) have one vector.
+        self._rows_of: dict[bytes, list[int]] = {}
+        for row, vector in enumerate(world.vectors):
+            self._rows_of.setdefault(vector.tobytes(), []).append(row)
         self._points: dict[int, Indexed] = {}
         self._rows: dict[str, int] = {}
 
@@ -64,8 +77,10 @@ class WorldIndex:
     async def search(
         self, tenant: str, scope: str, vector: Vector, limit: int, now_ms: int
     ) -> list[tuple[Indexed, float]]:
+        first, *_ = self._rows_of[vector.tobytes()]
         found: list[tuple[Indexed, float]] = []
-        for row, cosine in self._world.neighbours[self._row_of[vector.tobytes()]]:
+        # The neighbours of the first are those of all, but that it is none of its own.
+        for row, cosine in itertools.chain([(first, 1.0)], self._world.neighbours[first]):
             point = self._points.get(row)
             if point is not None and point.expires_ms > now_ms:
                 found.append((point, cosine))

@@ -1,6 +1,7 @@
 """The labelled groups and the pairs made of them."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -66,3 +67,13 @@ def test_the_shipped_groups_are_whole_and_halved() -> None:
     assert 0.4 < share < 0.6
     for group in groups:
         assert not {trap.text for trap in group.traps} & {group.question, *group.same}
+
+
+def test_what_is_tested_on_stands_in_no_other_group() -> None:
+    groups = load_groups(PROJECT / "evals" / "cache" / "parts")
+    owners: dict[str, set[str]] = {}
+    for group in groups:
+        for text in (group.question, *group.same):
+            owners.setdefault(" ".join(re.findall(r"\w+", text.lower())), set()).add(group.name)
+    tested = {group.name for group in groups if not group.is_for_training}
+    assert [names for names in owners.values() if len(names) > 1 and names & tested] == []

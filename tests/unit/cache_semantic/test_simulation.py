@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from app.cache.semantic.types import Indexed
 from app.evals.cache_judge.groups import Group, Trap
 from app.evals.cache_simulation.compare import BOUNDS, Simulation, Trial, best
 from app.evals.cache_simulation.opponents import FixedThreshold, PublishedVCache
@@ -16,7 +17,7 @@ from app.evals.cache_simulation.plots import stream_figure
 from app.evals.cache_simulation.report import SimulationReport
 from app.evals.cache_simulation.run import STEP_MS, TTL_STEPS, Outcome, run
 from app.evals.cache_simulation.stream import Request, endless
-from app.evals.cache_simulation.world import World, build_world
+from app.evals.cache_simulation.world import SCOPE, TENANT, World, WorldIndex, build_world
 from app.evals.errors import DatasetError
 from jobs.simulate_cache import _check_unseen
 
@@ -178,3 +179,31 @@ def test_a_judge_that_may_have_seen_the_test_half_is_not_tested_on_it(card: dict
             _check_unseen(Model(card), 353)  # type: ignore[arg-type]
     else:
         _check_unseen(Model(card), 353)  # type: ignore[arg-type]
+
+
+async def test_what_is_kept_is_found_however_many_lie_nearer() -> None:
+    texts = [f"what is the colour of thing number {n:03}" for n in range(200)]
+    stream = [Request(text, text) for text in texts]
+    index = WorldIndex(world(stream))
+    row_of = {text: row for row, text in enumerate(texts)}
+    vectors = embed(texts)
+    asked = vectors[0]
+    farthest = int(np.argmin(vectors @ asked))
+
+    await index.put(Indexed("id", TENANT, SCOPE, texts[farthest], "key", 0, 1000), vectors[farthest])
+
+    ((point, cosine),) = await index.search(TENANT, SCOPE, asked, 4, 10)
+    assert row_of[point.question] == farthest
+    assert cosine == pytest.approx(float(vectors[farthest] @ asked), abs=1e-5)
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+async def test_texts_with_one_vector_find_each_other(turn: int) -> None:
+    small, big = ["who made Python", "WHO MADE PYTHON"][::turn]
+    index = WorldIndex(world([Request("who made Python", "a"), Request("WHO MADE PYTHON", "a")]))
+
+    await index.put(Indexed("id", TENANT, SCOPE, small, "key", 0, 1000), embed([small])[0])
+
+    ((point, cosine),) = await index.search(TENANT, SCOPE, embed([big])[0], 4, 10)
+    assert point.question == small
+    assert cosine == pytest.approx(1.0, abs=1e-5)
