@@ -16,7 +16,7 @@ FIND_PYTHON = for p in $(CANDIDATES); do \
 	if "$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null; then echo "$$p"; exit 0; fi; done; \
 	echo "Sextant needs Python 3.11 or 3.12; install one, or name it: make PYTHON=/path/to/python3.12 ..." >&2; exit 1
 
-.PHONY: help setup serve ingest eval router cache-judge cache-simulation test chaos bench bench-cache bench-guard bench-ingest bench-prefix bench-search lint format config-reference lock clean
+.PHONY: help setup serve ingest eval router cache-judge cache-simulation test chaos bench bench-cache bench-guard bench-ingest bench-prefix bench-search lint format config-reference lock clean clean-data
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -107,5 +107,20 @@ cache-simulation: setup ## 20,000 requests through the semantic tier: is its err
 lock: ## choose new versions of all packages and write requirements/
 	@python="$$($(FIND_PYTHON))"; "$$python" requirements/lock.py
 
-clean: ## remove .venv and everything that was fetched, stored or made
-	rm -rf $(VENV) .bench-venv .sextant build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+# Nothing is removed under a running stack, which holds this lock; none starts while the recipe's shell has it.
+ALONE = if [ -e "$$SEXTANT_HOME/lock" ]; then exec 9< "$$SEXTANT_HOME/lock"; flock -n 9 || { \
+	echo "A stack runs on $$SEXTANT_HOME; stop it first. Nothing was removed." >&2; exit 1; }; fi
+
+clean: ## remove .venv, models and all else that was fetched or made; stored data and secrets stay
+	@$(ALONE); \
+	rm -rf $(VENV) .bench-venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis; \
+	for name in models ray run logs; do rm -rf "$$SEXTANT_HOME/$$name"; done; \
+	echo "Stored data and secrets are still in $$SEXTANT_HOME."
+
+# By their names: SEXTANT_HOME may be a folder with other things in it. A cluster's secrets (.sextant/cluster) stay,
+# since they cannot be made again.
+DATA := sextant.db sextant.db-shm sextant.db-wal sextant.db.lock ledger files qdrant valkey mlflow ingest router \
+	api_key admin_key secret ray_token
+clean-data: ## remove what the stack has stored: accounts, documents, traces, caches, keys (not a cluster's secrets)
+	@$(ALONE); \
+	for name in $(DATA); do rm -rf "$$SEXTANT_HOME/$$name"; done

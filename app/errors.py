@@ -6,6 +6,7 @@
     │   ├── ContentRefused        400  a provider's content policy refuses it
     │   └── BlockedByGuard        400  a rail of ours does; `rule` names it
     ├── Unauthenticated           401  no key, or not a key of ours
+    │   └── BatchTokenExpired     401  a batch's job asks with a token that has run out, and may take a new one
     ├── BudgetExceeded            402  a budget does not hold what the request may cost
     ├── PermissionDenied          403  the key may not do this
     ├── NotFound                  404  no such route or thing
@@ -112,6 +113,10 @@ class Unauthenticated(SextantError):
 
     def headers(self) -> dict[str, str]:
         return {"www-authenticate": "Bearer"}
+
+
+class BatchTokenExpired(Unauthenticated):
+    code = "batch_token_expired"
 
 
 class BudgetExceeded(SextantError):

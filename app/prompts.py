@@ -16,6 +16,7 @@ import httpx
 
 from app.config import PromptsConfig
 from app.config.files import PROJECT
+from app.mlflow_access import open_mlflow
 
 logger = logging.getLogger(__name__)
 
@@ -86,7 +87,7 @@ class PromptBook:
         """Keep up with the registry's alias until cancelled."""
         if self._registry_url is None:
             return
-        async with httpx.AsyncClient(base_url=self._registry_url, timeout=5) as client:
+        async with open_mlflow(self._registry_url, timeout_s=5) as client:
             while True:
                 await self.refresh(client)
                 await asyncio.sleep(self._config.refresh_s)

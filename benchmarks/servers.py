@@ -99,7 +99,8 @@ class StackProcess:
     def wait(self) -> dict[str, Any]:
         """Wait until it is ready; its run/stack.json. Raises BenchmarkFailed, at once when it has ended."""
         ready, deadline = self.home / "run" / "stack.json", time.monotonic() + _STACK_START_S
-        while not ready.exists():
+        # Ingestion may go on beside the ready stack, and would be measured with it.
+        while not ready.exists() or json.loads(ready.read_text())["knowledge_base"] == "ingesting":
             if self.child.process.poll() is not None:
                 raise BenchmarkFailed(f"{self.child.name} {self.child.last_words()}")
             if time.monotonic() > deadline:
@@ -108,6 +109,8 @@ class StackProcess:
                 )
             time.sleep(_LOOK_S)
         facts: dict[str, Any] = json.loads(ready.read_text())
+        if facts["knowledge_base"] == "failed":
+            raise BenchmarkFailed(f"{self.child.name} has no documents:\n{self.child.tail()}")
         return facts
 
     def stop(self) -> None:

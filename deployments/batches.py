@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import ray
+from ray.exceptions import RayError
+
 from app.batches.runner import JobState
 from app.config import StackConfig
 from app.config.places import make_private
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
 
 # A job waits for answers nearly all the time.
 CPUS = 0.1
+# What Ray's client raises: requests' errors are OSErrors, and a token that is refused is a RayError.
+AWAY = (RuntimeError, OSError, RayError)
 
 
 class RayJobs:
@@ -27,13 +32,13 @@ class RayJobs:
     def __init__(self, config: StackConfig) -> None:
         """Leaves the configuration where jobs find it, wherever they run: beside the files."""
         self._config_file = write_config(config)
-        self._address = config.observability.dashboard_url  # None: the cluster that this process belongs to
+        self._url = config.batches.ray_url
         self._client: JobSubmissionClient | None = None
 
     def states(self) -> Mapping[str, JobState]:
         try:
             jobs = self._connected().list_jobs()
-        except (RuntimeError, OSError) as error:  # requests' errors are OSErrors
+        except AWAY as error:
             raise self._away() from error
         return {job.submission_id: JobState(_ended_ms(job)) for job in jobs if job.submission_id}
 
@@ -46,23 +51,30 @@ class RayJobs:
                 entrypoint_num_cpus=CPUS,
                 metadata={"batch": batch_id},
             )
-        except RuntimeError as error:
+        except AWAY as error:
             # Another ingress process was quicker.
             if "already exists" not in str(error):
                 raise self._away() from error
-        except OSError as error:
-            raise self._away() from error
 
     def _connected(self) -> "JobSubmissionClient":
         if self._client is None:
             from ray.job_submission import JobSubmissionClient
 
-            self._client = JobSubmissionClient(self._address)
+            self._client = JobSubmissionClient(self._url or _own_cluster())
         return self._client
 
     def _away(self) -> Unavailable:
         self._client = None
         return Unavailable("Ray's job server cannot be asked.", retry_after_s=5)
+
+
+def _own_cluster() -> str | None:
+    """Address of the cluster that this process belongs to, which knows where its dashboard is. None outside of one:
+    then Ray looks for a cluster on the machine, and takes none where there are two."""
+    if not ray.is_initialized():
+        return None
+    address: str = ray.get_runtime_context().gcs_address
+    return address
 
 
 def _ended_ms(job: object) -> int | None:

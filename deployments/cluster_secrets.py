@@ -82,7 +82,10 @@ def main() -> None:
     for name in (RAY_TOKEN, SECRETS, STORES):
         state = "made" if CLUSTER / name in changed else "kept"
         console.print(f"[green]✓[/] {CLUSTER / name} [dim]({state})[/]", soft_wrap=True)
-    console.print("Keep them: who has them owns the cluster, and without stores.env MLflow cannot read its database.")
+    console.print(
+        "Keep them: who has them owns the cluster. Without stores.env its database cannot be read, without "
+        "SEXTANT_SECRET no key of an account is valid."
+    )
     console.print("Next, from this folder: ray up --yes cluster.yaml (docs/cluster.md)")
 
 

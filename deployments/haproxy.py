@@ -9,6 +9,9 @@ the real one with `-dS`, which turns splicing off.
 
 When a replica dies, Serve has HAProxy answer "500 Internal Server Error" in plain text. Clients do not retry that, and
 it is not true: the script puts our 503 with `retry-after` in its place.
+
+Serve keeps HAProxy's files in /tmp/haproxy-serve, open to every user of the machine, its admin socket too: who can open
+that can send requests, with the API keys in them, anywhere. `private_places` moves them to a folder of one's own.
 """
 
 import os
@@ -32,6 +35,25 @@ def find_haproxy() -> str | None:
         return str(get_haproxy_binary())
     except FileNotFoundError:
         return None
+
+
+# Bytes of a directory for `private_places`. Serve puts a folder named after the node (56 characters) into it, HAProxy
+# binds `<folder>/admin.sock.<pid>.tmp` before it renames that, and a socket's path ends at 107 bytes.
+MAX_DIRECTORY = 27
+
+
+def private_places(directory: Path) -> dict[str, str]:
+    """The variables that make Serve keep HAProxy's configuration, state and sockets below `directory`.
+
+    Serve makes the sockets writable for all: nobody but their owner must be able to enter the directory.
+    """
+    return {
+        "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(directory / "haproxy.cfg"),
+        "RAY_SERVE_HAPROXY_SOCKET_PATH": str(directory / "admin.sock"),
+        "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": str(directory / "metrics.sock"),
+        "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(directory),
+        "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(directory / "server-state"),
+    }
 
 
 # Changes to each configuration that HAProxy is started with. The second: Serve binds its statistics and metrics to

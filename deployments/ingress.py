@@ -5,8 +5,8 @@ import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from functools import partial
 
-import httpx
 from fastapi import FastAPI
 from ray import serve
 from ray.serve.handle import DeploymentHandle
@@ -27,6 +27,7 @@ from app.gateway.api import create_api
 from app.gateway.gateway import Gateway, Pipelines
 from app.gateway.health import Dependency, ReadinessCheck
 from app.guard.policy import policy_versions
+from app.mlflow_access import mlflow_answers
 from app.pipeline.asides import Asides
 from app.pipeline.desks import Identity
 from app.pipeline.embeddings import EmbeddingPipeline
@@ -56,6 +57,7 @@ from deployments.handles import CacheHandle, GuardHandle, ModelHandle, Retriever
 from deployments.memory import open_memory
 from deployments.retriever import DIRECT as RETRIEVER_SOCKET
 from deployments.routing import build_dispatching
+from deployments.routing_metrics import RoutingMetrics
 
 
 @serve.ingress()
@@ -82,7 +84,8 @@ class Ingress:
             **self._providers.models,
         }
         catalogue, board = Catalogue(config), TargetBoard(config.routing, listeners=[log_routing])
-        self._shadow = Shadow(ports, [log_routing])
+        metrics = RoutingMetrics()
+        self._shadow = Shadow(ports, [metrics])
         self._exact = ExactCache(config.cache, self._shared, secrets.hash_key) if config.cache.enabled else None
         self._leases = Leases(self._shared) if config.gateway.replicas > 1 else None
         direct = DirectClient(direct_path(config.home, CACHE_SOCKET))
@@ -136,7 +139,7 @@ class Ingress:
                 config.batches, FileRecords(self._accounting.engine), batches, files, self._runner.wake
             ),
             cache_admin=CacheAdmin(self._exact, semantic, replica_name()),
-            shedder=Shedder(config.gateway.max_in_progress, config.gateway.batch_share),
+            shedder=Shedder(config.gateway.max_in_progress, config.gateway.batch_share, [metrics]),
             listeners=listeners,
             readiness=ReadinessCheck(self._dependencies(config, stages, ports), board.snapshot),
             knowledge=KnowledgeAdmin(stages.embed, knowledge),
@@ -191,12 +194,8 @@ class Ingress:
         found["accounts"] = Dependency(self._accounting.ping, required=True)
         found["ledger"] = Dependency(self._accounting.ledger.ping, required=config.ledger.on_store_failure == "closed")
         if self._mlflow_url:
-            found["mlflow"] = Dependency(self._mlflow_answers, required=False)
+            found["mlflow"] = Dependency(partial(mlflow_answers, self._mlflow_url, timeout_s=2), required=False)
         return found
-
-    async def _mlflow_answers(self) -> bool:
-        async with httpx.AsyncClient(base_url=self._mlflow_url or "", timeout=2) as client:
-            return (await client.get("/health")).is_success
 
 
 def replica_name() -> str:

@@ -5,38 +5,38 @@ ingests the knowledge base by a Ray job, and says where everything is. Ctrl-C or
 """
 
 import fcntl
-import json
+import math
 import os
 import secrets
 import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-import httpx
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.panel import Panel
 
-from app.config import ConfigError, default_home, ensure_secrets, load_api_key
+from app.config import ConfigError, default_home, ensure_secrets
 from app.config.files import PROJECT
 from app.config.places import make_private
 from app.config.secrets import ensure_private
+from deployments import mlflow_database
+from deployments.announcement import KnowledgeBase, announce, write_facts
 from deployments.plan import LAPTOP, LOGICAL_CPUS, LOOPBACK, Plan, make_plan
 from deployments.processes import Child, Supervisor, adopt_orphans
+from deployments.waiting import StartFailed, Waiting, answers, finished
 
 console = Console(highlight=False)
 PYTHON = sys.executable
-START_TIMEOUT_S = 300.0
+# How long the start waits for what requests can do without, MLflow and its prompts.
+OPTIONAL_S = 120.0
+# How long the announcement waits for documents. A few are in by then; many are ingested beside the running stack.
+GRACE_S = 10.0
 DEFAULT_DOCUMENTS = (PROJECT / "docs", PROJECT / "README.md")
-
-
-class StartFailed(Exception):
-    """The stack did not come up; `str()` says why and where to look."""
 
 
 class Stop(BaseException):
@@ -52,47 +52,74 @@ class Laptop:
         logs = plan.home / "logs"
         logs.mkdir(parents=True, exist_ok=True)
         self.supervisor = Supervisor(logs)
-        self._started = time.monotonic()
+        self._waiting = Waiting(console, self._check)
+        self._has_mlflow = False  # and its end would be news
+        self._knowledge_base: KnowledgeBase = "ingesting"
 
     def start(self) -> None:
-        """Bring everything up. Raises StartFailed."""
+        """Bring everything up: whatever requests need, and as far as it comes what they can do without.
+
+        Raises StartFailed.
+        """
+        ports = self._plan.ports
         mlflow = self._mlflow()
         self._ray()
-        self._wait("Ray", self._answers(f"{self._plan.ports.dashboard_url}/api/version", {200, 401, 403}))
+        self._waiting.require("Ray", answers(f"{ports.dashboard_url}/api/version", {200, 401, 403}))
         serve = self._run("serve", ["serve", "run", str(self._plan.serve_file)], essential=True)
-        ingest = self._job("ingest", "jobs.ingest", *map(str, self._documents))
-        self._wait("MLflow", self._answers(f"{self._plan.ports.mlflow_url}/health"), mlflow)
-        prompts = self._run("prompts", [PYTHON, "-m", "jobs.publish_prompts"], essential=False)
-        self._wait("prompts in MLflow's registry", self._finished(prompts))
-        self._wait(
-            "gateway, guard, cache, retriever, model", self._answers(f"{self._plan.ports.base_url}/readyz"), serve
-        )
-        self._wait("knowledge base", self._finished(ingest))
-        self._announce()
+        self._job("ingest", "jobs.ingest", *map(str, self._documents))
+        self._publish_prompts(mlflow)
+        self._waiting.require("gateway, guard, cache, retriever, model", answers(f"{ports.base_url}/readyz"), serve)
+        self._follow_ingest(GRACE_S)
+        announce(console, self._plan, self._waiting.seconds, self._knowledge_base)
 
     def watch(self) -> None:
         """Return only by an exception: Stop, or StartFailed when something essential has ended."""
-        mlflow = self.supervisor.named("mlflow")
-        told = False
+        if self._knowledge_base == "ingesting":
+            self._follow_ingest(math.inf)
+            write_facts(self._plan, self._knowledge_base)
         while True:
-            self._check_alive()
-            if not told and mlflow.process.poll() is not None:
-                told = True
-                console.print(f"[yellow]![/] MLflow has ended; traces are dropped. See {mlflow.log}")
+            self._check()
             time.sleep(0.5)
 
     def _mlflow(self) -> Child:
         home = self._plan.home / "mlflow"
         home.mkdir(exist_ok=True)
-        command = [PYTHON, "-m", "mlflow", "server", "--host", LOOPBACK, "--port", str(self._plan.ports.mlflow)]
-        command += ["--backend-store-uri", f"sqlite:///{home / 'mlflow.db'}", "--workers", "1"]
+        command = [PYTHON, "-m", "deployments.mlflow_database", PYTHON, "-m", "mlflow", "server"]
+        command += ["--host", LOOPBACK, "--port", str(self._plan.ports.mlflow), "--workers", "1"]
         command += ["--artifacts-destination", str(home / "artifacts")]
-        # Requests do without it, so the stack goes on when it dies.
-        return self._run("mlflow", command, essential=False)
+        return self._run("mlflow", command, {mlflow_database.ADDRESS: f"{mlflow_database.SQLITE}{home / 'mlflow.db'}"})
+
+    def _publish_prompts(self, mlflow: Child) -> None:
+        """Requests do without MLflow, and with the files of the prompts: no trouble here ends the stack."""
+        problem = self._waiting.until("MLflow", answers(f"{self._plan.ports.mlflow_url}/health"), mlflow, OPTIONAL_S)
+        if problem:
+            _warn(f"MLflow: {problem}", "The stack goes on without: traces are dropped, prompts come from their files.")
+        self._has_mlflow = mlflow.process.poll() is None
+        if problem:
+            return
+        prompts = self._run("prompts", [PYTHON, "-m", "jobs.publish_prompts"])
+        problem = self._waiting.until("prompts in MLflow's registry", finished(prompts), prompts, OPTIONAL_S)
+        if problem:
+            _warn(f"prompts: {problem}", "The registry's are served as they were, else the files.")
+
+    def _follow_ingest(self, limit_s: float) -> None:
+        """Wait for the documents, `limit_s` seconds at most. What is stored already can be asked for meanwhile."""
+        ingest = self.supervisor.named("ingest")
+        problem = self._waiting.until("knowledge base", finished(ingest), ingest, limit_s)
+        if not problem:
+            self._knowledge_base = "ready"
+        elif ingest.process.poll():  # not 0: it may have ended well since
+            self._knowledge_base = "failed"
+            again = f"SEXTANT_HOME={self._plan.home} make ingest DOCS='{' '.join(map(str, self._documents))}'"
+            _warn(
+                f"knowledge base: {problem}",
+                f"The stack goes on with the documents that it had before. Mend what is told there, then: {again}",
+            )
 
     def _ray(self) -> None:
         directory, ports = self._plan.ray_directory, self._plan.ports
         shutil.rmtree(directory, ignore_errors=True)  # the logs of earlier sessions
+        remove_haproxy_files(self._plan)
         command = ["ray", "start", "--head", "--block"]
         command += ["--port", str(ports.gcs), "--dashboard-port", str(ports.dashboard)]
         command += ["--ray-client-server-port", str(ports.ray_client)]
@@ -100,90 +127,45 @@ class Laptop:
         command += ["--num-cpus", str(LOGICAL_CPUS), "--object-store-memory", str(256 * 1024**2)]
         command += ["--temp-dir", str(directory), "--disable-usage-stats"]
         # Ray's own processes must not look for a cluster to join.
-        environment = {name: value for name, value in self._plan.environment.items() if name != "RAY_ADDRESS"}
-        self.supervisor.start("ray", command, environment, essential=True)
+        self._run("ray", command, {"RAY_ADDRESS": None}, essential=True)
 
     def _job(self, name: str, module: str, *arguments: str) -> Child:
         submit = ["ray", "job", "submit", "--address", self._plan.ports.dashboard_url, "--log-style", "record"]
-        return self._run(name, [*submit, "--", PYTHON, "-m", module, *arguments], essential=False)
+        return self._run(name, [*submit, "--", PYTHON, "-m", module, *arguments])
 
-    def _run(self, name: str, command: list[str], *, essential: bool) -> Child:
-        return self.supervisor.start(name, command, self._plan.environment, essential=essential)
+    def _run(
+        self,
+        name: str,
+        command: list[str],
+        changes: Mapping[str, str | None] = {},
+        *,
+        essential: bool = False,
+    ) -> Child:
+        """Start a process in the stack's environment with `changes`; None takes a variable out."""
+        environment = {**self._plan.environment, **changes}
+        kept = {name: value for name, value in environment.items() if value is not None}
+        return self.supervisor.start(name, command, kept, essential=essential)
 
-    def _wait(self, what: str, is_there: Callable[[], bool], child: Child | None = None) -> None:
-        """Wait for a condition, with the log's last line shown beside it."""
-        deadline = time.monotonic() + START_TIMEOUT_S
-        with console.status(f"{what} ..."):
-            while not is_there():
-                self._check_alive()
-                if child and child.process.poll() is not None:
-                    raise StartFailed(f"{child.name} {child.last_words()}")
-                if time.monotonic() > deadline:
-                    hint = f"\n{child.tail()}" if child else ""
-                    raise StartFailed(f"{what}: not up after {START_TIMEOUT_S:.0f} s; see {self.supervisor.logs}{hint}")
-                time.sleep(0.1)
-        console.print(f"[green]✓[/] {what} [dim]({time.monotonic() - self._started:.1f} s)[/]")
-
-    def _check_alive(self) -> None:
+    def _check(self) -> None:
+        """Raises StartFailed when something essential has ended; tells once when MLflow has."""
         fallen = self.supervisor.fallen()
         if fallen:
             raise StartFailed(f"{fallen.name} {fallen.last_words()}")
+        mlflow = self.supervisor.named("mlflow")
+        if self._has_mlflow and mlflow.process.poll() is not None:
+            self._has_mlflow = False
+            console.print(f"[yellow]![/] MLflow has ended; traces are dropped. See {mlflow.log}")
 
-    @staticmethod
-    def _answers(url: str, good: frozenset[int] | set[int] = frozenset({200})) -> Callable[[], bool]:
-        def check() -> bool:
-            try:
-                return httpx.get(url, timeout=5).status_code in good
-            except httpx.HTTPError:
-                return False
 
-        return check
+def _warn(problem: str, consequence: str) -> None:
+    # A log's end may hold what looks like markup.
+    console.print(f"[yellow]![/] {escape(problem)}\n  {escape(consequence)}", soft_wrap=True)
 
-    @staticmethod
-    def _finished(child: Child) -> Callable[[], bool]:
-        def check() -> bool:
-            code = child.process.poll()
-            if code:
-                raise StartFailed(f"{child.name} failed; the end of {child.log}:\n{child.tail(25)}")
-            return code == 0
 
-        return check
-
-    def _announce(self) -> None:
-        plan = self._plan
-        key = load_api_key(plan.home)
-        facts: dict[str, Any] = {
-            "base_url": f"{plan.ports.base_url}/v1",
-            "console_url": f"{plan.ports.base_url}/console/",
-            "mlflow_url": plan.ports.mlflow_url,
-            "dashboard_url": plan.ports.dashboard_url,
-            "ray_address": plan.environment["RAY_ADDRESS"],
-            "ray_directory": str(plan.ray_directory),
-            "pid": os.getpid(),
-        }
-        partial = plan.home / "run" / "stack.json.partial"
-        partial.write_text(json.dumps(facts, indent=2))
-        partial.replace(partial.with_suffix(""))
-        question = '{"model": "docs", "messages": [{"role": "user", "content": "What does the guard mask?"}]}'
-        console.print(
-            Panel.fit(
-                f"Base URL   [bold]{plan.ports.base_url}/v1[/]\n"
-                f"API key    [bold]{key}[/]\n"
-                f"Console    {facts['console_url']}\n"
-                f"MLflow     {plan.ports.mlflow_url}\n"
-                f"Ray        {plan.ports.dashboard_url}  [dim](token: {plan.home / 'ray_token'})[/]\n"
-                f"Logs       {self.supervisor.logs} and {plan.ray_directory}",
-                title=f"Sextant is ready after {time.monotonic() - self._started:.0f} s",
-            )
-        )
-        console.print("Ask it:\n", end="")
-        # Printed whole, so that it can be pasted.
-        print(
-            f"curl {plan.ports.base_url}/v1/chat/completions -H 'Authorization: Bearer {key}' \\\n"
-            f"  -H 'Content-Type: application/json' -d '{question}'",
-            flush=True,
-        )
-        console.print("[dim]Ctrl-C ends everything.[/]")
+def remove_haproxy_files(plan: Plan) -> None:
+    """Configurations, sockets and logs of earlier sessions: each has left a folder with its node's name."""
+    for folder in plan.haproxy_directory.iterdir() if plan.haproxy_directory else ():
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def lock_home(home: Path) -> Any:
@@ -234,7 +216,8 @@ def main(
         if missing:
             raise ConfigError([f"DOCS: there is no {path}" for path in missing])
         adopt_orphans()
-        laptop = Laptop(prepare(place, port, model or None, config, usual_ports=usual_ports), documents)
+        plan = prepare(place, port, model or None, config, usual_ports=usual_ports)
+        laptop = Laptop(plan, documents)
         laptop.start()
         laptop.watch()
     except (ConfigError, StartFailed) as error:
@@ -250,6 +233,8 @@ def main(
             console.print("Stopping ...")
             (place / "run" / "stack.json").unlink(missing_ok=True)
             laptop.supervisor.stop_all()
+            if code == 0:  # else HAProxy's logs may say why
+                remove_haproxy_files(plan)
             console.print("Stopped; no process is left.")
             lock.close()
     raise typer.Exit(code)

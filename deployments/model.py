@@ -13,6 +13,7 @@ from ray.serve.llm.openai_api_models import ChatCompletionRequest, CompletionReq
 from app.config import ModelConfig, ReplicasConfig, StackConfig
 from app.config.files import PROJECT
 from app.ledger.share import ReplicaClock
+from deployments import draining
 
 REQUESTS = {"chat": ChatCompletionRequest, "completions": CompletionRequest}
 PREFIX = b"data: "
@@ -99,6 +100,7 @@ def llm_config(stack: StackConfig, model: ModelConfig) -> LLMConfig:
         "max_ongoing_requests": replicas.max_ongoing_requests,
         "max_queued_requests": replicas.max_queued_requests,
         "ray_actor_options": {"num_cpus": 0},
+        "graceful_shutdown_timeout_s": draining.of_model(stack),
     }
     if replicas.router != "power_of_two":
         deployment["request_router_config"] = _router(replicas)

@@ -12,8 +12,8 @@ import yaml
 
 from app.config import ConfigError, StackConfig
 from app.config.files import PROJECT, read_serve_file
-from app.config.places import short_directory
-from deployments.haproxy import find_haproxy, write_wrapper
+from app.config.places import make_private, short_directory
+from deployments.haproxy import MAX_DIRECTORY, find_haproxy, private_places, write_wrapper
 
 LAPTOP = PROJECT / "deployments" / "laptop.yaml"
 SERVE_ENV = PROJECT / "deployments" / "serve.env"
@@ -88,6 +88,7 @@ class Plan:
     home: Path
     ports: Ports
     ray_directory: Path
+    haproxy_directory: Path | None  # None: Serve's own proxy is used
     serve_file: Path
     environment: dict[str, str]
 
@@ -109,7 +110,11 @@ def make_plan(
     run.mkdir(parents=True, exist_ok=True)
     path = run / "serve.yaml"
     path.write_text(f"# Made by `make serve` from {config.name}.\n" + yaml.safe_dump(content, sort_keys=False))
-    return Plan(home, ports, ray_directory(home), path, _environment(home, ports, environment))
+    try:
+        haproxy = haproxy_directory(home)
+        return Plan(home, ports, ray_directory(home), haproxy, path, _environment(home, ports, haproxy, environment))
+    except PermissionError as error:  # of the temporary directory
+        raise ConfigError([str(error)]) from None
 
 
 def serve_file(home: Path, ports: Ports, model: str | None, config: Path = LAPTOP) -> dict[str, Any]:
@@ -143,6 +148,7 @@ def _serve_model(arguments: dict[str, Any], model: str) -> None:
         alias: _renamed(settings, first["id"], name) for alias, settings in arguments.get("aliases", {}).items()
     }
     first |= {"id": name, "source": str(directory.resolve()) if is_local else model}
+    first.pop("revision", None)  # of the other model's weights
     if not is_local:
         first.get("environment", {}).pop("HF_HUB_OFFLINE", None)
 
@@ -165,13 +171,27 @@ def ray_directory(home: Path) -> Path:
     return short_directory(home) / "ray"
 
 
-def _environment(home: Path, ports: Ports, base: Mapping[str, str]) -> dict[str, str]:
-    """The environment of every process of the stack."""
+def haproxy_directory(home: Path) -> Path | None:
+    """Where HAProxy keeps its files; made, for this user alone.
+
+    None without HAProxy, or when the paths of all private places are too long for its sockets. Raises
+    PermissionError when the place in the temporary directory is somebody else's.
+    """
+    if sys.platform != "linux" or find_haproxy() is None:
+        return None
+    places = (short_directory(home) / "ha", home / "ha")
+    short = next((place for place in places if len(str(place).encode()) <= MAX_DIRECTORY), None)
+    return make_private(short) if short else None
+
+
+def _environment(home: Path, ports: Ports, haproxy: Path | None, base: Mapping[str, str]) -> dict[str, str]:
+    """The environment of every process of the stack. `haproxy`: the directory of its files."""
     tuned = read_env_file(SERVE_ENV)
-    binary = find_haproxy() if sys.platform == "linux" else None
-    if binary is None:
+    binary = find_haproxy()
+    if binary is None or haproxy is None:
         tuned["RAY_SERVE_ENABLE_HA_PROXY"] = "0"
     else:
+        tuned |= private_places(haproxy)
         tuned["RAY_SERVE_HAPROXY_BINARY_PATH"] = str(
             write_wrapper(home / "run" / "haproxy", binary, loopback_only=True)
         )

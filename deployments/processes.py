@@ -19,6 +19,7 @@ import psutil
 from app.child_process import die_with_parent
 
 _PR_SET_CHILD_SUBREAPER = 36
+MAX_LINE = 4096  # bytes of a log's last line that are looked at
 
 
 def adopt_orphans() -> None:
@@ -38,6 +39,13 @@ class Child:
     def tail(self, lines: int = 12) -> str:
         """The end of its log."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+    def last_line(self) -> str:
+        """What it said last; empty when that is nothing."""
+        with self.log.open("rb") as log:
+            log.seek(max(log.seek(0, os.SEEK_END) - MAX_LINE, 0))
+            lines = log.read().decode(errors="replace").split("\n")
+        return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
     def last_words(self) -> str:
         """That it has ended, and what it said before."""

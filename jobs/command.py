@@ -1,5 +1,6 @@
 """What the commands of several jobs have in common: options, and errors without tracebacks."""
 
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,9 +35,26 @@ def explained(job: str) -> Iterator[None]:
     """What a person can mend ends the command with a sentence and exit code 2."""
     try:
         yield
-    except (EvalError, ConfigError) as error:
-        Console(stderr=True).print(f"{job}: {error}", style="red", markup=False, soft_wrap=True)
+    except BrokenPipeError:
+        raise  # a reader such as `head` has gone: typer ends quietly then
+    except (EvalError, ConfigError, OSError) as error:
+        Console(stderr=True).print(f"{job}: {_sentence(error)}", style="red", markup=False, soft_wrap=True)
         raise typer.Exit(USER_ERROR) from None
+
+
+def check_output(path: Path, suffix: str | None = None) -> None:
+    """Before a training whose result would be lost otherwise. Makes the folder; raises EvalError when the file could
+    not be written there, or its name has another suffix."""
+    if suffix is not None and path.suffix != suffix:
+        raise EvalError(f"{path}: the name must end in {suffix}")
+    if path.exists() and not path.is_file():
+        raise EvalError(f"{path} is there and is no file; name another place")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass  # the folder takes files
+    except OSError as error:
+        raise EvalError(f"{path} cannot be written: {_sentence(error)}") from None
 
 
 def tracking_url(stack: StackConfig, wanted: str | None, recording: bool) -> str | None:
@@ -49,6 +67,20 @@ def tracking_url(stack: StackConfig, wanted: str | None, recording: bool) -> str
             "no MLflow server is set; pass --mlflow-url, set observability.mlflow_url, or pass --no-record"
         )
     return url
+
+
+def is_described(stack: StackConfig, config: Path | None, base_url: str) -> bool:
+    """Whether `stack` is known to be the configuration of what runs at `base_url`: somebody named the file for it, or
+    the launcher wrote that URL beside the configuration."""
+    if config is not None:
+        return True
+    from app.evals.stack import running_base_url  # loads the OpenAI client
+
+    try:
+        is_launched = (stack.home / "run" / "stack.json").is_file()
+        return is_launched and base_url.rstrip("/") == running_base_url(stack.home).rstrip("/")
+    except StackError:
+        return False
 
 
 def in_project(path: Path) -> Path:
@@ -64,3 +96,9 @@ def open_embedder(stack: StackConfig) -> "Embedder":
         return Embedder(stack.path(stack.embedder.directory), stack.embedder.threads)
     except FileNotFoundError as error:
         raise StackError(str(error)) from None
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror}"  # without the number
+    return str(error) or type(error).__name__

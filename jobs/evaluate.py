@@ -37,7 +37,7 @@ from app.evals.report import failures
 from app.evals.solver import ChatSolver
 from app.evals.stack import check_stack, connect, running_base_url
 from app.evals.tracking import check_tracking
-from jobs.command import Experiment, MlflowUrl, Recording, explained, in_project, tracking_url
+from jobs.command import Experiment, MlflowUrl, Recording, explained, in_project, is_described, tracking_url
 from jobs.console import job_console
 
 GATE_FAILED = 1
@@ -54,6 +54,7 @@ class Plan:
     """An eval that has been checked and can start."""
 
     config: StackConfig
+    is_described: bool  # whether `config` is that of the stack that is asked
     base_url: str
     mlflow_url: str | None  # None: print only
     experiment: str
@@ -63,6 +64,7 @@ class Plan:
     retrieval: bool
     max_tokens: int
     use_cache: bool
+    limit: int | None
 
 
 @app.command()
@@ -100,7 +102,11 @@ def evaluate(
     ] = None,
     config: Annotated[
         Path | None,
-        typer.Option(help="The stack's YAML. By default that of the running stack.", rich_help_panel=RUN),
+        typer.Option(
+            help="The stack's YAML. By default that of the running stack; with the --base-url of another stack "
+            "name its own, or its digest is not recorded.",
+            rich_help_panel=RUN,
+        ),
     ] = None,
     concurrency: Annotated[
         int, typer.Option(min=1, max=1024, help="Questions in progress at once.", rich_help_panel=RUN)
@@ -143,9 +149,11 @@ def evaluate(
     with explained("evaluate"):
         stack = load_stack(config)
         url = tracking_url(stack, mlflow_url, recording)
+        asked = base_url or running_base_url(stack.home)
         plan = Plan(
             config=stack,
-            base_url=base_url or running_base_url(stack.home),
+            is_described=is_described(stack, config, asked),
+            base_url=asked,
             mlflow_url=url,
             experiment=experiment,
             model=model,
@@ -154,8 +162,9 @@ def evaluate(
             retrieval=retrieval,
             max_tokens=max_tokens,
             use_cache=use_cache,
+            limit=limit,
         )
-        questions = load_dataset(in_project(dataset)).first(limit)
+        questions = load_dataset(in_project(dataset)).first(plan.limit)
         evaluation = asyncio.run(_ask(plan, questions, console))
         report = aggregate(evaluation)
         console.print(report.table(f"{model} on {evaluation.dataset.name}"))
@@ -219,10 +228,11 @@ def _params(plan: Plan, evaluation: Evaluation) -> dict[str, object]:
         "max_tokens": plan.max_tokens,
         "use_cache": plan.use_cache,
         "base_url": plan.base_url,
-        "config_digest": config_digest(plan.config),
+        "limit": plan.limit,
+        "config_digest": config_digest(plan.config) if plan.is_described else None,
+        "git_commit": git_commit(PROJECT),
     }
-    commit = git_commit(PROJECT)
-    return params | {"git_commit": commit} if commit else params
+    return {name: value for name, value in params.items() if value is not None}
 
 
 if __name__ == "__main__":

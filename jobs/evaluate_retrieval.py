@@ -9,7 +9,7 @@ No stack need run: the documents go into a knowledge base in a temporary folder.
 import asyncio
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from app.config import StackConfig, load_api_key
 from app.config.files import PROJECT, load_stack
-from app.evals.errors import DatasetError, TrackingError
+from app.evals.errors import DatasetError, EvalError, TrackingError
 from app.evals.provenance import config_digest, git_commit
 from app.evals.retrieval.corpus import Document, digest, distractors, documents, write
 from app.evals.retrieval.index import TENANT, cut_all, fill, parse_all
@@ -42,6 +42,7 @@ from jobs.command import (
     Recording,
     explained,
     in_project,
+    is_described,
     open_embedder,
     tracking_url,
 )
@@ -63,6 +64,8 @@ class Plan:
     """A measurement that can start."""
 
     stack: StackConfig
+    url: str | None  # of the running stack that is asked
+    is_described: bool  # whether `stack` is the configuration of what is asked
     questions: QuestionSet
     split: Literal["train", "test"]
     corpus: Sequence[Document]
@@ -127,6 +130,8 @@ def evaluate_retrieval(
     """
     console = job_console(width=140)
     with explained("evaluate_retrieval"):
+        if url is not None:
+            _refuse({"--rerank": rerank, "--baselines": only_baselines, "--distractors": further})
         corpus = [*documents(), *distractors(further)]
         if write_corpus is not None:
             console.print(f"{write(corpus, write_corpus)} documents are below {write_corpus}", markup=False)
@@ -138,9 +143,17 @@ def evaluate_retrieval(
         if tracking is not None:
             check_tracking(tracking)
         plan = Plan(
-            stack, load_questions(in_project(dataset)), split, corpus, further, tuple(rerank or ()), only_baselines
+            stack=stack,
+            url=url,
+            is_described=url is None or is_described(stack, config, url),
+            questions=load_questions(in_project(dataset)),
+            split=split,
+            corpus=corpus,
+            distractors=further,
+            rerankers=tuple(rerank or ()),
+            only_baselines=only_baselines,
         )
-        report = asyncio.run(_measure(plan, url, console))
+        report = asyncio.run(_measure(plan, console))
         for table in report.tables():
             console.print(table)
         _tell(report, show, console)
@@ -154,25 +167,35 @@ def evaluate_retrieval(
         raise typer.Exit(GATE_FAILED)
 
 
-async def _measure(plan: Plan, url: str | None, console: Console) -> RetrievalReport:
+def _refuse(given: Mapping[str, object]) -> None:
+    """Raises EvalError for options that say how the search here is run, where a running stack is asked."""
+    names = [name for name, value in given.items() if value]
+    if names:
+        raise EvalError(
+            f"--url asks a running stack as it is, and {', '.join(names)} would change nothing; leave it out"
+        )
+
+
+async def _measure(plan: Plan, console: Console) -> RetrievalReport:
     """Raises EvalError."""
     parsed, unreadable = parse_all(plan.corpus)
     located, missing = locate_all(plan.questions.questions, parsed)
     embedder = open_embedder(plan.stack)
     cache = VectorCache.open(plan.stack.path(plan.stack.embedder.directory) / "model.onnx")
     try:
-        facts: dict[str, object] = {"documents": len(parsed), "unreadable": len(unreadable), "url": url}
+        facts: dict[str, object] = {}  # of what is asked: nobody here knows what a running stack holds
         title = f"{plan.split} half"
-        if url is not None:
+        if plan.url is not None:
             from app.evals.retrieval.running import open_running
 
-            async with open_running(_with_slash(url), load_api_key(plan.stack.home)) as running:
+            facts["url"] = plan.url
+            async with open_running(_with_slash(plan.url), load_api_key(plan.stack.home)) as running:
                 systems = await _ask_all(plan, running, located, embedder, cache, console)
         else:
             from app.retrieval.embedded_store import EmbeddedStore
 
             chunks = cut_all(parsed, embedder)
-            facts["chunks"] = len(chunks)
+            facts |= {"documents": len(parsed), "unreadable": len(unreadable), "chunks": len(chunks)}
             title += f", {len(parsed)} documents, {len(chunks):,} passages"
             with tempfile.TemporaryDirectory(prefix="sextant-retrieval-") as folder:
                 store = EmbeddedStore(Path(folder), embedder.dimensions)
@@ -239,12 +262,12 @@ def _record(plan: Plan, report: RetrievalReport, url: str, experiment: str, cons
         "split": plan.split,
         "dataset": plan.questions.path.stem,
         "dataset_sha256": plan.questions.sha256,
-        "corpus": digest(plan.corpus),
-        "distractors": plan.distractors,
-        "embedder": plan.stack.embedder.id,
-        "config_digest": config_digest(plan.stack),
         "git_commit": git_commit(PROJECT),
     }
+    if plan.url is None:
+        params |= {"corpus": digest(plan.corpus), "distractors": plan.distractors}
+    if plan.is_described:
+        params |= {"embedder": plan.stack.embedder.id, "config_digest": config_digest(plan.stack)}
     try:
         recorded = record_retrieval(report, plan.questions, url=url, experiment=experiment, params=params)
     except TrackingError as error:

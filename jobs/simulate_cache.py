@@ -24,7 +24,6 @@ from app.cache.judge import PairJudge
 from app.cache.judge.model import JudgeModel
 from app.config import StackConfig
 from app.config.files import PROJECT, load_stack
-from app.evals import StackError
 from app.evals.cache_judge.groups import DEFAULT_GROUPS, HALF_MODEL, Group, load_groups
 from app.evals.cache_simulation.compare import Simulation, Trial
 from app.evals.cache_simulation.plots import stream_figure
@@ -33,7 +32,6 @@ from app.evals.cache_simulation.report import SimulationReport
 from app.evals.cache_simulation.run import TTL_STEPS
 from app.evals.cache_simulation.stream import SINGLES, TRAPS, ZIPF, endless
 from app.evals.cache_simulation.world import build_world
-from app.evals.errors import DatasetError
 from app.evals.provenance import git_commit
 from app.evals.tracking import check_tracking
 from jobs.command import (
@@ -48,6 +46,7 @@ from jobs.command import (
     tracking_url,
 )
 from jobs.console import job_console
+from jobs.judge.unseen import check_unseen, load_judge
 
 # Requests drawn for each that the exact tier has no answer to; about one in two is a repeat.
 DRAWN = 2.5
@@ -86,9 +85,9 @@ def simulate_cache(
             check_tracking(url)
         every = load_groups(in_project(groups))
         used = [group for group in every if all_groups or not group.is_for_training]
-        model = _load_judge(judge)
+        model = load_judge(judge)
         if not all_groups:
-            _check_unseen(model, len(every) - len(used))
+            check_unseen(model, len(every) - len(used))
         trials = _simulate(stack, model, used, requests, range(first_seed, first_seed + seeds), label_noise, console)
         report = SimulationReport(trials)
         console.print(report.table())
@@ -114,23 +113,6 @@ def simulate_cache(
             }
             recorded = record_simulation(report, url=url, experiment=experiment, params=params)
             console.print(f"recorded: {recorded}", markup=False, soft_wrap=True)
-
-
-def _load_judge(path: Path) -> JudgeModel:
-    try:
-        return JudgeModel.load(path)
-    except (OSError, ValueError) as error:
-        raise StackError(f"no judge that this code can read: {error}") from None
-
-
-def _check_unseen(model: JudgeModel, training_groups: int) -> None:
-    """Raise when the judge was trained on more groups than the training half has: it has seen the others then."""
-    taught = model.card.get("groups")
-    if not isinstance(taught, int) or taught > training_groups:
-        raise DatasetError(
-            f"the judge was trained on {taught} groups and the training half has {training_groups}: it may have seen "
-            "what it would be tested on; train it on that half, or pass --all-groups and trust the result less"
-        )
 
 
 def _simulate(

@@ -37,12 +37,14 @@ from app.evals.cache_judge.table import Table, tabulate
 from app.evals.provenance import git_commit
 from app.evals.tracking import check_tracking
 from app.retrieval.embedder import Embedder
+from app.whole_file import replacing
 from jobs.command import (
     KEEP,
     Config,
     Experiment,
     MlflowUrl,
     Recording,
+    check_output,
     explained,
     in_project,
     open_embedder,
@@ -50,8 +52,10 @@ from jobs.command import (
 )
 from jobs.console import job_console
 from jobs.judge.fit import REFUSED, apply_contrasts, fit, logits
+from jobs.judge.unseen import check_unseen, load_judge
 
 SEED = 20240
+MEASURED, SHIPPED = "measured", "shipped"  # the model that one half has trained, and that of all groups
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -83,20 +87,26 @@ def train_cache_judge(
     """
     console = job_console()
     with explained("train_cache_judge"):
+        if not only_measure:
+            check_output(out, ".npz")
+            check_output(half_out, ".npz")
         stack = load_stack(config)
         url = tracking_url(stack, mlflow_url, recording)
         if url is not None:
             check_tracking(url)
         every = load_groups(in_project(groups))
-        embedder = open_embedder(stack)
         taught = [group for group in every if group.is_for_training]
         held_back = [group for group in every if not group.is_for_training]
         if only_measure:
+            half = load_judge(half_out)
+            check_unseen(half, len(taught), "train it on that half, by running this without --measure")
+        embedder = open_embedder(stack)
+        files = {MEASURED: half_out}
+        if only_measure:
             tested = _tabulate(list(written_pairs(held_back)), embedder, console, "reading the test half")
-            kept, model = half_out, JudgeModel.load(half_out)
-            report, probabilities = _measure(model, tested, len(held_back))
+            report, probabilities = _measure(half, tested, len(held_back))
             _show(report, console)
-            card = dict(model.card)
+            params = _about(MEASURED, half, half_out)
         else:
             training = _tabulate(_training_pairs(taught, rounds), embedder, console, "reading the training half")
             other = _tabulate(_training_pairs(held_back, rounds), embedder, console, "reading the test half")
@@ -108,22 +118,36 @@ def train_cache_judge(
                 "git_commit": git_commit(PROJECT),
             }
             with console.status("training on one half, measuring on the other"):
-                half = fit(training, wrong_hits)
-                report, probabilities = _measure(half.model, tested, len(held_back), half.curve)
-            replace(half.model, card={**card, "groups": len(taught), "pairs": len(training.pairs)}).save(half_out)
+                fitted = fit(training, wrong_hits)
+                report, probabilities = _measure(fitted.model, tested, len(held_back), fitted.curve)
+            half = replace(fitted.model, card={**card, "groups": len(taught), "pairs": len(training.pairs)})
+            _save(half, half_out)
             _show(report, console)
             with console.status("training on all groups"):
                 whole = training.joined(other)
-                kept, model = out, fit(whole, wrong_hits).model
-            card |= {"groups": len(every), "pairs": len(whole.pairs)}
-            replace(model, card=card).save(out)
+                model = fit(whole, wrong_hits).model
+            model = replace(model, card={**card, "groups": len(every), "pairs": len(whole.pairs)})
+            _save(model, out)
             console.print(f"model: {out} ({out.stat().st_size / 1024:.0f} KiB)", markup=False, soft_wrap=True)
+            files[SHIPPED] = out
+            params = _about(MEASURED, half, half_out) | _about(SHIPPED, model, out)
         if url is not None:
-            params = {**card, "features": len(tested.names), "min_score": model.min_score}
+            params |= {"embedder": stack.embedder.id, "git_commit": git_commit(PROJECT)}
             recorded = record_judge(
-                report, tested.pairs, probabilities, kept, url=url, experiment=experiment, params=params
+                report, tested.pairs, probabilities, files, url=url, experiment=experiment, params=params
             )
             console.print(f"recorded: {recorded}", markup=False, soft_wrap=True)
+
+
+def _save(model: JudgeModel, path: Path) -> None:
+    with replacing(path) as part:
+        model.save(part)
+
+
+def _about(role: str, model: JudgeModel, file: Path) -> dict[str, object]:
+    """The parameters of a run that are one model's: the metrics are of the measured one alone."""
+    facts = {**model.card, "min_score": model.min_score, "features": len(model.names), "file": file}
+    return {f"{role}_{name}": value for name, value in facts.items()}
 
 
 def _show(report: JudgeReport, console: Console) -> None:

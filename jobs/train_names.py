@@ -15,6 +15,7 @@ from typing import Annotated
 
 import numpy as np
 import typer
+from rich.console import Console
 from rich.progress import Progress
 from scipy.sparse import csr_matrix  # type: ignore[import-untyped]  # it has no type information
 from sklearn.linear_model import LogisticRegression
@@ -26,7 +27,8 @@ from app.guard.names import Names
 from app.guard.pii.gazetteer import GIVEN, SURNAME, WORD, names
 from app.guard.pii.people import WEIGHTS_FILE, decide
 from app.guard.pii.words import Word, words_of
-from jobs.command import in_project
+from app.whole_file import replacing
+from jobs.command import check_output, explained, in_project
 from jobs.console import job_console
 
 SEED = 20261
@@ -43,11 +45,18 @@ def train_names(
     strength: Annotated[float, typer.Option(min=0.001, help="Inverse of the L2 penalty.")] = 0.5,
     out: Annotated[Path, typer.Option(help="File of the weights.")] = WEIGHTS_FILE,
 ) -> None:
-    """Write the weights."""
+    """Write the weights.
+
+    Exit codes: 0 trained; 2 it could not be done.
+    """
     console = job_console()
-    texts = [
-        text for text in load_marked(in_project(folder)) if text.is_for_training and text.category != PUBLIC_FIGURE
-    ]
+    with explained("train_names"):
+        check_output(out)
+        _train(in_project(folder), rounds, strength, out, console)
+
+
+def _train(folder: Path, rounds: int, strength: float, out: Path, console: Console) -> None:
+    texts = [text for text in load_marked(folder) if text.is_for_training and text.category != PUBLIC_FIGURE]
     recognizer = Names(load_pipeline(GuardConfig().language_model))
     chance = random.Random(SEED)  # noqa: S311 - chance, not a secret
     pool = _Pool(chance)
@@ -82,7 +91,8 @@ def train_names(
     model.fit(matrix, np.array(answers), sample_weight=np.array(weights))
     learned = {name: round(float(model.coef_[0, at]), 3) for name, at in ids.items()}
     kept = {name: weight for name, weight in sorted(learned.items()) if abs(weight) >= 0.005}
-    out.write_text(json.dumps(kept, ensure_ascii=False, indent=0) + "\n")
+    with replacing(out) as part:
+        part.write_text(json.dumps(kept, ensure_ascii=False, indent=0) + "\n")
     console.print(
         f"{out}: {len(kept)} weights from {len(texts)} texts, {len(samples)} words, {sum(answers)} of names",
         markup=False,

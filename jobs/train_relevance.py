@@ -28,7 +28,7 @@ from app.evals.retrieval.vectors import VectorCache
 from app.ingest.parse import READERS
 from app.retrieval.search.relevance import MODEL_FILE, probability
 from app.retrieval.types import Reader
-from jobs.command import KEEP, Config, explained, in_project, open_embedder
+from jobs.command import KEEP, Config, check_output, explained, in_project, open_embedder
 from jobs.console import job_console
 from jobs.relevance.fit import as_relevance, calibrated, fit, held_out_logits, rescaled
 from jobs.relevance.report import abstention, balanced_threshold, ordering, table
@@ -60,6 +60,7 @@ def train_relevance(
     """
     console = job_console()
     with explained("train_relevance"):
+        check_output(out)
         stack = load_stack(config)
         questions = load_questions(in_project(dataset))
         asked, corpus = asyncio.run(_ask(stack, in_project(dataset), folder, console))

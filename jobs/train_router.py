@@ -25,14 +25,24 @@ from app.evals.solver import ChatSolver
 from app.evals.stack import check_stack, connect, running_base_url
 from app.evals.tiers.ask import ask_missing
 from app.evals.tiers.comparison import Prices, compare
-from app.evals.tiers.grades import GradeBook, Pair
+from app.evals.tiers.grades import GradeBook, Pair, category_of, most_tokens
 from app.evals.tiers.logistic import Floats
 from app.evals.tiers.record import record_training
 from app.evals.tiers.report import RouterReport
 from app.evals.tiers.training import Models, Training, train
-from app.evals.tiers.validation import cross_validate, leave_categories_out
+from app.evals.tiers.validation import check_categories, cross_validate, leave_categories_out
 from app.evals.tracking import check_tracking
-from jobs.command import KEEP, Experiment, MlflowUrl, Recording, explained, in_project, open_embedder, tracking_url
+from jobs.command import (
+    KEEP,
+    Experiment,
+    MlflowUrl,
+    Recording,
+    check_output,
+    explained,
+    in_project,
+    open_embedder,
+    tracking_url,
+)
 from jobs.console import job_console
 
 DEFAULT_TARGET_QUALITY = 0.95
@@ -68,7 +78,7 @@ def train_router(
         Path | None,
         typer.Option(
             help="JSONL file of graded answers; what it lacks is asked and added. By default "
-            "<home>/router/grades.jsonl. Move it away when a model, or --max-tokens, has changed.",
+            "<home>/router/grades.jsonl. Move it away when a model has changed, or to ask anew with --max-tokens.",
             rich_help_panel=ASK,
         ),
     ] = None,
@@ -78,7 +88,9 @@ def train_router(
     large: Annotated[
         str | None, typer.Option(help="The dear model. By default that of the cost-tiered alias.", rich_help_panel=ASK)
     ] = None,
-    max_tokens: Annotated[int, typer.Option(min=1, help="Longest answer, in tokens.", rich_help_panel=ASK)] = 192,
+    max_tokens: Annotated[
+        int, typer.Option(min=1, help="Longest answer to what is asked now, in tokens.", rich_help_panel=ASK)
+    ] = 192,
     concurrency: Annotated[
         int, typer.Option(min=1, max=1024, help="Prompts in progress at once.", rich_help_panel=ASK)
     ] = 4,
@@ -145,6 +157,9 @@ def train_router(
             max_tokens=max_tokens,
             concurrency=concurrency,
         )
+        check_categories(map(category_of, plan.dataset.samples))
+        saved_as = out or stack.home / "router" / "tiers.npz"
+        check_output(saved_as)
         if url is not None:
             check_tracking(url)
         pairs = asyncio.run(_graded(plan, console))
@@ -156,7 +171,6 @@ def train_router(
             report = _measure(plan, pairs, vectors, probabilities, threshold)
         console.print(report.table(f"{small} or {large}, {report.comparison.prompts} prompts that did not train"))
         console.print(report.verdict, markup=False, soft_wrap=True)
-        saved_as = out or stack.home / "router" / "tiers.npz"
         training.classifier.save(saved_as)
         console.print(f"classifier: {saved_as}", markup=False, soft_wrap=True)
         if url is not None:
@@ -192,7 +206,9 @@ async def _graded(plan: Plan, console: Console) -> tuple[Pair, ...]:
                 failed = await ask_missing(book, plan.dataset, solver, plan.concurrency, console)
                 if failed:
                     console.print(f"{model}: {failed} requests failed; run this again to ask them anew", markup=False)
-    return book.pairs(plan.dataset, *names)
+    pairs = book.pairs(plan.dataset, *names)
+    check_categories(pair.category for pair in pairs)  # requests may have failed
+    return pairs
 
 
 def _embed(config: StackConfig, pairs: Sequence[Pair]) -> Floats:
@@ -205,7 +221,7 @@ def _train(plan: Plan, pairs: Sequence[Pair], vectors: Floats) -> Training:
     provenance = {
         "dataset_sha256": plan.dataset.sha256,
         "prompts": len(taught),
-        "max_tokens": plan.max_tokens,
+        "max_tokens": most_tokens(pairs),  # what was asked with, today or before
         "git_commit": git_commit(PROJECT),
     }
     return train([pairs[row] for row in taught], vectors[taught], plan.models, provenance)

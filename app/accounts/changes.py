@@ -14,6 +14,7 @@ from app.sql.schema import directory_changes, directory_version
 
 KEPT_VERSIONS = 10_000
 READ_TIMEOUT_S = 30.0
+CHANGE_TIMEOUT_S = 30.0
 
 
 class Change:
@@ -34,14 +35,15 @@ class Change:
 
 @asynccontextmanager
 async def change(engine: AsyncEngine) -> AsyncIterator[Change]:
-    """A transaction; an exception in it undoes everything. Raises Unavailable.
+    """A transaction, for `CHANGE_TIMEOUT_S` at most; an exception in it undoes everything. Raises Unavailable,
+    after which it has mostly not happened: only a database that falls silent in the commit leaves that open.
 
     It begins by raising the version. That locks its row (SQLite: the file) until the end, so changes happen
     one after another: what one has read is still true when it writes. And SQLite can wait for a lock at the
     beginning of a transaction, but not once it has read something.
     """
     with foreign_errors():
-        async with engine.begin() as connection:
+        async with asyncio.timeout(CHANGE_TIMEOUT_S), engine.begin() as connection:
             version = await connection.scalar(_raise_version(connection.dialect.name))
             assert version is not None
             edit = Change(connection, version)

@@ -16,7 +16,7 @@ from app.accounts.types import Caller
 from app.clock import now_ms
 from app.config import AccountsConfig, Secrets
 from app.config.secrets import BATCH_PREFIX
-from app.errors import PermissionDenied, Unauthenticated, Unavailable
+from app.errors import BatchTokenExpired, PermissionDenied, Unauthenticated, Unavailable
 from app.sql.boundary import foreign_errors
 
 logger = logging.getLogger(__name__)
@@ -116,7 +116,7 @@ class Directory:
         if grant is None:
             raise Unauthenticated("This batch token is not valid.")
         if time.time() >= grant.expires_s:
-            raise Unauthenticated("This batch token has expired.")
+            raise BatchTokenExpired("This batch token has expired.")
         book, record = self._any_book(), self._default
         if grant.key_id != DEFAULT_KEY:
             book = self._fresh_book()

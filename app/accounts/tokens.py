@@ -57,7 +57,7 @@ class BatchTokens:
         self._hash_key = _whole(secrets)
 
     def issue(self, key_id: str, tenant: str, batch: str, ttl_s: float) -> str:
-        """A token for `ttl_s` from now."""
+        """A token for `ttl_s` from now, by the wall clock: the gateway that judges it may be another machine."""
         claims = json.dumps([key_id, tenant, batch, int(time.time() + ttl_s)]).encode()
         return f"{BATCH_PREFIX}{_encode(claims)}.{_encode(self._sign(claims))}"
 

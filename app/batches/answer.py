@@ -24,6 +24,12 @@ class Answer:
     def ok(self) -> bool:
         return 200 <= self.status < 300
 
+    @property
+    def code(self) -> object:
+        """The error's, where there is one of the gateway's shape."""
+        error = self.body.get("error") if isinstance(self.body, dict) else None
+        return error.get("code") if isinstance(error, dict) else None
+
 
 def request_name(batch_id: str, line: Line) -> str:
     """The id of a line's request, the same each time it is sent; it is also the gateway's x-request-id."""

@@ -1,6 +1,6 @@
 """The rows of batches. Every change of a status is a compare-and-set: the API, the job and the runner race."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -13,6 +13,9 @@ from app.batches.transaction import transaction
 from app.batches.types import OPEN, Batch, Problem, Status, StoredFile
 from app.clock import now_ms
 from app.sql.schema import batches, files
+
+# Who was served longer ago counts as not served: a tenant's whole history is not read at every look.
+TURNS_MS = 2 * 86_400_000
 
 
 class BatchRecords:
@@ -132,18 +135,48 @@ class BatchRecords:
                     await connection.execute(insert(files).values(file_values(file)))
         return True
 
-    async def unfinished(self, limit: int) -> Sequence[Batch]:
-        """What jobs should work on: what they have begun, then the oldest of each tenant before any second one."""
-        rank = func.row_number().over(partition_by=batches.c.tenant, order_by=batches.c.created_ms)
+    async def unfinished(self, max_jobs: int) -> Sequence[Batch]:
+        """What jobs should work on: what they have begun, and what may begin now.
+
+        A tenant's first batch may while fewer than 2 * `max_jobs` are worked on, any other one while fewer than
+        `max_jobs` are. A begun batch may go on for as long as its window, so without the difference one
+        tenant's batches would keep those of all others waiting until they expire.
+        """
         begun = case((batches.c.job.is_(None), 1), else_=0)
+        order = (begun, batches.c.created_ms, batches.c.id)
+        rank = func.row_number().over(partition_by=batches.c.tenant, order_by=order).label("rank")
+        ranked = select(batches.c.id, rank).where(batches.c.status.in_(OPEN)).subquery()
+        served = case((ranked.c.rank == 1, _last_start(batches.c.tenant)), else_=0)
         query = (
-            select(batches)
-            .where(batches.c.status.in_(OPEN))
-            .order_by(begun, rank, batches.c.created_ms, batches.c.id)
-            .limit(limit)
+            select(batches, ranked.c.rank)
+            .join(ranked, ranked.c.id == batches.c.id)
+            .order_by(begun, ranked.c.rank, served, batches.c.created_ms, batches.c.id)
+            .limit(2 * max_jobs)
         )
         async with transaction(self._engine) as connection:
-            return [_batch(row) for row in (await connection.execute(query)).all()]
+            rows = (await connection.execute(query)).all()
+        return [
+            _batch(row)
+            for place, row in enumerate(rows)
+            if row.job is not None or row.rank == 1 or place < max_jobs  # of those ahead of it each is worked on
+        ]
+
+    async def first_file_ms(self) -> int | None:
+        """When the first file was made that this database knows of."""
+        async with transaction(self._engine) as connection:
+            first: int | None = await connection.scalar(select(func.min(files.c.created_ms)))
+        return first
+
+    async def unclaimed(self, names: Mapping[str, str | None]) -> set[str]:
+        """Which contents are neither shown nor of an unfinished batch. `names`: with the batch each would be of."""
+        of_batches = [batch_id for batch_id in names.values() if batch_id is not None]
+        unfinished = select(batches.c.id).where(batches.c.id.in_(of_batches), batches.c.status.in_(OPEN))
+        shown = select(files.c.id).where(files.c.id.in_(list(names)), files.c.deleted_ms.is_(None))
+        async with transaction(self._engine) as connection:
+            # In this order: a batch that ends in between has by then shown its files.
+            kept_batches = set((await connection.execute(unfinished)).scalars())
+            kept = set((await connection.execute(shown)).scalars())
+        return {name for name, batch_id in names.items() if name not in kept and batch_id not in kept_batches}
 
     async def claim(self, batch_id: str, before: str | None, job: str) -> bool:
         """Put a new job in the place of the one before; of several processes one succeeds."""
@@ -157,6 +190,15 @@ class BatchRecords:
             return (await connection.execute(query)).rowcount == 1
 
 
+def _last_start(tenant: ColumnElement[str]) -> ColumnElement[int]:
+    """When the tenant's latest batch of these days was started, 0 for none: the next turn is that of who waits."""
+    others = batches.alias()
+    latest = select(func.max(others.c.started_ms)).where(
+        others.c.tenant == tenant, others.c.created_ms > now_ms() - TURNS_MS
+    )
+    return func.coalesce(latest.scalar_subquery(), 0)
+
+
 def _batch(row: Row[Any]) -> Batch:
-    fields = dict(row._mapping)
+    fields = {column.name: row._mapping[column] for column in batches.c}
     return Batch(**{**fields, "errors": tuple(Problem(**problem) for problem in fields["errors"] or ())})

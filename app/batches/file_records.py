@@ -43,10 +43,11 @@ class FileRecords:
         async with transaction(self._engine) as connection:
             await connection.execute(insert(files).values(file_values(file)))
 
-    async def find(self, caller: Caller, file_id: str) -> StoredFile | None:
-        """The file, unless it is deleted or not the caller's."""
+    async def find(self, caller: Caller, file_id: str, *, deleted: bool = False) -> StoredFile | None:
+        """The file, unless it is not the caller's or, but with `deleted`, is deleted."""
+        query = select(*COLUMNS).where(owned(files, caller) if deleted else _visible(caller), files.c.id == file_id)
         async with transaction(self._engine) as connection:
-            row = (await connection.execute(select(*COLUMNS).where(_visible(caller), files.c.id == file_id))).first()
+            row = (await connection.execute(query)).first()
         return StoredFile(**row._mapping) if row else None
 
     async def page(
@@ -69,11 +70,15 @@ class FileRecords:
         return [StoredFile(**row._mapping) for row in rows]
 
     async def delete(self, caller: Caller, file_id: str) -> bool:
-        """Make a file invisible. False: there is none, or an unfinished batch reads it."""
+        """Make a file invisible, which it may be already. False: there is none, or an unfinished batch reads it."""
         in_use = exists().where(
             batches.c.input_file == file_id, batches.c.tenant == caller.tenant, batches.c.status.in_(OPEN)
         )
-        query = update(files).where(_visible(caller), files.c.id == file_id, ~in_use).values(deleted_ms=now_ms())
+        query = (
+            update(files)
+            .where(owned(files, caller), files.c.id == file_id, or_(files.c.deleted_ms.is_not(None), ~in_use))
+            .values(deleted_ms=func.coalesce(files.c.deleted_ms, now_ms()))
+        )
         async with transaction(self._engine) as connection:
             return (await connection.execute(query)).rowcount == 1
 

@@ -2,13 +2,14 @@
 
 It is a file system rather than an object store because a job needs what only the former has: it appends
 a line at a time, makes that durable, and a second job sees a lock. A row in the table `files` is what
-makes a file visible; what has none is an upload or a batch under way.
+makes a file visible; what has none is an upload or a batch under way, or left over (`app.batches.sweep`).
 """
 
 import asyncio
 import fcntl
+import math
 import os
-import time
+import stat
 import urllib.parse
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -77,16 +78,17 @@ class FileStore:
         """Tidy up after a batch that has ended. Whoever still waits for the old lock will see that it has."""
         self.path(tenant, batch_id + LOCK).unlink(missing_ok=True)
 
-    def sweep(self, older_than_s: float) -> int:
-        """Remove what uploads left that ended with their process; returns their number."""
-        limit = time.time() - older_than_s
-        removed = 0
-        for path in self._directory.glob(f"*/*{UPLOAD}"):
+    def stale(self, since_s: float, before_s: float) -> Iterator[Path]:
+        """Contents and locks that were last written between these seconds since the epoch; uploads under way, whose
+        process must have ended, whenever before. What has no name of ours is nobody's to remove."""
+        for path in self._directory.glob("tenant-*/*"):
+            if not path.name.startswith(("file-", "batch_")):
+                continue
             with suppress(FileNotFoundError):  # it may end just now, or another process sweep
-                if path.stat().st_mtime < limit:
-                    path.unlink()
-                    removed += 1
-        return removed
+                found = path.lstat()
+                after_s = -math.inf if path.name.endswith(UPLOAD) else since_s
+                if stat.S_ISREG(found.st_mode) and after_s <= found.st_mtime < before_s:
+                    yield path
 
 
 def sync_directory(directory: Path) -> None:

@@ -1,7 +1,6 @@
 """Which answers are worth another try, and after what pause."""
 
 import random
-from typing import Any
 
 from app.batches.answer import Answer
 from app.errors import RateLimited
@@ -17,7 +16,7 @@ CAP_S = 60.0
 def is_busy(answer: Answer) -> bool:
     """Whether waiting is all it takes. A limit of ours that names no time to wait never lets the request pass."""
     if answer.status == RateLimited.status and answer.retry_after_s is None:
-        return _code(answer.body) != RateLimited.code
+        return answer.code != RateLimited.code
     return answer.status in BUSY
 
 
@@ -31,8 +30,3 @@ def pause_s(answer: Answer, tries: int) -> float:
         return answer.retry_after_s * random.uniform(1, 1.1)  # noqa: S311 - not for secrets
     # The exponent is bounded: a batch may be refused for a day.
     return random.uniform(0, min(CAP_S, BASE_S * 2 ** min(tries, 10)))  # noqa: S311 - not for secrets
-
-
-def _code(body: Any) -> object:
-    error = body.get("error") if isinstance(body, dict) else None
-    return error.get("code") if isinstance(error, dict) else None

@@ -19,8 +19,9 @@ from app.batches.batch_records import BatchRecords
 from app.batches.files import FileStore
 from app.batches.journal import Journal
 from app.batches.lines import Line, inspect, read_lines
+from app.batches.results import result_file, result_paths
 from app.batches.retry import BROKEN, is_busy, pause_s
-from app.batches.types import OPEN, Batch, Problem, Status, StoredFile
+from app.batches.types import OPEN, Batch, Problem, Status
 from app.clock import now_ms
 from app.config.batches import BatchesConfig
 from app.errors import NotFound, Unavailable
@@ -89,7 +90,7 @@ class BatchRun:
         return await self._read(batch.id)
 
     async def _execute(self, batch: Batch) -> Batch:
-        output, error = (self._files.path(batch.tenant, name) for name in (batch.output_name, batch.error_name))
+        output, error = result_paths(batch, self._files)
         with Journal(batch.id, output, error) as journal:
             if batch.status == "in_progress":
                 await self._work(batch, journal)
@@ -108,7 +109,7 @@ class BatchRun:
                 ended = "expired"
             batch = replace(batch, completed=journal.completed, failed=journal.failed)
         await self._records.finish(
-            batch, ended, output=_result(batch, output, "output"), error=_result(batch, error, "error")
+            batch, ended, output=result_file(batch, output, "output"), error=result_file(batch, error, "error")
         )
         self._on_progress(batch.completed, batch.failed, batch.total)
         return await self._read(batch.id)
@@ -184,21 +185,3 @@ class BatchRun:
     def _pending(self, batch: Batch, journal: Journal) -> Iterator[Line]:
         lines = read_lines(self._input(batch), self._config.max_line_bytes)
         return (line for line in lines if line not in journal)
-
-
-def _result(batch: Batch, path: Path, kind: str) -> StoredFile | None:
-    """The row of a file of results; without a line in it there is no file."""
-    size = path.stat().st_size
-    if size == 0:
-        path.unlink()
-        return None
-    return StoredFile(
-        id=path.name,
-        tenant=batch.tenant,
-        customer=batch.customer,
-        key_id=batch.key_id,
-        name=f"{batch.id}_{kind}.jsonl",
-        purpose="batch_output",
-        bytes=size,
-        created_ms=now_ms(),
-    )

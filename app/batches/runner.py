@@ -8,24 +8,27 @@ between the two leaves a name without a job, which the next round of any of them
 import asyncio
 import itertools
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from app.batches.batch_records import BatchRecords
 from app.batches.files import FileStore
-from app.batches.types import Batch, Problem
+from app.batches.results import give_up
+from app.batches.sweep import sweep
+from app.batches.types import Batch
 from app.clock import now_ms
 from app.config.batches import BatchesConfig
-from app.errors import SextantError
+from app.errors import Conflict, SextantError
 
 logger = logging.getLogger(__name__)
 
 # A job that ends before its batch does is started again after 5, 10, 20 ... seconds.
 FIRST_PAUSE_MS, LONGEST_PAUSE_MS = 5_000, 600_000
-# Writing down what expired is the job's work; one that cannot even do that is given up.
+# Writing down what expired is the job's work. A batch is given up when jobs could not even do that, for so long:
+# by failures and not by the clock, which also runs while the stack is down.
 GIVE_UP_MS = 3_600_000
-STALE_UPLOAD_S = 86_400
+STALE_S = 86_400
 ROUNDS_BETWEEN_SWEEPS = 1_000
 
 
@@ -66,46 +69,80 @@ class BatchRunner:
         """Look every `poll_s`, for as long as the process lives."""
         for number in itertools.count():
             self._woken.clear()
-            try:
-                if number % ROUNDS_BETWEEN_SWEEPS == 0:
-                    await asyncio.to_thread(self._files.sweep, STALE_UPLOAD_S)
-                await self.look()
-            except SextantError as error:
-                logger.warning("batches: %s", error)
-            except Exception as error:
-                # A loop that ends would leave every batch lying, silently.
-                logger.error("batches: the runner failed: %s", type(error).__name__)
+            await self.round(number)
             try:
                 async with asyncio.timeout(self._config.poll_s):
                     await self._woken.wait()
             except TimeoutError:
                 pass
 
+    async def round(self, number: int) -> None:
+        """Look, and now and then sweep. What fails is logged, and the other done all the same."""
+        await _survive(self.look())
+        if number % ROUNDS_BETWEEN_SWEEPS == 0:
+            await _survive(sweep(self._files, self._records, STALE_S))
+
     async def look(self) -> None:
-        """One round."""
+        """See to every batch that is to be worked on."""
         batches = await self._records.unfinished(self._config.max_jobs)
         if not batches:
             return
         states = await asyncio.to_thread(self._jobs.states)
         for batch in batches:
-            await self._see_to(batch, states.get(batch.job) if batch.job else None)
+            await self._see_to(batch, states)
 
-    async def _see_to(self, batch: Batch, state: JobState | None) -> None:
-        name = batch.job
-        if state is not None and state.ended_ms is None:
-            return
-        if now_ms() > batch.expires_ms + GIVE_UP_MS:
-            problem = Problem("job_failed", "The batch could not be worked on.")
-            await self._records.finish(batch, "failed", errors=[problem])
-            return
-        if name is None or state is not None:
-            attempt = int(name.rpartition("-")[2]) if name else 0
-            if state is not None and state.ended_ms is not None and now_ms() < state.ended_ms + _pause_ms(attempt):
+    async def _see_to(self, batch: Batch, states: Mapping[str, JobState]) -> None:
+        name, attempt = batch.job, _attempt(batch)
+        state = states.get(name) if name else None
+        if state is not None:
+            if state.ended_ms is None or now_ms() < state.ended_ms + _pause_ms(attempt):
                 return
-            before, name = name, f"{batch.id}-{attempt + 1}"
-            if not await self._records.claim(batch.id, before, name):
+            if _is_hopeless(batch, states) and await self._has_given_up(batch):
+                return
+        if name is None or state is not None:
+            name = _job_name(batch, attempt + 1)
+            if not await self._records.claim(batch.id, batch.job, name):
                 return
         await asyncio.to_thread(self._jobs.submit, name, batch.id)
+
+    async def _has_given_up(self, batch: Batch) -> bool:
+        try:
+            await give_up(batch, self._records, self._files)
+        except Conflict:
+            return True  # somebody runs it by hand: let them
+        except OSError as error:
+            logger.error("batch %s: its results cannot be read: %s", batch.id, type(error).__name__)
+            return False  # whoever mends the disk will have them
+        logger.warning("batch %s: given up, its jobs fail", batch.id)
+        return True
+
+
+async def _survive(work: Awaitable[object]) -> None:
+    try:
+        await work
+    except SextantError as error:
+        logger.warning("batches: %s", error)
+    except Exception as error:
+        # A loop that ends would leave every batch lying, silently.
+        logger.error("batches: the runner failed: %s", type(error).__name__)
+
+
+def _is_hopeless(batch: Batch, states: Mapping[str, JobState]) -> bool:
+    """Whether jobs have failed for `GIVE_UP_MS` since the window's end. Only those that the cluster still knows
+    count: after a restart of it they have as long again."""
+    jobs = (states.get(_job_name(batch, attempt)) for attempt in range(1, _attempt(batch) + 1))
+    ends = [job.ended_ms for job in jobs if job is not None and job.ended_ms is not None]
+    late = [ended_ms for ended_ms in ends if ended_ms > batch.expires_ms]
+    return bool(late) and max(late) - min(late) >= GIVE_UP_MS
+
+
+def _job_name(batch: Batch, attempt: int) -> str:
+    return f"{batch.id}-{attempt}"
+
+
+def _attempt(batch: Batch) -> int:
+    """The number of the latest job, 0 before the first one."""
+    return int(batch.job.rpartition("-")[2]) if batch.job else 0
 
 
 def _pause_ms(attempt: int) -> int:

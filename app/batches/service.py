@@ -94,9 +94,9 @@ class BatchService:
             if not self._uploads[tenant]:
                 del self._uploads[tenant]
 
-    async def file(self, caller: Caller, file_id: str) -> StoredFile:
-        """A file's row."""
-        file = await self._file_records.find(caller, file_id) if ID.fullmatch(file_id) else None
+    async def file(self, caller: Caller, file_id: str, *, deleted: bool = False) -> StoredFile:
+        """A file's row; with `deleted` also that of a file that was there."""
+        file = await self._file_records.find(caller, file_id, deleted=deleted) if ID.fullmatch(file_id) else None
         if file is None:
             raise NotFound(f"There is no file {file_id[:100]!r}.", param="file_id")
         return file
@@ -120,11 +120,13 @@ class BatchService:
         return self._files.path(file.tenant, file.id)
 
     async def delete_file(self, caller: Caller, file_id: str) -> StoredFile:
-        """Delete a file. Raises Conflict while an unfinished batch reads it."""
+        """Delete a file. Raises Conflict while an unfinished batch reads it.
+
+        May be asked for again: a process that was killed in between has left the content.
+        """
         _refuse_batches(caller)
-        file = await self.file(caller, file_id)
+        file = await self.file(caller, file_id, deleted=True)
         if not await self._file_records.delete(caller, file.id):
-            await self.file(caller, file_id)  # somebody else may have deleted it just now
             raise Conflict("An unfinished batch reads this file; cancel it first.", param="file_id")
         await self._files.delete(file.tenant, file.id)
         return file

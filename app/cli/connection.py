@@ -54,14 +54,12 @@ class Stack:
             query["after"] = page["data"][-1][after]
 
     def table(self, path: str, query: dict[str, Any]) -> Iterator[str]:
-        """A CSV, page after page, with one head."""
-        query = {**query, "format": "csv", "limit": 1000, "offset": 0}
-        while True:
-            response = self._send("GET", path, query, None)
-            yield response.text if query["offset"] == 0 else response.text.partition("\r\n")[2]
-            if "next" not in response.links:
-                return
-            query["offset"] += query["limit"]
+        """A CSV, page after page, with one head. Where a page goes on is the stack's to say, in its link."""
+        response = self._send("GET", path, {**query, "format": "csv", "limit": 1000}, None)
+        yield response.text
+        while following := response.links.get("next"):
+            response = self._send("GET", path, dict(httpx.URL(following["url"]).params), None)
+            yield response.text.partition("\r\n")[2]
 
     def _send(
         self, method: str, path: str, query: dict[str, Any] | None, body: dict[str, Any] | None

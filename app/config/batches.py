@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from app.config.settings import Count, Seconds, Settings
 
@@ -20,6 +20,11 @@ class BatchesConfig(Settings):
         repr=False,  # a proxy's password may be in it
         description="Base URL by which jobs reach the gateway; `make serve` sets it.",
     )
+    ray_url: str | None = Field(
+        None,
+        description="Ray's dashboard (http://host:8265), to which jobs are sent with Ray's token; absent, the one of "
+        "the cluster that the application runs in.",
+    )
     max_file_bytes: int = Field(100_000_000, ge=1, le=10**10, description="Largest file that can be uploaded.")
     max_stored_bytes: int = Field(
         10**10, ge=1, le=10**15, description="A tenant whose files hold this much cannot upload another one."
@@ -32,7 +37,11 @@ class BatchesConfig(Settings):
     max_requests: Count = Field(50_000, description="Most requests in one batch.")
     max_line_bytes: Count = Field(1_000_000, description="Longest line of an input file.")
     max_open: Count = Field(20, description="Unfinished batches of one tenant; one more is a 429.")
-    max_jobs: Count = Field(4, description="Batches of all tenants that are worked on at once; the others wait.")
+    max_jobs: Count = Field(
+        4,
+        description="Batches of all tenants that are worked on at once; the others wait. When they all are, the first "
+        "batches of further tenants are begun beside them, up to twice as many in all.",
+    )
     concurrency: Count = Field(4, description="Requests of one batch in progress at once.")
     retries: int = Field(
         2,
@@ -43,3 +52,10 @@ class BatchesConfig(Settings):
     )
     expires_s: Seconds = Field(86_400, description="What is not done this long after a batch was made expires.")
     poll_s: Seconds = Field(5, description="How often each ingress process looks for batches that nobody works on.")
+
+    @field_validator("ray_url")
+    @classmethod
+    def _scheme(cls, url: str | None) -> str | None:
+        if url is not None and not url.startswith(("http://", "https://")):
+            raise ValueError("must start with http:// or https://")
+        return url

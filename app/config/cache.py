@@ -43,7 +43,7 @@ class SemanticConfig(Settings):
     judge: str | None = Field(
         None, description="File of the second check's model, as `make cache-judge` writes it; absent, the shipped one."
     )
-    min_similarity: Share = Field(0.6, description="Cosine similarity under which an entry is no candidate.")
+    min_similarity: Share = Field(0.5, description="Cosine similarity under which an entry is no candidate.")
     candidates: int = Field(4, ge=1, le=32, description="Nearest entries that are looked at.")
     max_question_characters: Count = Field(2000, description="Longer questions are answered by the exact tier alone.")
     max_entries: Count = Field(
@@ -58,7 +58,9 @@ class SemanticConfig(Settings):
     )
     url: str | None = Field(None, description="Qdrant server (http://host:6333); absent, Qdrant's engine runs inside.")
     grpc_port: int = Field(6334, ge=1, le=65_535, description="The Qdrant server's port for gRPC.")
-    collection: str = Field("cache", pattern=r"^[a-z0-9_-]{1,64}$", description="Collection name.")
+    collection: str = Field(
+        "cache", pattern=r"^[a-z0-9_-]{1,64}$", description="Collection name; not one of the knowledge base's."
+    )
 
 
 class CacheConfig(Settings):

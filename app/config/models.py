@@ -7,6 +7,8 @@ from pydantic import Field, field_validator, model_validator
 from app.config.money import PriceConfig
 from app.config.settings import Count, Seconds, Settings, Share
 
+PATHS = ("/", "./", "../", "~/")
+
 # Engine arguments that other settings own; given twice they could disagree.
 OWNED_ENGINE_ARGUMENTS = {
     "model": "models[].source",
@@ -86,7 +88,18 @@ class ModelConfig(Settings):
     id: str = Field(
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$", description="The name that clients put into `model`."
     )
-    source: str = Field(description="A Hugging Face id, or a directory (relative ones lie in `home`).")
+    source: str = Field(
+        description="A Hugging Face id; or a directory that every machine has on which the model runs. A directory "
+        "begins with /, ~/, ./ or ../; the last two lie in `home`."
+    )
+    revision: str | None = Field(
+        None,
+        min_length=1,
+        max_length=256,
+        description="A text of yours that names the weights in a directory; change it with them, since cached answers "
+        "belong to it. Absent, the directory has to be on the machine that builds the application, and names, sizes "
+        "and times of its files are taken. For a Hugging Face id set `revision` in `engine`.",
+    )
     tokenizer: str | None = Field(None, description="Another tokenizer's id; by default the model's own.")
     device: Literal["cpu", "gpu"] = Field("gpu", description="What the engine runs on.")
     accelerator_type: str | None = Field(
@@ -116,6 +129,15 @@ class ModelConfig(Settings):
         description="Tokens are handed on in batches of this length; 0 hands on each at once (lowest latency).",
     )
 
+    @field_validator("source")
+    @classmethod
+    def _readable(cls, source: str) -> str:
+        if source.startswith("~") and not source.startswith("~/"):
+            raise ValueError("begin it with ~/, or write the whole path")
+        if source.count("/") > 1 and "://" not in source and not source.startswith(PATHS):
+            raise ValueError(f"{source!r} is no Hugging Face id; a directory begins with /, ./ or ~/")
+        return source
+
     @field_validator("engine")
     @classmethod
     def _not_owned(cls, engine: dict[str, Any]) -> dict[str, Any]:
@@ -128,6 +150,13 @@ class ModelConfig(Settings):
     def _possible(self) -> Self:
         if self.device == "cpu" and self.accelerator_type:
             raise ValueError(f"accelerator_type {self.accelerator_type} needs device: gpu; remove one of the two")
+        if self.revision is not None and not self.is_directory:
+            raise ValueError("revision names the weights in a directory; for a Hugging Face id set engine.revision")
         if not self.price.is_free and not isinstance(self.engine.get("max_model_len"), int):
             raise ValueError("a price needs engine.max_model_len: without it the cost of a request has no bound")
         return self
+
+    @property
+    def is_directory(self) -> bool:
+        """Whether `source` is a path. By its form alone: who reads this may be on a machine without the files."""
+        return self.source.startswith(PATHS)

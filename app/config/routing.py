@@ -109,8 +109,12 @@ class RoutingConfig(Settings):
         None, description="Until a whole answer, at one target; absent, the request's own time is the bound."
     )
     between_tokens_timeout_s: Seconds = Field(30, description="Between two pieces of a stream.")
-    breaker_failures: Count = Field(5, description="Failures within `breaker_window_s` that open a target's breaker.")
-    breaker_window_s: Seconds = Field(30, description="How far back failures count.")
+    breaker_failures: Count = Field(
+        5,
+        description="Failures that open a target's breaker: so many within `breaker_window_s`, or in a row, however "
+        "far apart.",
+    )
+    breaker_window_s: Seconds = Field(30, description="How far back failures count that had successes between them.")
     breaker_cooldown_s: Seconds = Field(
         15, description="How long an open breaker keeps a target out; then one request tries it."
     )

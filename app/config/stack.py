@@ -7,6 +7,7 @@ The files that `serve run` takes (`deployments/laptop.yaml`, `deployments/gpu.ya
 import os
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -29,6 +30,8 @@ from app.config.stages import (
     PromptsConfig,
     RetrievalConfig,
 )
+
+QDRANT_PORT = 6333  # of an address without one
 
 
 def default_home() -> Path:
@@ -118,11 +121,37 @@ class StackConfig(Settings):
         return self
 
     @model_validator(mode="after")
-    def _memory_models_resolve(self) -> Self:
+    def _asked_models_resolve(self) -> Self:
         known = [*self.model_ids, *self.aliases]
-        for path, name in (("summary", self.memory.summary.model), ("facts", self.memory.facts.model)):
+        asked = {
+            "memory.summary.model": self.memory.summary.model,
+            "memory.facts.model": self.memory.facts.model,
+            "retrieval.rewrite.model": self.retrieval.rewrite.model,
+        }
+        for path, name in asked.items():
             if name is not None and name.partition(":")[0] not in known:
-                raise ValueError(f"memory.{path}.model: {name!r} is no model or alias; known: {', '.join(known)}")
+                raise ValueError(f"{path}: {name!r} is no model or alias; known: {', '.join(known)}")
+        return self
+
+    @model_validator(mode="after")
+    def _directories_are_written_as_such(self) -> Self:
+        for index, model in enumerate(self.models):
+            # Else the hub would be asked for it, and might even have something of that name.
+            # (`Path.is_dir` raises where others may not look.)
+            if not model.is_directory and os.path.isdir(self.path(model.source)):  # noqa: PTH112
+                raise ValueError(f"models[{index}].source: write './{model.source}' for the directory in home")
+        return self
+
+    @model_validator(mode="after")
+    def _collections_differ(self) -> Self:
+        semantic = self.cache.semantic
+        if not self.has_semantic_cache or semantic.collection not in self.knowledge_collections:
+            return self
+        if _is_one_server((semantic.url, semantic.grpc_port), (self.retrieval.url, self.retrieval.grpc_port)):
+            raise ValueError(
+                f"cache.semantic.collection: the knowledge base has {semantic.collection!r} in the same place, and "
+                "purging the cache would delete documents; choose another name"
+            )
         return self
 
     @property
@@ -140,6 +169,11 @@ class StackConfig(Settings):
         """Whether the application runs a Valkey of its own, for the cache, the ledger or both."""
         return self.cache.url is None
 
+    @property
+    def knowledge_collections(self) -> tuple[str, str]:
+        """What the knowledge base has in Qdrant: chunks, and on a server the tenants' versions."""
+        return self.retrieval.collection, f"{self.retrieval.collection}-versions"
+
     def path(self, relative: str) -> Path:
         """A path of the configuration; relative ones lie in `home`."""
         return self.home / relative
@@ -150,10 +184,19 @@ class StackConfig(Settings):
         return None if self.cache.semantic.judge is None else self.path(self.cache.semantic.judge)
 
     def checkpoint(self, model: ModelConfig) -> Path | None:
-        """The directory of a model's weights; None for a hub id."""
-        directory = self.path(model.source)
-        return directory if directory.is_dir() else None
+        """The directory of a model's weights, absolute, be it on this machine or not; None for a hub id."""
+        return self.path(str(Path(model.source).expanduser())).absolute() if model.is_directory else None
 
     def model(self, model_id: str) -> ModelConfig:
         """The model of that id. Raises KeyError."""
         return next(model for model in self.models if model.id == model_id)
+
+
+def _is_one_server(one: tuple[str | None, int], other: tuple[str | None, int]) -> bool:
+    """Whether two addresses of Qdrant, URL and gRPC port, lead to the same place. Without a URL it is in `home`."""
+    if one[0] is None or other[0] is None:
+        return one[0] == other[0]
+    (host, port), (other_host, other_port) = (
+        (address.hostname, address.port or QDRANT_PORT) for address in (urlsplit(one[0]), urlsplit(other[0]))
+    )
+    return host == other_host and (port == other_port or one[1] == other[1])

@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
+from app.config.addresses import TO_MLFLOW, check_public
 from app.config.money import PriceConfig
 from app.config.settings import Count, Milliseconds, Seconds, Settings, Share
 
@@ -152,10 +153,26 @@ class PromptsConfig(Settings):
 class ObservabilityConfig(Settings):
     """Traces and where they go."""
 
-    mlflow_url: str | None = Field(None, description="MLflow server; absent, nothing is exported.")
-    dashboard_url: str | None = Field(None, description="Ray's dashboard, for the link on the console.")
+    mlflow_url: str | None = Field(
+        None,
+        description="MLflow server; absent, nothing is exported. The console links to it, so no password stands in "
+        "it: MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, in the environment do.",
+    )
+    dashboard_url: str | None = Field(
+        None, description="Ray's dashboard, for the link on the console and for the jobs of batches; no password in it."
+    )
     experiment: str = Field("sextant", min_length=1, description="MLflow experiment of the traces.")
     capture_content: bool = Field(
         False, description="Put (masked) questions and answers into traces. Off, no user text is kept."
     )
     max_queued_spans: Count = Field(8192, description="Past this the oldest are dropped.")
+
+    @field_validator("mlflow_url")
+    @classmethod
+    def _mlflow_public(cls, url: str | None) -> str | None:
+        return url and check_public(url, TO_MLFLOW)
+
+    @field_validator("dashboard_url")
+    @classmethod
+    def _dashboard_public(cls, url: str | None) -> str | None:
+        return url and check_public(url, "set RAY_AUTH_TOKEN_PATH in the environment, where Ray reads its token")

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 
 import httpx
 
+from app.config.addresses import TO_MLFLOW, has_credentials, without_credentials
 from app.evals.errors import TrackingError
+from app.mlflow_access import authorization
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -44,8 +46,10 @@ def check_tracking(url: str) -> None:
     """Raise TrackingError when no MLflow server answers; MLflow's client would retry for minutes."""
     if not _is_server(url):
         return
+    if has_credentials(url):  # links and errors would show them
+        raise TrackingError(f"--mlflow-url has a user name or password in it; take it out, and {TO_MLFLOW}")
     try:
-        answer = httpx.get(f"{url.rstrip('/')}/health", timeout=CHECK_TIMEOUT_S)
+        answer = httpx.get(f"{url.rstrip('/')}/health", timeout=CHECK_TIMEOUT_S, headers=authorization())
     except (httpx.HTTPError, httpx.InvalidURL):
         raise TrackingError(
             f"no MLflow server answers at {url}; start it, pass --mlflow-url, or pass --no-record"
@@ -117,4 +121,4 @@ def _translated(url: str) -> Iterator[None]:
         yield
     except (MlflowException, OSError) as error:
         reason = " ".join(str(error).split())[:300]
-        raise TrackingError(f"MLflow at {url} does not take the results: {reason}") from error
+        raise TrackingError(f"MLflow at {without_credentials(url)} does not take the results: {reason}") from error

@@ -6,6 +6,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import FileResponse, RedirectResponse, Response
 
+from app.config.addresses import without_credentials
 from app.errors import NotFound
 from app.gateway.gateway import Gateway
 from app.gateway.responses import json_response
@@ -50,8 +51,9 @@ async def favicon() -> Response:
 
 @router.get("/console/links")
 async def console_links(request: Request) -> Response:
-    """Where MLflow and Ray's dashboard are."""
-    return json_response(dict(request.app.state.gateway.links))
+    """Where MLflow and Ray's dashboard are. Anybody may ask, so no address keeps its credentials."""
+    gateway: Gateway = request.app.state.gateway
+    return json_response({name: url and without_credentials(url) for name, url in gateway.links.items()})
 
 
 @router.get("/console/{name:path}")

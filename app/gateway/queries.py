@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Literal, TypeVar, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from starlette.requests import Request
@@ -12,6 +12,7 @@ from starlette.requests import Request
 from app.accounts.spend import Group
 from app.accounts.subjects import ID, MODEL
 from app.errors import InvalidRequest, NotFound
+from app.gateway.cursors import group_of
 from app.ledger.types import Outcome
 from app.wire.admin import Id
 from app.wire.parse import describe
@@ -172,13 +173,14 @@ class RequestsQuery(PageQuery, _OfCustomer):
 
 
 class SpendQuery(SpanQuery, _OfCustomer):
-    """`GET /admin/v1/spend`."""
+    """`GET /admin/v1/spend`. `after`: where the page before ended, of a table in CSV."""
 
     group_by: Groups = ("day", "model")
     key: Id | None = None
     model: Annotated[str, Field(pattern=f"^{MODEL}$")] | None = None
     limit: Annotated[int, Field(ge=1, le=MAX_ROWS)] = MAX_ROWS
     offset: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    after: Annotated[dict[str, Any], BeforeValidator(group_of)] | None = None
     format: Literal["json", "csv"] | None = None
 
     @property

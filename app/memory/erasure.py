@@ -27,6 +27,7 @@ from app.sql.schema import conversations, erasures, memories
 FINAL_MS = 600_000
 FIRST_PAUSE_MS, LONGEST_PAUSE_MS = 60_000, 3_600_000
 AT_ONCE = 100
+BULK_TIMEOUT_S = 300.0  # for all that a tenant has, or that has expired
 _CUSTOMER = re.compile(ID)
 
 
@@ -107,7 +108,7 @@ class ErasureRecords:
     async def expire(self, retention_days: float) -> Erased:
         """What nobody has touched for so long. Its traces have a retention of their own."""
         now = now_ms()
-        async with transaction(self._engine) as connection:
+        async with transaction(self._engine, BULK_TIMEOUT_S) as connection:
             old = await connection.execute(delete(conversations).where(conversations.c.expires_ms <= now))
             before = now - round(retention_days * 86_400_000)
             facts = await connection.execute(delete(memories).where(memories.c.updated_ms <= before))
@@ -118,7 +119,7 @@ class ErasureRecords:
         if name is not None and _CUSTOMER.fullmatch(name):
             nobodys = and_(conversations.c.customer == name, conversations.c.end_user.is_(None))
             where = or_(where, and_(_owned(conversations.c, replace(owner, end_user=None)), nobodys))
-        async with alone(self._engine, owner.tenant) as connection:
+        async with alone(self._engine, owner.tenant, BULK_TIMEOUT_S) as connection:
             # First: who adds a fact at the same time looks for it.
             await _note(connection, owner.tenant, tags)
             query = delete(conversations).where(where).returning(conversations.c.id)

@@ -11,9 +11,9 @@ from app.batches.transaction import transaction
 
 
 @asynccontextmanager
-async def alone(engine: AsyncEngine, tenant: str) -> AsyncIterator[AsyncConnection]:
+async def alone(engine: AsyncEngine, tenant: str, timeout_s: float | None = None) -> AsyncIterator[AsyncConnection]:
     """A transaction. SQLite lets one write at a time, from its first change on: begin with one."""
-    async with transaction(engine) as connection:
+    async with transaction(engine, timeout_s) as connection:
         if connection.dialect.name == "postgresql":
             digest = hashlib.blake2b(f"memory:{tenant}".encode(), digest_size=8).digest()
             key = int.from_bytes(digest, "big", signed=True)

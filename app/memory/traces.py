@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 
 from app.errors import Unavailable
+from app.mlflow_access import open_mlflow
 
 PAGE = 100
 MAX_PAGES = 1000
@@ -27,7 +28,7 @@ class TraceEraser:
         if not _PLAIN.fullmatch(value):
             raise ValueError("no value of a tag of ours")
         try:
-            async with httpx.AsyncClient(base_url=self._url, timeout=TIMEOUT_S) as client:
+            async with open_mlflow(self._url, TIMEOUT_S) as client:
                 return await self._delete(client, f"tag.`{tag}` = '{value}'")
         except (httpx.HTTPError, KeyError, TypeError, ValueError) as error:
             raise Unavailable("MLflow cannot delete traces now.", retry_after_s=60) from error

@@ -4,12 +4,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from app.config.routing import RoutingConfig
+from app.config.routing import FailureClass, RoutingConfig
 from app.errors import InvalidRequest, SextantError, Unavailable, UpstreamFailed, UpstreamRateLimited
 from app.routing.breaker import Breaker
 from app.routing.events import BreakerChanged, Listener, State, tell
 from app.routing.failures import failure_class
 from app.routing.latency import RecentLatency
+from app.routing.outlook import Outlook
 from app.routing.target import Target
 
 
@@ -64,6 +65,10 @@ class TargetBoard:
         """Moving average of the time to the first token; None: unknown."""
         return self._row(target).latency.value_s
 
+    def expected_s(self, target: Target) -> float | None:
+        """How long a call may expect to wait for its first token (`Outlook.expected_s`); None: nobody knows."""
+        return self._row(target).outlook.expected_s
+
     def refusal(self, target: Target) -> SextantError:
         """The error for not having asked a target that is out of rotation."""
         row = self._row(target)
@@ -99,6 +104,7 @@ class _Row:
         self.clock = clock
         self.breaker = Breaker(config, clock, self._changed)
         self.latency = RecentLatency(clock)
+        self.outlook = Outlook(clock, config.first_token_timeout_s)
         self.in_flight = 0
         self.last_error: str | None = None
 
@@ -114,11 +120,16 @@ class Call:
         self._row = row
         self._generation = generation
         self._started = row.clock()
+        self._is_waiting = True
         row.in_flight += 1
+        row.outlook.begun()
 
     def answered(self) -> None:
         """The first token is there (or the whole answer, which counts as one)."""
-        self._row.latency.add(self._row.clock() - self._started)
+        self._is_waiting = False
+        waited_s = self._row.clock() - self._started
+        self._row.latency.add(waited_s)
+        self._row.outlook.answered(waited_s)
         self._generation = self._row.breaker.succeeded(self._generation)
 
     def ended(self, error: BaseException | None = None) -> None:
@@ -126,6 +137,8 @@ class Call:
         row = self._row
         row.in_flight -= 1
         kind = failure_class(error) if error is not None else None
+        if self._is_waiting:
+            self._end_waiting(error, kind)
         if isinstance(error, SextantError) and kind in ("down", "rate_limit"):
             row.last_error = error.code
         match error:
@@ -142,4 +155,16 @@ class Call:
     def abandoned(self) -> None:
         """It was never made."""
         self._row.in_flight -= 1
+        self._row.outlook.abandoned()
         self._row.breaker.released(self._generation)
+
+    def _end_waiting(self, error: BaseException | None, kind: FailureClass | None) -> None:
+        """What a call without an answer tells of how long one takes."""
+        outlook, waited_s = self._row.outlook, self._row.clock() - self._started
+        match error:
+            case UpstreamRateLimited() | UpstreamFailed() if error.retry_after_s is not None:
+                outlook.abandoned()  # the breaker keeps it out for as long as that holds
+            case _ if kind in ("down", "rate_limit"):
+                outlook.failed(waited_s)
+            case _:
+                outlook.left(waited_s)

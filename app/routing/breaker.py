@@ -1,11 +1,14 @@
 """Circuit breaker: keeps requests away from a target that fails, and notices when it is back.
 
-closed ──── breaker_failures within breaker_window_s ────> open
-  │ ^                                                      │ ^
-  │ └───────────── success ────────────┐  breaker_cooldown_s │
-  │                                    │                   v │ failure
+closed ──── breaker_failures within breaker_window_s, or in a row ────> open
+  │ ^                                                                   │ ^
+  │ └───────────── success ────────────┐               breaker_cooldown_s │
+  │                                    │                                v │ failure
   │                                  half-open: one call at a time
   └── a Retry-After ──> cooling ── that long ──> closed
+
+A target that hangs fails once in `first_token_timeout_s`, which no window of seconds would ever count: so failures
+with no success between them do, however far apart they are. (As Envoy's outlier detection by consecutive errors.)
 
 Every change of state begins a new generation, and a call's outcome only counts in the generation that
 admitted it: a time-out of a call from before an outage says nothing about the target after it. (As in
@@ -36,6 +39,7 @@ class Breaker:
         self._state: State = "closed"
         self._generation = 0
         self._failures: deque[float] = deque(maxlen=config.breaker_failures)
+        self._in_a_row = 0  # failures since the last success
         self._until = 0.0  # end of `open` or `cooling`
         self._is_trying = False  # a half-open breaker's call is under way
 
@@ -74,10 +78,12 @@ class Breaker:
 
     def succeeded(self, generation: int) -> int:
         """The target has begun to answer. Returns the generation in which the rest of the call counts."""
-        if generation == self._generation and self._state == "half-open":
+        if generation != self._generation:
+            return generation
+        self._in_a_row = 0
+        if self._state == "half-open":
             self._become("closed")
-            return self._generation
-        return generation
+        return self._generation
 
     def failed(self, generation: int) -> None:
         """The target is down, by this call."""
@@ -85,8 +91,10 @@ class Breaker:
             return
         now = self._clock()
         self._failures.append(now)
-        is_full = len(self._failures) == self._config.breaker_failures
-        if self._state == "half-open" or (is_full and now - self._failures[0] <= self._config.breaker_window_s):
+        self._in_a_row += 1
+        enough = self._config.breaker_failures
+        is_full = len(self._failures) == enough and now - self._failures[0] <= self._config.breaker_window_s
+        if self._state == "half-open" or is_full or self._in_a_row >= enough:
             self._until = now + self._config.breaker_cooldown_s
             self._become("open")
 
@@ -107,4 +115,5 @@ class Breaker:
         self._is_trying = False
         if before == "half-open":
             self._failures.clear()
+            self._in_a_row = 0
         self._on_change(before, state)

@@ -32,9 +32,24 @@ class ShadowFinished:
     error: str | None  # the error's code; None: it answered
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    cost_nano: int = 0  # nano-dollars, by the target's price; tokens that the model did not count are estimated
 
 
-RoutingEvent = BreakerChanged | ShadowFinished
+@dataclass(frozen=True, slots=True)
+class ShadowDropped:
+    """A request was not mirrored: too many were under way."""
+
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class RequestShed:
+    """A request was refused at once: the process is as busy as it may be."""
+
+    is_batch: bool
+
+
+RoutingEvent = BreakerChanged | ShadowFinished | ShadowDropped | RequestShed
 Listener = Callable[[RoutingEvent], None]
 """Must return at once and never raise."""
 

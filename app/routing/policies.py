@@ -58,22 +58,23 @@ def least_busy(candidates: Sequence[Candidate], board: TargetBoard, random: Rand
 
 
 def fastest(candidates: Sequence[Candidate], board: TargetBoard, random: Random) -> Choice:
-    """The one with the shortest time to the first token of late.
+    """The one with the shortest time to the first token of late, failures counted (`app.routing.outlook`).
 
     A target that nothing is known of comes first, once: while its first call runs it comes last, so that
-    a burst does not go to it whole. A small share of requests goes to any of them, since otherwise a
-    target that was slow once would never be measured again.
+    a burst does not go to it whole. Last as well is one that has failed and not answered since. A small share
+    of requests goes to any of them, since otherwise a target that was slow or failed once would never be
+    measured again.
     """
 
     def expected_s(candidate: Candidate) -> float:
-        known = board.first_token_s(candidate.target)
-        if known is not None:
-            return known
-        return math.inf if board.in_flight(candidate.target) else -math.inf
+        known = board.expected_s(candidate.target)
+        return -math.inf if known is None else known
 
     order = sorted(candidates, key=expected_s)
     if len(order) > 1 and random.random() < EXPLORED:
         order.insert(0, order.pop(random.randrange(len(order))))
         return Choice(tuple(order), "latency: exploring")
-    known = board.first_token_s(order[0].target)
-    return Choice(tuple(order), "latency: unknown" if known is None else f"latency: {known * 1000:.0f} ms")
+    expected = expected_s(order[0])
+    if math.isinf(expected):
+        return Choice(tuple(order), "latency: unknown" if expected < 0 else "latency: none answers")
+    return Choice(tuple(order), f"latency: {expected * 1000:.0f} ms")

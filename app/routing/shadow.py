@@ -4,16 +4,22 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
-from typing import Any, cast
+from typing import cast
 
-from app.errors import DeadlineExceeded
+from app.errors import DeadlineExceeded, UpstreamTimeout
+from app.pipeline.billing import Bill, bill_of
 from app.pipeline.ports import ModelPort
-from app.routing.events import Listener, ShadowFinished, tell
+from app.pipeline.transcript import Transcript
+from app.routing.events import Listener, ShadowDropped, ShadowFinished, tell
 from app.routing.held import HeldStream
 from app.routing.target import Target
 from app.routing.types import Trip
+from app.telemetry.events import Usage
 
 MAX_IN_FLIGHT = 32
+
+# How a call ends that its model was at work on, whether or not anything came.
+GIVEN_UP = frozenset({DeadlineExceeded.code, UpstreamTimeout.code})
 
 
 class Shadow:
@@ -38,6 +44,7 @@ class Shadow:
         """Send a trip's request to a target as well; returns at once."""
         if len(self._running) >= self._max_in_flight:
             self.dropped += 1
+            tell(self._listeners, ShadowDropped(target.id))
             return
         task = asyncio.create_task(self._ask(trip, target))
         self._running.add(task)
@@ -53,7 +60,7 @@ class Shadow:
     async def _ask(self, trip: Trip, target: Target) -> None:
         """To the end of the answer, or to the request's deadline."""
         start_ns, first_token_ns = time.time_ns(), None
-        usage: dict[str, Any] = {}
+        transcript = Transcript()
         error: str | None = None
         task, body = trip.draft.task, trip.draft.for_target(target, priority=trip.priority)
         # Two requests of one id would be one to an engine that serves both.
@@ -61,30 +68,36 @@ class Shadow:
         try:
             async with asyncio.timeout_at(trip.deadline):
                 if not body.get("stream"):
-                    usage = (await port.complete(task, body, request_id)).get("usage") or {}
+                    transcript.count(await port.complete(task, body, request_id))
                 else:
                     async with aclosing(HeldStream(port.stream(task, body, request_id))) as chunks:
                         await chunks.hold()
                         first_token_ns = time.time_ns()
-                        usage = _usage(chunks.held, usage)
+                        for held in chunks.held:
+                            transcript.generates(held)
                         while (chunk := await chunks.next()) is not None:
-                            usage = _usage([chunk], usage)
+                            transcript.generates(chunk)
         except TimeoutError:
             error = DeadlineExceeded.code
         except Exception as raised:
             error = cast(str, getattr(raised, "code", type(raised).__name__))
+        end_ns = time.time_ns()
+        if error is None:
+            bill = bill_of(body, target, transcript)
+        elif first_token_ns is not None or error in GIVEN_UP:
+            # A replica's own count did not arrive; nobody else had more of its time than this.
+            bill = bill_of(body, target, transcript, replica_seconds=(end_ns - start_ns) / 1e9)
+        else:
+            bill = Bill(Usage(), 0, estimated=False)
         event = ShadowFinished(
             target=target.id,
             answer_id=trip.answer_id,
             start_ns=start_ns,
-            end_ns=time.time_ns(),
+            end_ns=end_ns,
             first_token_ns=first_token_ns,
             error=error,
-            prompt_tokens=usage.get("prompt_tokens") or 0,
-            completion_tokens=usage.get("completion_tokens") or 0,
+            prompt_tokens=bill.usage.prompt_tokens,
+            completion_tokens=bill.usage.completion_tokens,
+            cost_nano=bill.cost_nano,
         )
         tell(self._listeners, event)
-
-
-def _usage(chunks: Sequence[dict[str, Any]], before: dict[str, Any]) -> dict[str, Any]:
-    return next((chunk["usage"] for chunk in reversed(chunks) if chunk.get("usage")), before)

@@ -25,6 +25,7 @@ MIGRATIONS = Path(__file__).with_name("migrations")
 # Any number that nobody else locks in this database: "sextant" as ASCII, read as a number.
 ADVISORY_LOCK = int.from_bytes(b"sextant", "big")
 LOCK_POLL_S = 0.05
+LOCK_MARGIN_S = 5.0  # that PostgreSQL has to say that it has not got the lock
 
 
 def migrate(url: URL, *, timeout_s: float = 60) -> None:
@@ -64,7 +65,7 @@ def alembic_config(connection: Connection | None = None) -> Config:
 
 
 async def _migrate(url: URL, timeout_s: float) -> None:
-    engine = open_database(url, connections=1)
+    engine = open_database(url, connections=1, is_patient=True)
     try:
         with foreign_errors():
             async with _alone(engine, timeout_s) as connection:
@@ -88,9 +89,10 @@ async def _alone(engine: AsyncEngine, timeout_s: float) -> AsyncIterator[AsyncCo
             await connection.commit()
         return
     async with engine.begin() as connection:
-        await connection.execute(text(f"SET LOCAL lock_timeout = {round(timeout_s * 1000)}"))
-        # Ends with the transaction, whichever way that ends.
-        await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
+        async with asyncio.timeout(timeout_s + LOCK_MARGIN_S):
+            await connection.execute(text(f"SET LOCAL lock_timeout = {round(timeout_s * 1000)}"))
+            # Ends with the transaction, whichever way that ends.
+            await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
         yield connection
 
 

@@ -6,24 +6,19 @@ Attribute names follow OpenTelemetry's GenAI conventions (opentelemetry.io/docs/
 """
 
 import asyncio
-import logging
 import threading
-from collections.abc import Sequence
 from typing import Any
 
-import httpx
 import orjson
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.trace import SpanKind, Status, StatusCode, set_span_in_context
 
 from app.config import ObservabilityConfig
 from app.config.money import NANO_PER_USD
 from app.telemetry.events import RequestFinished, StageFinished
-
-logger = logging.getLogger(__name__)
+from app.telemetry.mlflow_exporter import MlflowExporter
 
 # What MLflow's trace view calls the stages (mlflow.entities.SpanType).
 SPAN_TYPES = {
@@ -39,48 +34,6 @@ SPAN_TYPES = {
 NUMBERS = frozenset({"receive", "admit", "reserve", "first_token"})
 
 TAGS = ("sextant.tenant", "sextant.conversation", "sextant.user", "sextant.customer_user")
-
-
-class MlflowExporter(SpanExporter):
-    """OTLP to MLflow, which wants the experiment's id in a header. The id is looked up (the
-    experiment made where it is missing) when the first batch goes out, in the exporting thread."""
-
-    def __init__(self, url: str, experiment: str) -> None:
-        self._url = url.rstrip("/")
-        self._experiment = experiment
-        self._exporter: OTLPSpanExporter | None = None
-        self.dropped = 0
-
-    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        try:
-            if self._exporter is None:
-                self._exporter = OTLPSpanExporter(
-                    endpoint=f"{self._url}/v1/traces",
-                    headers={"x-mlflow-experiment-id": self._experiment_id()},
-                    timeout=10,
-                )
-            result = self._exporter.export(spans)
-        except Exception as error:  # a tracing failure must never reach a request
-            logger.debug("trace export failed: %s", type(error).__name__)
-            result = SpanExportResult.FAILURE
-        if result is not SpanExportResult.SUCCESS:
-            self.dropped += len(spans)
-            logger.warning("%d spans dropped so far: no answer from MLflow", self.dropped)
-        return result
-
-    def _experiment_id(self) -> str:
-        api = f"{self._url}/api/2.0/mlflow/experiments"
-        with httpx.Client(timeout=5) as client:
-            found = client.get(f"{api}/get-by-name", params={"experiment_name": self._experiment})
-            if found.status_code == httpx.codes.OK:
-                return str(found.json()["experiment"]["experiment_id"])
-            made = client.post(f"{api}/create", json={"name": self._experiment})
-            made.raise_for_status()
-            return str(made.json()["experiment_id"])
-
-    def shutdown(self) -> None:
-        if self._exporter is not None:
-            self._exporter.shutdown()  # type: ignore[no-untyped-call]
 
 
 class Tracing:

@@ -105,7 +105,8 @@ def apply_contrasts(table: Table, scores: Scores) -> Scores:
 def logits(model: JudgeModel, table: Table) -> Scores:
     """By a finished model, contrasts applied."""
     loose = np.array([model.net.score(rows.astype(np.float32)) for rows in table.loose])
-    rows = table.with_column(LOOSE, loose).rows
+    full = table.with_column(LOOSE, loose)
+    rows = full.rows[:, [full.names.index(name) for name in model.names]]  # there may be features that came later
     aligned = [model.aligned.score(pair) for pair in table.tokens]
     return apply_contrasts(table, np.array([model.logit(row, score) for row, score in zip(rows, aligned, strict=True)]))
 

@@ -19,7 +19,9 @@ import yaml
 
 from app.config import StackConfig
 from app.config.files import PROJECT
+from deployments import mlflow_database
 from deployments.cluster_secrets import CLUSTER, RAY_TOKEN, SECRETS, STORES, ensure_cluster_secrets
+from deployments.haproxy import MAX_DIRECTORY, private_places
 from deployments.plan import SERVE_ENV, read_env_file
 from tests.contract.conftest import SERVE_FILES, deployments
 
@@ -84,7 +86,7 @@ def test_every_project_file_in_a_command_is_mounted(cluster: dict[str, Any]) -> 
 
 def test_every_module_in_a_command_exists(cluster: dict[str, Any]) -> None:
     modules = set(re.findall(r"python -m ([a-z_.]+)", "\n".join(commands(cluster))))
-    assert modules == {"jobs.fetch_models", "deployments.haproxy"}
+    assert modules == {"jobs.fetch_models", "deployments.haproxy", "deployments.mlflow_database"}
     assert all(find_spec(module) for module in modules)
 
 
@@ -242,6 +244,7 @@ def expected_environment(machine: Machine) -> dict[str, str]:
         **read_env_file(state / "cluster" / SECRETS),
         "RAY_AUTH_TOKEN_PATH": str(state / "cluster" / RAY_TOKEN),
         "SEXTANT_HOME": str(state),
+        **private_places(state / "ha"),
     }
 
 
@@ -262,6 +265,30 @@ def test_ray_starts_with_serve_env_the_secrets_and_the_token(
     assert Path(expected["RAY_AUTH_TOKEN_PATH"]).is_file()
     if kind == "worker":
         assert f"{HEAD_IP}:6379" in started["argv"]
+
+
+@pytest.mark.parametrize("kind", ["head", "worker"])
+def test_nobody_else_can_enter_the_folder_of_haproxys_sockets_and_nothing_old_is_in_it(
+    machine: Machine, cluster: dict[str, Any], kind: str
+) -> None:
+    state = machine.home / ".sextant"
+    (state / "ha" / "node-of-an-earlier-session").mkdir(parents=True)
+    start(machine, cluster, kind)
+    assert state.stat().st_mode & 0o777 == 0o700
+    assert not (state / "ha").exists()
+    assert len(f"/home/{cluster['auth']['ssh_user']}/.sextant/ha") <= MAX_DIRECTORY
+
+
+def test_mlflows_database_is_migrated_before_its_server_starts_and_ray_does_not_depend_on_it(
+    machine: Machine, cluster: dict[str, Any]
+) -> None:
+    start(machine, cluster, "head")
+    unit = machine.call("sudo", "systemd-run")["argv"]
+    (before,) = [word for word in unit if word.startswith("ExecStartPre=")]
+    python = machine.home / "sextant" / ".venv" / "bin" / "python"
+    assert before == f"ExecStartPre=-{python} -m deployments.mlflow_database"  # "-": its failure is the server's affair
+    assert "TimeoutStartSec=infinity" in unit
+    assert mlflow_database.ADDRESS in read_env_file(machine.home / ".sextant" / "cluster" / STORES)
 
 
 @pytest.mark.parametrize("kind", ["head", "worker"])

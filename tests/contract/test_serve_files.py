@@ -32,7 +32,8 @@ def test_the_application_has_a_deployment_for_each_stage_and_model(name: str, bu
 
 @pytest.mark.parametrize("name", SERVE_FILES)
 def test_every_model_scales_within_its_bounds_on_its_device(name: str, built: dict[str, Any]) -> None:
-    for model in load_stack(SERVE_FILES[name]).models:
+    stack = load_stack(SERVE_FILES[name])
+    for model in stack.models:
         deployment = deployments(built[name])[f"Model:{model.id.replace('.', '_')}"]
         replicas, scaling = model.replicas, deployment._deployment_config.autoscaling_config
         if replicas.min == replicas.max:
@@ -42,6 +43,7 @@ def test_every_model_scales_within_its_bounds_on_its_device(name: str, built: di
             assert scaling.target_ongoing_requests == replicas.target_ongoing_requests
             assert scaling.downscale_delay_s == replicas.downscale_delay_s
         assert deployment.max_ongoing_requests == replicas.max_ongoing_requests
+        assert deployment._deployment_config.graceful_shutdown_timeout_s > stack.gateway.request_timeout_s
         on_gpu = {"CPU": 0, "GPU": 1, f"accelerator_type:{model.accelerator_type}": 0.001}
         on_cpu = {"CPU": model.cpus, "GPU": 0}
         bundles = deployment._replica_config.placement_group_bundles
@@ -53,6 +55,34 @@ def test_the_cluster_runs_several_ingresses_over_shared_stores(gpu_stack: StackC
     assert deployments(built["gpu"])["Guard"].num_replicas == gpu_stack.guard.replicas > 1
     assert gpu_stack.cache.url
     assert gpu_stack.retrieval.url
+
+
+def test_a_sleeping_model_is_not_shut_out_by_the_breaker_while_its_machine_starts(gpu_stack: StackConfig) -> None:
+    assert any(model.replicas.min == 0 for model in gpu_stack.models)
+    # Past its own time a request ends without counting against the model.
+    assert gpu_stack.routing.first_token_timeout_s >= gpu_stack.gateway.request_timeout_s
+
+
+def test_what_restarts_every_replica_is_what_docs_cluster_md_says() -> None:
+    from ray.serve._private.deploy_utils import get_app_code_version
+    from ray.serve.schema import ServeApplicationSchema
+
+    application = read_serve_file(SERVE_FILES["gpu"])["applications"][0]
+
+    def code_version(**changes: Any) -> str:
+        return str(get_app_code_version(ServeApplicationSchema.model_validate({**application, **changes})))
+
+    limit = {"gateway": {**application["args"]["gateway"], "request_timeout_s": 200}}
+    assert code_version() != code_version(args={**application["args"], **limit})
+    assert code_version() == code_version(deployments=[{"name": "Guard", "num_replicas": 3}])
+    scaling = {"min_replicas": 2, "max_replicas": 3}
+    assert code_version() != code_version(deployments=[{"name": "Model:qwen3-8b", "autoscaling_config": scaling}])
+
+
+@pytest.mark.parametrize("name", SERVE_FILES)
+def test_no_deployment_starts_new_replicas_before_it_ends_old_ones(name: str, built: dict[str, Any]) -> None:
+    """Were it otherwise, docs/cluster.md could promise more."""
+    assert {d._deployment_config.max_surge_percent for d in deployments(built[name]).values()} == {0}
 
 
 @pytest.mark.parametrize("name", SERVE_FILES)

@@ -87,13 +87,18 @@ def start_stack(home: Path, *arguments: str) -> Stack:
         )
     ready = home / "run" / "stack.json"
     deadline = time.monotonic() + START_TIMEOUT_S
-    while not ready.exists():
+    # The gateway is ready before all documents are in.
+    while not ready.exists() or (facts := json.loads(ready.read_text()))["knowledge_base"] == "ingesting":
         if process.poll() is not None or time.monotonic() > deadline:
             process.kill()
             pytest.fail(f"the stack did not start:\n{output.read_text()}")
         time.sleep(0.2)
+    if facts["knowledge_base"] != "ready":
+        process.terminate()
+        process.wait(timeout=60)
+        pytest.fail(f"no documents in the stack:\n{output.read_text()}")
     key = (home / "api_key").read_text().strip()
-    return Stack(home, json.loads(ready.read_text()), key, output, process)
+    return Stack(home, facts, key, output, process)
 
 
 def stop_stack(stack: Stack) -> None:

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from app.config import ConfigError, StackConfig
+from app.config import ConfigError, LedgerConfig, StackConfig
 from app.config.files import PROJECT
 from app.config.reference import reference
+from app.retrieval.server_collections import versions_collection
 
 MODEL: dict[str, Any] = {"id": "m", "source": "org/m", "device": "cpu"}
 
@@ -110,10 +111,81 @@ def test_a_unit_in_the_value_is_refused_with_the_unit_to_give(sections: dict[str
         ({"models": [{"id": "m"}]}, "models[0].source: missing; add it"),
         ({"models": [{**MODEL, "id": "a model"}]}, "models[0].id: "),
         ({"aliases": {"a": {}}}, "aliases.a: needs one of model, targets and tiers"),
+        ({"retrieval": {"rewrite": {"model": "x"}}}, "retrieval.rewrite.model: 'x' is no model or alias; known: m"),
+        ({"memory": {"facts": {"model": "x"}}}, "memory.facts.model: 'x' is no model or alias; known: m"),
+        ({"ledger": {"lease_s": 5, "heartbeat_s": 5}}, "ledger: heartbeat_s (5) is above a third of lease_s (5)"),
+        ({"ledger": {"lease_s": 2}}, "set heartbeat_s to at most 0.667, or lease_s to at least 3"),
+        ({"accounts": {"refresh_s": 60}}, "accounts: refresh_s (60) is not below max_stale_s (60)"),
+        ({"batches": {"ray_url": "head:8265"}}, "batches.ray_url: must start with http:// or https://"),
+        ({"models": [{**MODEL, "source": "~other/m"}]}, "models[0].source: begin it with ~/, or write the whole path"),
+        ({"models": [{**MODEL, "source": "models/org/m"}]}, "is no Hugging Face id; a directory begins with /, ./ or"),
+        ({"models": [{**MODEL, "revision": "1"}]}, "models[0]: revision names the weights in a directory"),
     ],
 )
 def test_what_cannot_work_is_refused_with_its_path(sections: dict[str, Any], told: str) -> None:
     assert told in refusal(**sections)
+
+
+@pytest.mark.parametrize("model", ["m", "m:adapter", "a"])
+def test_a_question_may_be_rewritten_by_a_model_an_adapter_or_an_alias(model: str) -> None:
+    sections = {"retrieval": {"rewrite": {"model": model}}, "aliases": {"a": {"model": "m"}}}
+    assert StackConfig.model_validate({"models": [MODEL], **sections})
+
+
+@pytest.mark.parametrize(("lease_s", "heartbeat_s"), [(5, 1), (3, 1), (0.15, 0.05), (0.3, 0.1)])
+def test_a_heartbeat_may_be_a_third_of_the_lease(lease_s: float, heartbeat_s: float) -> None:
+    assert LedgerConfig(lease_s=lease_s, heartbeat_s=heartbeat_s)
+
+
+SERVER = {"url": "http://qdrant:6333"}
+
+
+@pytest.mark.parametrize("name", ["knowledge", "knowledge-versions"])
+@pytest.mark.parametrize(
+    ("cache", "retrieval"),
+    [
+        ({}, {}),
+        (SERVER, SERVER),
+        (SERVER, {"url": "http://QDRANT:6333/"}),
+        (SERVER, {"url": "http://qdrant"}),
+        ({"url": "https://qdrant"}, {"url": "https://qdrant:6333"}),
+        (SERVER, {"url": "http://qdrant:7333"}),  # both would speak gRPC to port 6334
+    ],
+)
+def test_the_cache_may_not_have_a_collection_of_the_knowledge_base(
+    cache: dict[str, str], retrieval: dict[str, str], name: str
+) -> None:
+    """Purging the cache would delete documents."""
+    semantic = {"enabled": True, "collection": name, **cache}
+
+    told = refusal(cache={"semantic": semantic}, retrieval=retrieval)
+
+    assert told.startswith(f"cache.semantic.collection: the knowledge base has {name!r}")
+
+
+@pytest.mark.parametrize(
+    ("cache", "retrieval"),
+    [
+        ({"collection": "cache"}, {}),
+        (SERVER, {}),
+        ({}, SERVER),
+        (SERVER, {"url": "http://qdrant:7333", "grpc_port": 7334}),
+        (SERVER, {"url": "http://other:6333"}),
+        ({"enabled": False}, {}),
+    ],
+)
+def test_elsewhere_and_under_another_name_the_cache_is_by_itself(
+    cache: dict[str, Any], retrieval: dict[str, Any]
+) -> None:
+    semantic = {"enabled": True, "collection": "knowledge", **cache}
+    assert StackConfig.model_validate({"models": [MODEL], "cache": {"semantic": semantic}, "retrieval": retrieval})
+
+
+def test_the_collection_of_versions_is_called_as_the_store_calls_it() -> None:
+    assert StackConfig.model_validate({"models": [MODEL]}).knowledge_collections == (
+        "knowledge",
+        versions_collection("knowledge"),
+    )
 
 
 def test_all_problems_are_told_at_once() -> None:
@@ -142,6 +214,36 @@ def test_relative_paths_lie_in_home() -> None:
 
     assert config.path("models/x") == Path("/srv/sextant/models/x")
     assert config.path("/elsewhere/x") == Path("/elsewhere/x")
+
+
+@pytest.mark.parametrize(
+    ("source", "directory"),
+    [
+        ("./models/x", "/srv/sextant/models/x"),
+        ("../x", "/srv/sextant/../x"),
+        ("/weights/x", "/weights/x"),
+        ("~/x", "/home/me/x"),
+        ("org/x", None),
+        ("x", None),
+        ("s3://bucket/a/b", None),
+    ],
+)
+def test_a_source_is_a_directory_by_its_form_wherever_it_is_read(
+    source: str, directory: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The machine that reads it may not have the files."""
+    monkeypatch.setenv("HOME", "/home/me")
+    config = StackConfig.model_validate({"models": [{**MODEL, "source": source}], "home": "/srv/sextant"})
+
+    found = config.checkpoint(config.model("m"))
+
+    assert (None if found is None else str(found)) == directory
+
+
+def test_a_directory_that_is_written_like_a_hub_id_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "org" / "m").mkdir(parents=True)
+
+    assert "models[0].source: write './org/m' for the directory in home" in refusal(home=tmp_path)
 
 
 def test_home_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,8 @@ import socket
 import stat
 import subprocess
 import sys
+import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -12,9 +14,9 @@ from app.config import ConfigError, StackConfig
 from app.config.files import PROJECT
 from app.config.places import short_directory
 from deployments import plan as planning
-from deployments.haproxy import write_wrapper
-from deployments.laptop import lock_home, prepare
-from deployments.plan import Ports, make_plan, ray_directory, read_env_file, serve_file
+from deployments.haproxy import MAX_DIRECTORY, find_haproxy, private_places, write_wrapper
+from deployments.laptop import lock_home, prepare, remove_haproxy_files
+from deployments.plan import Ports, haproxy_directory, make_plan, ray_directory, read_env_file, serve_file
 from deployments.submit import absolute_paths
 
 PORTS = Ports(*range(9001, 9011))
@@ -46,6 +48,12 @@ def test_a_directory_is_served_under_its_name(tmp_path: Path) -> None:
     (model,) = stack_of(tmp_path, str(folder)).models
     assert (model.id, model.source) == ("my-model", str(folder))
     assert model.environment["HF_HUB_OFFLINE"] == "1"
+
+
+def test_the_revision_of_the_replaced_weights_goes_with_them(tmp_path: Path) -> None:
+    config = written(tmp_path, "applications: [{args: {models: [{id: m, source: /weights, revision: '7'}]}}]")
+    content = serve_file(tmp_path, PORTS, "Org/New", config)
+    assert StackConfig.model_validate(content["applications"][0]["args"]).models[0].revision is None
 
 
 NAMED_EVERYWHERE = """
@@ -137,6 +145,81 @@ def test_with_haproxy_the_tuned_variables_are_set_and_the_users_own_stand(tmp_pa
     assert wrapper.stat().st_mode & stat.S_IXUSR
     version = subprocess.run([wrapper, "-v"], capture_output=True, text=True, check=True)
     assert "HAProxy version" in version.stdout
+
+
+NODE = "f" * 56  # Serve puts a folder of the Ray node's name between the directory and the file
+
+
+def test_haproxys_files_are_where_nobody_else_can_enter(tmp_path: Path) -> None:
+    plan = make_plan(tmp_path / ("x" * 80), planning._any_free(), None, {})
+    assert plan.haproxy_directory is not None
+    places = {name: Path(plan.environment[name]) for name in private_places(plan.haproxy_directory)}
+    for place in places.values():
+        assert place.is_relative_to(plan.haproxy_directory)
+    for directory in (plan.haproxy_directory, plan.haproxy_directory.parent):
+        assert stat.S_IMODE(directory.stat().st_mode) == 0o700
+    sockets = [path.parent / NODE / path.name for path in places.values() if path.suffix == ".sock"]
+    assert [path for path in sockets if len(str(path)) > 97] == []
+
+
+def test_every_file_that_serve_keeps_of_haproxy_has_a_private_place() -> None:
+    from ray.serve._private import constants
+
+    shared = {name for name, value in vars(constants).items() if str(value).startswith("/tmp/haproxy-serve")}
+    assert shared == set(private_places(Path("/anywhere")))
+
+
+def test_the_longest_directory_leaves_room_for_haproxys_sockets() -> None:
+    binary = find_haproxy()
+    assert binary
+    with tempfile.TemporaryDirectory(dir="/tmp", prefix="sextant-tests-") as name:
+        assert len(name) == MAX_DIRECTORY
+        admin = Path(name, NODE, Path(private_places(Path(name))["RAY_SERVE_HAPROXY_SOCKET_PATH"]).name)
+        admin.parent.mkdir()
+        config = Path(name, "haproxy.cfg")
+        config.write_text(f"global\n  stats socket {admin} level admin\nlisten x\n  mode http\n  bind {name}/x\n")
+        with subprocess.Popen([binary, "-db", "-f", config], stderr=subprocess.PIPE, text=True) as process:
+            deadline = time.monotonic() + 10
+            while not admin.is_socket() and process.poll() is None and time.monotonic() < deadline:
+                time.sleep(0.02)
+            is_there = admin.is_socket()
+            process.terminate()
+            assert is_there, process.stderr and process.stderr.read()
+        # The name under which it is bound first, with the largest process id that Linux gives.
+        assert len(f"{admin}.4194304.tmp") <= 107
+
+
+def test_without_room_for_a_sockets_path_serves_own_proxy_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
+    home = tmp_path / "home"
+    assert haproxy_directory(home) is None
+    environment = make_plan(home, planning._any_free(), None, {}).environment
+    assert environment["RAY_SERVE_ENABLE_HA_PROXY"] == "0"
+    assert not any("/tmp/haproxy-serve" in value for value in environment.values())
+
+
+def test_a_place_that_somebody_else_has_taken_is_refused_in_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
+    home = tmp_path / "home"
+    taken = short_directory(home)
+    taken.rmdir()
+    taken.symlink_to("/")
+    with pytest.raises(ConfigError, match="SEXTANT_HOME"):
+        make_plan(home, planning._any_free(), None, {})
+
+
+def test_what_haproxy_has_left_of_earlier_sessions_is_removed(tmp_path: Path) -> None:
+    plan = make_plan(tmp_path, planning._any_free(), None, {})
+    assert plan.haproxy_directory is not None
+    for node in ("1" * 56, "2" * 56):
+        (plan.haproxy_directory / node).mkdir()
+        (plan.haproxy_directory / node / "admin.sock.17.1.stderr.log").touch()
+    remove_haproxy_files(plan)
+    assert list(plan.haproxy_directory.iterdir()) == []
 
 
 def test_the_wrapper_turns_splicing_off_and_hands_the_rest_on(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from app.config import ObservabilityConfig
 from app.errors import Unavailable
-from app.telemetry.tracing import MlflowExporter, Tracing
+from app.telemetry.mlflow_exporter import MlflowExporter
+from app.telemetry.tracing import Tracing
 from tests.unit.bench import Bench
 from tests.unit.fakes import passage
 

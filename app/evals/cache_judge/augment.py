@@ -208,20 +208,34 @@ EDITS: list[tuple[str, Callable[[str, random.Random], str | None]]] = [
 
 
 def made_pairs(groups: Sequence[Group], seed: int, rounds: int) -> Iterator[Pair]:
-    """For each group and round a dozen pairs that no person wrote; for training alone."""
+    """For each group and round up to nine pairs that no person wrote; for training alone.
+
+    A group without paraphrases, near repeats or traps has fewer: those that need none.
+    """
     for group in groups:
         draw = random.Random(f"{group.name} {seed}")  # noqa: S311 - chance, not a secret
         for _ in range(rounds):
-            paraphrase, trap = draw.choice(group.paraphrases), draw.choice(group.traps)
-            for text in (group.question, paraphrase, trap.text):
-                yield Pair(group, text, noisy(text, draw), True, NEAR_REPEAT, "made")
-            yield Pair(group, group.question, noisy(paraphrase, draw), True, PARAPHRASE, "made")
-            yield Pair(group, group.question, noisy(trap.text, draw), False, trap.kind, "made")
-            sources = [group.question, draw.choice(group.same), draw.choice(group.paraphrases), paraphrase]
-            for text, beside in zip(sources, (*[group.question] * 3, paraphrase), strict=True):
-                made = edited(text, draw)
-                if made:
-                    changed, kind = made
-                    yield Pair(
-                        group, beside, noisy(changed, draw) if draw.random() < 0.4 else changed, False, kind, "made"
-                    )
+            paraphrase = draw.choice(group.paraphrases) if group.paraphrases else None
+            trap = draw.choice(group.traps) if group.traps else None
+            for text in (group.question, paraphrase, None if trap is None else trap.text):
+                if text is not None:
+                    yield Pair(group, text, noisy(text, draw), True, NEAR_REPEAT, "made")
+            if paraphrase is not None:
+                yield Pair(group, group.question, noisy(paraphrase, draw), True, PARAPHRASE, "made")
+            if trap is not None:
+                yield Pair(group, group.question, noisy(trap.text, draw), False, trap.kind, "made")
+            yield from _edited_pairs(group, paraphrase, draw)
+
+
+def _edited_pairs(group: Group, paraphrase: str | None, draw: random.Random) -> Iterator[Pair]:
+    """The question, and what asks the same, with one thing changed."""
+    sources = [(group.question, group.question)]  # what is changed, and what it is put beside
+    if group.same:
+        sources.append((draw.choice(group.same), group.question))
+    if paraphrase is not None:
+        sources += [(draw.choice(group.paraphrases), group.question), (paraphrase, paraphrase)]
+    for text, beside in sources:
+        made = edited(text, draw)
+        if made:
+            changed, kind = made
+            yield Pair(group, beside, noisy(changed, draw) if draw.random() < 0.4 else changed, False, kind, "made")

@@ -12,14 +12,14 @@ def record_judge(
     report: JudgeReport,
     tested: Sequence[Pair],
     scores: Sequence[float],
-    model: Path,
+    models: Mapping[str, Path],
     *,
     url: str,
     experiment: str,
     params: Mapping[str, object],
 ) -> str:
-    """Write the run, `scores` has a probability for each tested pair; returns its link. Raises TrackingError; the run
-    is then marked as failed."""
+    """Write the run, `scores` has a probability for each tested pair, `models` the files to keep, by the folder that
+    each is put into; returns the run's link. Raises TrackingError; the run is then marked as failed."""
     tags = {"mlflow.source.name": "jobs.train_cache_judge", "mlflow.source.type": "JOB", "verdict": report.verdict}
     with new_run(url, experiment, "cache judge", tags) as run:
         from app.evals.cache_judge.plots import curve_figure
@@ -38,5 +38,6 @@ def record_judge(
             "score": [round(float(score), 4) for score in scores],
         }
         run.client.log_table(run.id, pairs, "pairs.json")
-        run.client.log_artifact(run.id, str(model), "model")
+        for folder, model in models.items():
+            run.client.log_artifact(run.id, str(model), folder)
     return run.link

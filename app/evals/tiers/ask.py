@@ -33,7 +33,7 @@ async def ask_missing(book: GradeBook, dataset: Dataset, solver: ChatSolver, con
                 failed += 1
                 return
             tokens = answer.prompt_tokens, answer.completion_tokens
-            book.add(Reply(sample.id, sample.question, solver.model, grade, *tokens, answer.text))
+            book.add(Reply(sample.id, sample.question, solver.model, grade, *tokens, answer.text, solver.max_tokens))
 
         task = Task(replace(dataset, samples=samples), solver, {GRADE: grade_answer})
         await run_task(task, concurrency=concurrency, on_result=keep)

@@ -1,11 +1,12 @@
 """How far the result of one division into halves can be trusted: other halves, and unseen categories."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from app.evals.errors import DatasetError
 from app.evals.tiers.comparison import Comparison, Estimate, Prices, compare
 from app.evals.tiers.grades import Pair
 from app.evals.tiers.logistic import Floats
@@ -68,16 +69,35 @@ def cross_validate(
     )
 
 
+def check_categories(categories: Iterable[str]) -> None:
+    """Of the prompts. Raises DatasetError when there are not two: the report leaves each out in turn."""
+    found = set(categories)
+    if len(found) < 2:
+        if not found:
+            raise DatasetError("no prompt has been answered by both models; run this again to ask them anew")
+        raise DatasetError(
+            f"all prompts that can be used are of the category {found.pop()!r}, and what one category trains says "
+            "nothing of others; a prompt's first tag is its category: give prompts of at least two"
+        )
+
+
 def leave_categories_out(
     pairs: Sequence[Pair], vectors: Floats, models: Models, prices: Prices, target_quality: float
 ) -> UnseenCategories:
-    """What is left when a prompt resembles none that was trained on."""
+    """What is left when a prompt resembles none that was trained on.
+
+    Raises DatasetError with too few categories, or too few prompts without one of them.
+    """
     categories = np.array([pair.category for pair in pairs])
+    check_categories(categories.tolist())
     probabilities, margins = np.empty(len(pairs)), np.empty(len(pairs))
     for category in sorted(set(categories)):
         unseen = np.flatnonzero(categories == category)
         taught = np.flatnonzero(categories != category)
-        classifier = train(_pick(pairs, taught), vectors[taught], models).classifier
+        try:
+            classifier = train(_pick(pairs, taught), vectors[taught], models).classifier
+        except DatasetError as error:
+            raise DatasetError(f"without the category {str(category)!r} {error}") from None
         probabilities[unseen] = [classifier.probability(vector) for vector in vectors[unseen]]
         margins[unseen] = probabilities[unseen] - classifier.threshold_for(target_quality)
     routed = compare(pairs, margins, 0.0, prices, resamples=SHUFFLES)

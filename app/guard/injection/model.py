@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from app.guard.injection.cues import CUES
 from app.guard.injection.lexical import BUCKETS
+from app.whole_file import replacing
 
 MODEL_FILE = Path(__file__).with_name("model.npz")
 # What the tuned encoder gives for this text is stored with it; another embedding model gives something else.
@@ -67,7 +68,7 @@ class InjectionModel:
         return self.slope * raw + self.offset - self.doubling * float(np.log2(max(1, windows)))
 
     def save(self, path: Path) -> None:
-        """Write an .npz: layers as they are, the n-grams' weights as int8 with one scale."""
+        """Write an .npz: layers as they are, the n-grams' weights as int8 with one scale. Appears by one rename."""
         scale = float(np.abs(self.words).max()) / 127 or 1.0
         numbers = [scale, self.bias, self.linear_bias, self.share, self.slope, self.offset, self.doubling]
         arrays: dict[str, Any] = {
@@ -80,7 +81,8 @@ class InjectionModel:
             "card": np.array(json.dumps(self.card, sort_keys=True)),
         }
         arrays |= {f"{_LAYER}{name}": array for name, array in self.layers.items()}
-        np.savez_compressed(path, **arrays)
+        with replacing(path) as part, part.open("wb") as file:
+            np.savez_compressed(file, **arrays)
 
     @classmethod
     def load(cls, path: Path = MODEL_FILE) -> Self:

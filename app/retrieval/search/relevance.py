@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.retrieval.search.evidence import FEATURES
+from app.whole_file import replacing
 
 MODEL_FILE = Path(__file__).with_name("relevance.json")
 FORMAT = 1
@@ -38,7 +39,7 @@ class Relevance:
         return np.clip(rows @ self.weights + self.bias, -_FURTHEST, _FURTHEST)
 
     def save(self, path: Path = MODEL_FILE) -> None:
-        """Write a file that `load` reads."""
+        """Write a file that `load` reads; it appears by one rename."""
         content = {
             "format": FORMAT,
             "card": dict(self.card),
@@ -46,7 +47,8 @@ class Relevance:
             "bias": round(self.bias, 5),
             "weights": {name: round(float(w), 5) for name, w in zip(FEATURES, self.weights, strict=True)},
         }
-        path.write_text(json.dumps(content, indent=2) + "\n")
+        with replacing(path) as part:
+            part.write_text(json.dumps(content, indent=2) + "\n")
 
     @classmethod
     def load(cls, path: Path = MODEL_FILE) -> Self:

@@ -65,6 +65,7 @@ class Desk:
     def api(self, follow: bool = False) -> FastAPI:
         @asynccontextmanager
         async def following() -> AsyncIterator[None]:
+            await self.directory.refresh()  # before the first request, as the stack does
             task = asyncio.create_task(self.directory.follow())
             yield
             task.cancel()

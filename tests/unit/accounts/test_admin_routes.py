@@ -1,5 +1,7 @@
 """The admin routes: who may use them, what they answer, and that nothing wrong gets further than a 4xx."""
 
+import asyncio
+import base64
 import csv
 import io
 from typing import Any
@@ -7,7 +9,9 @@ from typing import Any
 import pytest
 from fastapi.routing import APIRoute
 
+from app.clock import now_ms
 from app.gateway import admin
+from app.gateway.cursors import cursor_of
 from tests.unit.accounts.desk import SECRETS, Desk, bearer
 from tests.unit.wire import error_of
 
@@ -157,11 +161,11 @@ async def test_spend_adds_up_in_json_and_csv(desk: Desk) -> None:
         response = await client.get("/admin/v1/spend", params={**query, "format": "csv"})
         assert response.headers["content-type"].startswith("text/csv")
         rows = list(csv.DictReader(io.StringIO(response.text)))
-        assert [row["cost_usd"] for row in rows] == ["2.000000002", "0.000000005"]
-        assert rows[0]["key_name"] == "'=cmd|x"
+        assert [row["cost_usd"] for row in rows] == ["0.000000005", "2.000000002"]
+        assert rows[1]["key_name"] == "'=cmd|x"
         query = {"group_by": "requested_model,day", "tenant": "acme"}
         table = (await client.get("/admin/v1/spend", params=query, headers={"accept": "text/csv"})).text
-        assert [row["requested_model"] for row in csv.DictReader(io.StringIO(table))] == ["chat", "'@SUM(1)"]
+        assert [row["requested_model"] for row in csv.DictReader(io.StringIO(table))] == ["'@SUM(1)", "chat"]
 
 
 async def test_a_table_that_goes_on_links_to_the_rest(desk: Desk) -> None:
@@ -173,7 +177,25 @@ async def test_a_table_that_goes_on_links_to_the_rest(desk: Desk) -> None:
             response = await client.get(path)
             seen += [row["model"] for row in csv.DictReader(io.StringIO(response.text))]
             path = response.links.get("next", {}).get("url", "")
-    assert seen == ["m4", "m3", "m2", "m1", "m0"]
+            # A request that was admitted before, and is billed only now: it may move no group.
+            await desk.use(model="m1", cost_nano=10**12, at_ms=now_ms() - 1000)
+    assert seen == ["m0", "m1", "m2", "m3", "m4"]
+
+
+async def test_a_table_of_a_running_period_ends_when_its_first_page_is_read(desk: Desk) -> None:
+    for number in range(4):
+        await desk.use(model=f"m{number}", key_id="k", tenant="acme", customer=["eu", None][number % 2])
+    async with desk.client() as client:
+        path = "/admin/v1/spend?group_by=customer,key,model&format=csv&limit=2&offset=1"
+        first = await client.get(path)
+        await desk.use(model="m9", key_id="k", tenant="zoo", at_ms=now_ms() + 2)
+        last = await client.get(first.links["next"]["url"])
+        assert "next" not in last.links
+        await asyncio.sleep(0.01)
+        whole = await client.get("/admin/v1/spend?group_by=customer,key,model&format=csv")
+    models = [[row["model"] for row in csv.DictReader(io.StringIO(page.text))] for page in (first, last, whole)]
+    # Who has no customer comes first, whichever the database.
+    assert models == [["m3", "m0"], ["m2"], ["m1", "m3", "m0", "m2", "m9"]]
 
 
 async def test_requests_are_shown_one_by_one(desk: Desk) -> None:
@@ -261,6 +283,8 @@ async def test_a_wrong_body_is_a_400(sqlite_desk: Desk, method: str, path: str, 
         ("spend?from=2024-01-01&to=2026-01-01", "from"),
         ("spend?format=xml", "format"),
         ("spend?offset=-1", "offset"),
+        ("spend?after=x", "after"),
+        ("spend?format=csv&after=x", "after"),
         ("spend?model=%00", "model"),
         ("requests?outcome=fine", "outcome"),
         ("requests?after=none", "after"),
@@ -269,6 +293,18 @@ async def test_a_wrong_body_is_a_400(sqlite_desk: Desk, method: str, path: str, 
 async def test_a_wrong_query_is_a_400(sqlite_desk: Desk, path: str, param: str | None) -> None:
     async with sqlite_desk.client() as client:
         assert error_of(await client.get(f"/admin/v1/{path}"), 400)["param"] == param
+
+
+CURSORS = ["[]", "{}", "[" * 20_000, '{"day": 1}', '{"model": 1}', '{"model": "\\u0000"}', '{"model": "\\ud800"}', "{"]
+
+
+@pytest.mark.parametrize("cursor", CURSORS, ids=range(len(CURSORS)))
+async def test_a_cursor_that_is_no_group_is_a_400(desk: Desk, cursor: str) -> None:
+    query = {"group_by": "model", "after": base64.urlsafe_b64encode(cursor.encode()).decode(), "format": "csv"}
+    async with desk.client() as client:
+        assert error_of(await client.get("/admin/v1/spend", params=query), 400)["param"] == "after"
+        query = {**query, "after": cursor_of({"model": "m"}), "format": "json"}  # which is paged by number
+        assert error_of(await client.get("/admin/v1/spend", params=query), 400)["param"] == "after"
 
 
 @pytest.mark.parametrize("path", ["keys/none", "keys/%00", "keys/a%20b", "keys/%C3%BC"])

@@ -100,7 +100,7 @@ def test_usage_as_table_json_and_csv(sextant: Sextant, sqlite_database: URL) -> 
     answer = parsed(sextant("usage", "--by", "tenant,model", "--model", "m", "--json"))
     assert answer["total"]["requests"] == 1
     rows = list(csv.DictReader(io.StringIO(sextant("usage", "--by", "model", "--csv").stdout)))
-    assert [row["cost_usd"] for row in rows] == ["1.500000000", "0.000000001"]
+    assert [row["cost_usd"] for row in rows] == ["0.000000001", "1.500000000"]
 
 
 def test_the_ledger_is_rebuilt(sextant: Sextant) -> None:

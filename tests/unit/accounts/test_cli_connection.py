@@ -1,14 +1,20 @@
 """How the command `sextant` reaches a stack, and what it says about values that no stack could be sent."""
 
+import csv
+import io
+from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 import typer
+from sqlalchemy import create_engine, insert
 from sqlalchemy.engine import URL
 
 from app.cli import words
 from app.cli.connection import CommandFailed, Stack, find_stack
-from tests.unit.accounts.desk import SECRETS, served
+from app.sql.schema import usage
+from tests.unit.accounts.desk import SECRETS, served, usage_row
 
 
 def test_no_proxy_stands_before_a_stack_on_this_machine(sqlite_database: URL, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -19,6 +25,26 @@ def test_no_proxy_stands_before_a_stack_on_this_machine(sqlite_database: URL, mo
             assert Stack(address, SECRETS.admin_key).ask("GET", "tenants")["data"] == []
     with pytest.raises(CommandFailed, match="ConnectError"):
         Stack("http://stack.invalid", SECRETS.admin_key).ask("GET", "tenants")
+
+
+def test_a_table_of_many_pages_has_each_group_once_whatever_is_billed_between_them(sqlite_database: URL) -> None:
+    engine = create_engine(sqlite_database.set(drivername="sqlite"))
+
+    def bill(numbers: Iterable[int], cost_nano: int) -> None:
+        rows = [asdict(usage_row(model=f"m{number:04}", cost_nano=cost_nano)) for number in numbers]
+        with engine.begin() as connection:
+            connection.execute(insert(usage), rows)
+
+    bill(range(2500), 1)
+    with served(sqlite_database) as url:
+        table = Stack(url, SECRETS.admin_key).table("spend", {"group_by": "model,day", "tenant": "default"})
+        pages = [next(table)]
+        bill(range(1500, 2500), 1_000_000)  # by cost these would come first now, and push others out of the next page
+        pages += table
+    engine.dispose()
+    assert len(pages) == 3
+    rows = list(csv.DictReader(io.StringIO("".join(pages))))
+    assert [row["model"] for row in rows] == [f"m{number:04}" for number in range(2500)]
 
 
 @pytest.mark.parametrize("key", ["sk-ädmin", "sk-\x07admin", "sk-admin\nx"])

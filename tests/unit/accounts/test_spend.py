@@ -1,8 +1,9 @@
 """Sums over usage rows, in SQLite and PostgreSQL, against sums made in Python."""
 
 import random
+import uuid
 from collections import defaultdict
-from dataclasses import fields
+from dataclasses import asdict, fields
 from typing import Any
 
 import pytest
@@ -29,6 +30,7 @@ async def rows(desk: Desk) -> list[UsageRow]:
             key_id=dice.choice(["k1", "k2"]),
             model=dice.choice(["m", "n", ""]),
             outcome=dice.choice(["ok", "cancelled", "error"]),
+            batch=dice.choice([None, "b1", "b2"]),
             prompt_tokens=dice.randrange(1000),
             completion_tokens=dice.randrange(1000),
             cost_nano=dice.randrange(10**15),
@@ -68,6 +70,50 @@ async def test_pages_of_groups_are_the_whole_in_order(desk: Desk, rows: list[Usa
     pages = [await usage.by(groups, UsageFilter(), 4, offset) for offset in range(0, len(whole), 4)]
     assert [one for page in pages for one in page] == whole
     assert [one.group["day"] for one in whole] == sorted(one.group["day"] for one in whole)
+
+
+@pytest.mark.parametrize("groups", [["model", "customer", "day"], ["batch", "outcome"], ["key"]])
+async def test_pages_of_a_table_hold_each_group_once_whatever_is_billed_between_them(
+    desk: Desk, rows: list[UsageRow], groups: list[Group]
+) -> None:
+    usage = desk.accounts.usage
+    whole = [one.group for one in await usage.table(groups, UsageFilter(), limit=1000)]
+    seen: list[dict[str, Any]] = []
+    while page := await usage.table(groups, UsageFilter(), 3, after=seen[-1] if seen else None):
+        seen += [one.group for one in page]
+        for row in rows[len(seen) :: 20]:  # what was last costs most from now on, here and there
+            await desk.use(**{**asdict(row), "id": uuid.uuid4().hex, "cost_nano": 10**16})
+    assert seen == whole
+    days = [group["day"] for group in seen if "day" in group]
+    assert days == sorted(days)
+
+
+async def test_pages_by_number_of_a_table_are_the_whole(desk: Desk, rows: list[UsageRow]) -> None:
+    usage = desk.accounts.usage
+    whole = await usage.table(("customer", "batch"), UsageFilter(), limit=1000)
+    pages = [await usage.table(("customer", "batch"), UsageFilter(), 2, offset) for offset in range(0, len(whole), 2)]
+    assert [one for page in pages for one in page] == whole
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        {},
+        {"day": 20_000},
+        {"day": "20000", "model": "m"},
+        {"day": True, "model": "m"},
+        {"day": 10**40, "model": "m"},
+        {"day": None, "model": "m"},
+        {"day": 20_000, "model": 7},
+        {"day": 20_000, "model": "\x00"},
+        {"day": 20_000, "model": ["m"]},
+        {"day": 20_000, "model": "m", "tenant": "a"},
+    ],
+)
+async def test_a_place_that_no_table_has_is_refused(desk: Desk, after: dict[str, Any]) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        await desk.accounts.usage.table(("day", "model"), UsageFilter(), 10, after=after)
+    assert refused.value.param == "after"
 
 
 async def test_a_span_holds_its_start_and_not_its_end(desk: Desk, rows: list[UsageRow]) -> None:

@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,17 +21,20 @@ from tests.unit.server import listening
 
 
 class Dashboard:
-    """The part of the API that is used. `broken`: answers with 500."""
+    """The part of the API that is used. `broken`: answers with 500; `locked`: with 401."""
 
     def __init__(self) -> None:
         self.jobs: dict[str, dict[str, Any]] = {}
         self.broken = False
+        self.locked = False
         self.app = FastAPI()
         self.app.get("/api/version")(self._version)
         self.app.get("/api/jobs/")(self._list)
         self.app.post("/api/jobs/")(self._submit)
 
     async def _version(self) -> Response:
+        if self.locked:
+            return PlainTextResponse("no token", 401)
         return JSONResponse({"version": "4", "ray_version": ray.__version__, "ray_commit": "x"})
 
     async def _list(self) -> Response:
@@ -55,9 +59,7 @@ def dashboard() -> Dashboard:
 @pytest.fixture
 def jobs(tmp_path: Path, dashboard: Dashboard) -> Iterator[RayJobs]:
     with listening(dashboard.app) as url:
-        yield RayJobs(
-            stack_config(tmp_path, observability={"dashboard_url": url}, accounts={"url": "postgresql://u:pw@h/d"})
-        )
+        yield RayJobs(stack_config(tmp_path, batches={"ray_url": url}, accounts={"url": "postgresql://u:pw@h/d"}))
 
 
 def test_a_job_is_submitted_once_and_its_state_read(jobs: RayJobs, dashboard: Dashboard, tmp_path: Path) -> None:
@@ -97,6 +99,38 @@ def test_a_cluster_that_fails_is_unavailable_and_asked_again(jobs: RayJobs, dash
 
 
 def test_nobody_at_the_address_is_unavailable(tmp_path: Path) -> None:
-    jobs = RayJobs(stack_config(tmp_path, observability={"dashboard_url": "http://127.0.0.1:1"}))
+    jobs = RayJobs(stack_config(tmp_path, batches={"ray_url": "http://127.0.0.1:1"}))
     with pytest.raises(Unavailable):
         jobs.states()
+
+
+def test_jobs_go_to_the_cluster_of_this_process_and_not_where_the_consoles_link_leads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two clusters on a machine, Ray's own search would find neither."""
+    asked: list[str | None] = []
+
+    class Client:
+        def __init__(self, address: str | None) -> None:
+            asked.append(address)
+
+        def list_jobs(self) -> list[Any]:
+            return []
+
+    monkeypatch.setattr("ray.job_submission.JobSubmissionClient", Client)
+    monkeypatch.setattr("ray.is_initialized", lambda: True)
+    monkeypatch.setattr("ray.get_runtime_context", lambda: SimpleNamespace(gcs_address="10.0.0.1:6379"))
+    link = {"dashboard_url": "http://elsewhere.example:8265"}
+
+    RayJobs(stack_config(tmp_path, observability=link)).states()
+    RayJobs(stack_config(tmp_path, observability=link, batches={"ray_url": "http://other:8265"})).states()
+
+    assert asked == ["10.0.0.1:6379", "http://other:8265"]
+
+
+def test_a_cluster_that_refuses_the_token_is_unavailable(jobs: RayJobs, dashboard: Dashboard) -> None:
+    dashboard.locked = True
+    with pytest.raises(Unavailable):
+        jobs.states()
+    with pytest.raises(Unavailable):
+        jobs.submit("batch_1-1", "batch_1")

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from app.accounts.types import Caller
 from app.batches.file_records import Stored
 from app.batches.types import OPEN, Batch, Problem, StoredFile
+from app.clock import now_ms
 from app.sql.schema import metadata
 from tests.postgres import PostgresServer, postgres_server  # noqa: F401 - a fixture
 from tests.unit.batches.desk import Desk, open_desk
@@ -70,7 +72,8 @@ async def test_a_file_in_use_cannot_be_deleted_and_a_deleted_one_not_used(desk: 
     await desk.batch_records.cancel(ACME, "batch_acme_1")
     assert not await desk.file_records.delete(OTHER, FILE.id)
     assert await desk.file_records.delete(ACME, FILE.id)
-    assert not await desk.file_records.delete(ACME, FILE.id)
+    assert await desk.file_records.delete(ACME, FILE.id)  # it stays deleted
+    assert not await desk.file_records.delete(OTHER, FILE.id)
     assert not await desk.batch_records.add(batch_of(2), max_open=9)
     assert await desk.file_records.stored("acme") == Stored(0, 0)
 
@@ -113,18 +116,53 @@ async def test_a_status_only_moves_forward(desk: Desk) -> None:
     assert (await records.get(name)) == ended
 
 
-async def test_what_has_begun_goes_on_and_then_every_tenant_has_its_turn(desk: Desk) -> None:
+async def test_what_has_begun_goes_on_and_every_tenants_first_batch_goes_ahead_of_any_second(desk: Desk) -> None:
     records = desk.batch_records
     for number in range(1, 5):
         await records.add(batch_of(number), max_open=9)
     await records.add(batch_of(9, "other"), max_open=9)
     await records.claim("batch_acme_3", None, "job")
     turns = [batch.id for batch in await records.unfinished(4)]
-    assert turns == ["batch_acme_3", "batch_acme_1", "batch_other_9", "batch_acme_2"]
+    assert turns == ["batch_acme_3", "batch_other_9", "batch_acme_1", "batch_acme_2"]
     for batch in await records.unfinished(9):
         assert batch.status in OPEN
         await records.finish(batch, "failed")
     assert await records.unfinished(9) == []
+
+
+async def test_first_batches_start_beside_what_one_tenant_holds_and_all_together_are_bounded(desk: Desk) -> None:
+    records = desk.batch_records
+    for number in range(1, 6):
+        await records.add(batch_of(number), max_open=9)
+    mine = [batch.id for batch in await records.unfinished(3)]
+    assert mine == ["batch_acme_1", "batch_acme_2", "batch_acme_3"]
+    for name in mine:
+        await records.claim(name, None, "job")
+    for place, tenant in enumerate(("b", "c", "d", "e")):
+        await records.add(batch_of(10 + place, tenant), max_open=9)
+        await records.add(batch_of(20 + place, tenant), max_open=9)
+    turns = [batch.id for batch in await records.unfinished(3)]
+    assert turns == [*mine, "batch_b_10", "batch_c_11", "batch_d_12"]
+    for name in turns[3:]:
+        await records.claim(name, None, "job")
+    assert {batch.id for batch in await records.unfinished(3)} == set(turns)
+    for batch in await records.unfinished(3):
+        if batch.tenant == "acme":
+            await records.finish(batch, "failed")
+    # Three are worked on already: first ones alone may start.
+    assert [batch.id for batch in await records.unfinished(3)] == [*turns[3:], "batch_acme_4", "batch_e_13"]
+
+
+async def test_a_tenant_that_had_its_turn_goes_behind_those_that_had_none(desk: Desk) -> None:
+    records, now = desk.batch_records, now_ms()
+    for number, tenant in enumerate(("acme", "acme", "acme", "b", "c"), start=1):
+        await records.add(replace(batch_of(number, tenant), created_ms=now + number), max_open=9)
+    await records.claim("batch_acme_1", None, "job")
+    await records.start("batch_acme_1", 1)
+    begun = await records.get("batch_acme_1")
+    assert begun is not None
+    await records.finish(begun, "completed")
+    assert [batch.id for batch in await records.unfinished(1)] == ["batch_b_4", "batch_c_5"]
 
 
 async def test_pages_break_ties_of_time_by_id(desk: Desk) -> None:

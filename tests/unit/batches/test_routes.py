@@ -10,7 +10,7 @@ import openai
 import pytest
 from openai import AsyncOpenAI
 
-from tests.unit.batches.desk import CHAT, Desk, api_of, echo, lines_of, open_desk
+from tests.unit.batches.desk import CALLERS, CHAT, Desk, api_of, echo, lines_of, open_desk
 from tests.unit.server import listening
 from tests.unit.wire import error_of
 
@@ -39,10 +39,26 @@ async def test_a_file_is_uploaded_looked_up_read_and_deleted(client: AsyncOpenAI
     assert await client.files.retrieve(file.id) == file
     assert (await client.files.content(file.id)).read() == JSONL
     assert (await client.files.delete(file.id)).deleted
-    for question in (client.files.retrieve, client.files.content, client.files.delete):
+    for question in (client.files.retrieve, client.files.content):
         with pytest.raises(openai.NotFoundError):
             await question(file.id)
     assert not desk.files.path("acme", file.id).exists()
+
+
+async def test_a_file_may_be_deleted_again_which_removes_what_a_kill_left(client: AsyncOpenAI, desk: Desk) -> None:
+    file = await upload(client)
+    await desk.file_records.delete(CALLERS["sk-one"], file.id)  # and here the process is killed
+    path = desk.files.path("acme", file.id)
+    assert path.exists()
+    for key in ("sk-other", "sk-eu"):
+        with pytest.raises(openai.NotFoundError):
+            await client.with_options(api_key=key).files.delete(file.id)
+    assert path.exists()
+    for _ in range(2):
+        assert (await client.files.delete(file.id)).deleted
+        assert not path.exists()
+    with pytest.raises(openai.NotFoundError):
+        await client.files.delete("file-none")
 
 
 @pytest.mark.parametrize("size", [0, 1, 65_536, 99_999, 100_000])

@@ -138,13 +138,3 @@ def test_no_tenants_name_is_a_path(desk: Desk) -> None:
         assert path.parent.parent == desk.home / "files"
         assert path.resolve() == path
     assert desk.files.path("a", "f") != desk.files.path("A", "f")
-
-
-async def test_what_a_dead_process_left_is_swept_away_once_it_is_old(desk: Desk) -> None:
-    async with desk.files.writing("acme", "file-kept") as write:
-        await write(b"{}")
-    stale = desk.files.path("acme", f"file-stale{UPLOAD}")
-    stale.write_bytes(b"half")
-    assert desk.files.sweep(older_than_s=60) == 0
-    assert desk.files.sweep(older_than_s=-60) == 1
-    assert left_over(desk) == ["file-kept"]

@@ -19,7 +19,7 @@ from app.evals.cache_simulation.run import STEP_MS, TTL_STEPS, Outcome, run
 from app.evals.cache_simulation.stream import Request, endless
 from app.evals.cache_simulation.world import SCOPE, TENANT, World, WorldIndex, build_world
 from app.evals.errors import DatasetError
-from jobs.simulate_cache import _check_unseen
+from jobs.judge.unseen import check_unseen
 
 GROUPS = [
     Group(
@@ -176,9 +176,9 @@ def test_a_judge_that_may_have_seen_the_test_half_is_not_tested_on_it(card: dict
 
     if is_refused:
         with pytest.raises(DatasetError, match="may have seen"):
-            _check_unseen(Model(card), 353)  # type: ignore[arg-type]
+            check_unseen(Model(card), 353)  # type: ignore[arg-type]
     else:
-        _check_unseen(Model(card), 353)  # type: ignore[arg-type]
+        check_unseen(Model(card), 353)  # type: ignore[arg-type]
 
 
 async def test_what_is_kept_is_found_however_many_lie_nearer() -> None:

@@ -73,6 +73,8 @@ def test_a_run_is_recorded_whole_and_again_as_another(job: Job) -> None:
     assert run.data.params["model"] == "docs"
     assert run.data.params["concurrency"] == "2"
     assert len(run.data.params["dataset_sha256"]) == len(run.data.params["config_digest"]) == 64
+    assert "limit" not in run.data.params
+    assert runs[1].data.params["limit"] == "1"
     metrics = run.data.metrics
     assert metrics["samples"] == 3
     assert metrics["errors"] == 0
@@ -90,6 +92,32 @@ def test_a_run_is_recorded_whole_and_again_as_another(job: Job) -> None:
         file.path for folder in (None, "plots", "dataset") for file in client.list_artifacts(run.info.run_id, folder)
     }
     assert paths >= {"answers.json", "plots/latency.png", "plots/outcomes.png", "dataset/smoke.jsonl"}
+
+
+@pytest.mark.parametrize("launched", [None, "as asked", "elsewhere", "broken"])
+def test_the_digest_of_a_configuration_is_recorded_of_the_stack_that_runs_with_it(
+    job: Job, monkeypatch: pytest.MonkeyPatch, launched: str | None
+) -> None:
+    """What the launcher wrote says which stack the configuration in the home is of."""
+    monkeypatch.setenv("SEXTANT_HOME", str(job.folder))
+    run = job.folder / "run"
+    run.mkdir()
+    job.config.rename(run / "serve.yaml")
+    facts = {"as asked": job.stack.base_url + "/", "elsewhere": "http://10.0.0.1:8000/v1"}
+    if launched is not None:
+        base_url = facts.get(launched)
+        (run / "stack.json").write_text(json.dumps({"base_url": base_url}) if base_url else "{")
+
+    given = ["--dataset", str(job.dataset), "--base-url", job.stack.base_url, "--mlflow-url", job.mlflow_url]
+    result = CliRunner().invoke(app, given, env={"COLUMNS": "200"})
+
+    assert result.exit_code == 0, result.output
+    client = MlflowClient(job.mlflow_url)
+    experiment = client.get_experiment_by_name("sextant-evals")
+    assert experiment is not None
+    (recorded,) = client.search_runs([experiment.experiment_id])
+    assert ("config_digest" in recorded.data.params) is (launched == "as asked")
+    assert recorded.data.params["base_url"] == job.stack.base_url
 
 
 def test_a_gate_fails_with_exit_code_1(job: Job) -> None:

@@ -2,7 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -70,8 +72,19 @@ class Job:
         self.dataset.write_text("\n".join(map(json.dumps, ROWS)))
 
     def run(self, *arguments: str) -> Result:
-        given = ["--dataset", str(self.dataset), "--config", str(self.config), "--mlflow-url", self.mlflow_url]
-        return CliRunner().invoke(app, [*given, "--baselines", *arguments], env={"COLUMNS": "200"})
+        given = ["--config", str(self.config), "--baselines"]
+        return self.ask(*given, *arguments)
+
+    def ask(self, *arguments: str) -> Result:
+        given = ["--dataset", str(self.dataset), "--mlflow-url", self.mlflow_url]
+        return CliRunner().invoke(app, [*given, *arguments], env={"COLUMNS": "200"})
+
+    def params(self) -> dict[str, str]:
+        client = MlflowClient(self.mlflow_url)
+        experiment = client.get_experiment_by_name("sextant-retrieval")
+        assert experiment is not None
+        (run,) = client.search_runs([experiment.experiment_id])
+        return dict(run.data.params)
 
 
 @pytest.fixture
@@ -98,11 +111,82 @@ def test_a_run_prints_and_records_every_system(job: Job, tmp_path: Path) -> None
     assert run.data.metrics["bm25.recall_at_1"] == 1
     assert run.data.metrics["bm25.abstention_f1"] == 1  # by the threshold of the training half
     assert (run.data.params["split"], run.data.params["chunks"]) == ("test", "3")
+    assert set(run.data.params) >= {"corpus", "distractors", "embedder", "config_digest", "documents"}
     paths = {file.path for folder in (None, "plots") for file in client.list_artifacts(run.info.run_id, folder)}
     assert {"outcomes.json", "plots/recall.png", "plots/abstention.png"} <= paths
     saved = json.loads((tmp_path / "out.json").read_text())
     assert saved["metrics"]["bm25.recall_at_1"] == 1
     assert saved["outcomes"]["id"] == ["q3", "q5"] * 3
+
+
+class Searches(BaseHTTPRequestHandler):
+    """A running stack that finds nothing."""
+
+    def log_message(self, *_: object) -> None:
+        """Quiet."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["content-length"]))
+        body = json.dumps({"data": [], "relevant": False}).encode()
+        self.send_response(200)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+@pytest.fixture
+def running(job: Job, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    monkeypatch.setenv("SEXTANT_API_KEY", "sk-right")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Searches)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/v1"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+OF_THE_CONFIGURATION = {"embedder", "config_digest"}
+
+
+def test_of_a_running_stack_nothing_is_recorded_that_is_known_of_this_one_alone(
+    job: Job, running: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SEXTANT_HOME", str(tmp_path))
+    (tmp_path / "run").mkdir()
+    job.config.rename(tmp_path / "run" / "serve.yaml")
+
+    result = job.ask("--url", running)
+
+    assert result.exit_code == 0, result.output
+    assert set(job.params()) <= {"split", "dataset", "dataset_sha256", "git_commit", "url"}
+    assert job.params()["url"] == running
+
+
+def test_of_the_stack_that_the_configuration_is_of_that_is_recorded(job: Job, running: str) -> None:
+    result = job.ask("--url", running, "--config", str(job.config))
+
+    assert result.exit_code == 0, result.output
+    assert set(job.params()) >= OF_THE_CONFIGURATION
+    assert not set(job.params()) & {"corpus", "distractors", "documents", "unreadable", "chunks"}
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        (("--baselines",), "--baselines"),
+        (("--rerank", "models/reranker"), "--rerank"),
+        (("--distractors", "5"), "--distractors"),
+        (("--baselines", "--rerank", "models/reranker"), "--rerank, --baselines"),
+    ],
+)
+def test_what_a_running_stack_would_not_heed_is_refused(
+    job: Job, running: str, given: tuple[str, ...], named: str
+) -> None:
+    result = job.ask("--url", running, "--config", str(job.config), "--no-record", *given)
+
+    assert result.exit_code == 2
+    assert f"{named} would change nothing" in result.stderr
 
 
 def test_the_gate_fails_a_run_whose_recall_is_too_low(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -96,7 +96,7 @@ async def beat_for_a_lease(ledger: Ledger) -> None:
 
 
 async def test_a_process_never_reaps_its_own(shop: Shop) -> None:
-    ledger = shop.ledger(lease_s=0.05)
+    ledger = shop.ledger(lease_s=0.05, heartbeat_s=0.01)
     reservation = await ledger.admit(caller(budget(100)), new_id(), "small")
     await reservation.reserve("small", 0, 20)
     await until(lambda: shop.expiries()[reservation.id] < time.time() * 1000)

@@ -36,11 +36,13 @@ class BreakerMachine(RuleBasedStateMachine):
         self.era = 0
         self.until = 0.0
         self.failures: list[float] = []
+        self.in_a_row = 0
         self.is_tried = False
 
     def become(self, state: State) -> None:
         if self.state == "half-open":
             self.failures.clear()
+            self.in_a_row = 0
         self.state, self.era, self.is_tried = state, self.era + 1, False
 
     @rule(seconds=st.sampled_from([0.5, 1, 4, 5, 9, 11, 400]))
@@ -65,7 +67,8 @@ class BreakerMachine(RuleBasedStateMachine):
         if ticket.era != self.era:
             return
         self.failures = [at for at in self.failures if self.now - at <= 10] + [self.now]
-        if self.state == "half-open" or len(self.failures) >= 3:
+        self.in_a_row += 1
+        if self.state == "half-open" or len(self.failures) >= 3 or self.in_a_row >= 3:
             self.until = self.now + 5
             self.become("open")
 
@@ -85,6 +88,8 @@ class BreakerMachine(RuleBasedStateMachine):
     @rule(target=tickets, ticket=consumes(tickets))
     def it_begins_to_answer(self, ticket: Ticket) -> Ticket:
         generation = self.breaker.succeeded(ticket.generation)
+        if ticket.era == self.era:
+            self.in_a_row = 0
         if ticket.era == self.era and self.state == "half-open":
             self.become("closed")
             ticket.era = self.era
@@ -119,3 +124,27 @@ def test_a_late_failure_from_before_an_outage_says_nothing_about_the_target_afte
     breaker.succeeded(trial)
     breaker.failed(early)
     assert breaker.state == "closed"
+
+
+def test_failures_in_a_row_open_it_however_far_apart_and_a_success_between_them_begins_anew() -> None:
+    now = 0.0
+    breaker = Breaker(CONFIG, lambda: now, lambda before, after: None)
+
+    def fail() -> None:
+        nonlocal now
+        now += 60
+        generation = breaker.admit()
+        assert generation is not None
+        breaker.failed(generation)
+
+    fail()
+    fail()
+    well = breaker.admit()
+    assert well is not None
+    breaker.succeeded(well)
+    breaker.released(well)
+    fail()
+    fail()
+    assert breaker.state == "closed"
+    fail()
+    assert breaker.admit() is None

@@ -181,7 +181,7 @@ def test_latency_asks_the_unknown_first_then_the_fastest_and_forgets(tmp_path: P
     assert ids(usual()) == ["b", "a", "c"], "a burst does not go to an unknown target whole"
     assert usual().reason == "latency: 200 ms"
     assert waiting
-    waiting.ended()
+    waiting.abandoned()
     desk.now += 60
     desk.answer("b", 0.9)
     assert ids(usual())[1:] == ["a", "b"], "a minute later the old value weighs next to nothing"

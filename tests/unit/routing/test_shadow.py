@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from app.errors import UpstreamFailed
-from app.routing.events import ShadowFinished
+from app.routing.events import ShadowDropped, ShadowFinished
 from tests.unit.routing.trips import Act, Journey, ScriptedPort, attempts, failing, hanging, target
 from tests.unit.routing.virtual_time import in_virtual_time, now
 
@@ -60,6 +60,34 @@ async def test_what_becomes_of_a_shadow_is_told_and_held_against_nobody(act: Act
     assert journey.open == 0
 
 
+@pytest.mark.parametrize("stream", [True, False])
+@in_virtual_time
+async def test_what_a_shadow_costs_is_told(stream: bool) -> None:
+    priced = target("new", input_usd_per_million=2, output_usd_per_million=10)
+    journey = Journey({"a": ScriptedPort(), "new": ScriptedPort()})
+    trip = journey.trip("a", stream=stream, shadow=priced)
+    await (journey.text(trip) if stream else journey.dispatcher.complete(trip))
+    (event,) = await shadows(journey)
+    assert event.cost_nano == 7 * 2000 + 2 * 10_000
+
+
+@pytest.mark.parametrize(
+    ("act", "costs"),
+    [
+        (failing(UpstreamFailed("down")), False),  # nothing was generated
+        (Act(is_cut=True), True),
+        (hanging(), True),  # its prompt has been read
+    ],
+)
+@in_virtual_time
+async def test_a_shadow_that_was_at_work_costs_what_can_be_estimated(act: Act, costs: bool) -> None:
+    priced = target("new", input_usd_per_million=2, output_usd_per_million=10)
+    journey = Journey({"a": ScriptedPort(), "new": ScriptedPort(act)})
+    await journey.text(journey.trip("a", shadow=priced))
+    (event,) = await shadows(journey)
+    assert (event.cost_nano > 0, event.prompt_tokens > 0) == (costs, costs)
+
+
 @in_virtual_time
 async def test_what_failed_is_not_mirrored() -> None:
     journey = Journey({"a": ScriptedPort(failing(UpstreamFailed("down"))), "new": ScriptedPort()})
@@ -75,6 +103,7 @@ async def test_past_its_bound_mirrored_requests_are_dropped_and_counted() -> Non
     for _ in range(5):
         assert await journey.text(journey.trip("a", shadow=target("new"))) == "Hello world"
     assert journey.shadow.dropped == 3
+    assert [event for event in journey.events if isinstance(event, ShadowDropped)] == [ShadowDropped("new")] * 3
     assert journey.ports["new"].open == 2
     assert len(await shadows(journey)) == 2
     await journey.text(journey.trip("a", shadow=target("new")))

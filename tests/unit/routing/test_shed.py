@@ -3,6 +3,7 @@
 import pytest
 
 from app.errors import Unavailable
+from app.routing.events import RequestShed, RoutingEvent
 from app.routing.shed import Shedder
 
 
@@ -15,6 +16,16 @@ def test_one_more_than_the_limit_is_refused_at_once_and_told_when_to_come_back()
         assert shedder.shed == 1
     with shedder.admitted(), shedder.admitted():
         pass
+
+
+def test_who_was_refused_is_told() -> None:
+    told: list[RoutingEvent] = []
+    shedder = Shedder(limit=1, batch_share=1, listeners=[told.append])
+    with shedder.admitted():
+        for is_batch in (False, True):
+            with pytest.raises(Unavailable), shedder.admitted(is_batch=is_batch):
+                pytest.fail("admitted past the limit")
+    assert told == [RequestShed(is_batch=False), RequestShed(is_batch=True)]
 
 
 def test_a_place_comes_back_from_a_request_that_fails() -> None:

@@ -19,8 +19,8 @@ from app.routing.types import Plan, Trip
 from tests.unit.routing.virtual_time import now
 
 
-def target(name: str, window: int | None = None) -> Target:
-    return Target(name, f"{name}-engine", "double", PriceConfig(), context_window=window)
+def target(name: str, window: int | None = None, **price: float) -> Target:
+    return Target(name, f"{name}-engine", "double", PriceConfig(**price), context_window=window)
 
 
 @dataclass

@@ -170,6 +170,76 @@ def test_with_all_grades_there_no_stack_is_needed(job: Job) -> None:
     assert job.classifier.read_bytes() == first
 
 
+def recorded(job: Job) -> dict[str, str]:
+    client = MlflowClient(f"sqlite:///{job.folder / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("sextant-router")
+    assert experiment is not None
+    run, *_ = client.search_runs([experiment.experiment_id], order_by=["attributes.start_time DESC"])
+    return {**run.data.params, "small_quality": f"{run.data.metrics['always_small_quality']:.3f}"}
+
+
+def test_the_longest_answer_that_is_recorded_is_what_was_asked_for(job: Job) -> None:
+    assert job.run("--no-record", "--max-tokens", "64").exit_code == 0
+    again = job.run("--max-tokens", "512")
+    assert again.exit_code == 0, again.output
+    assert len(job.stack.asked) == 160, "all had been asked"
+    assert recorded(job)["max_tokens"] == "64"
+    assert TierClassifier.load(job.classifier).provenance["max_tokens"] == 64
+
+
+def test_a_corrected_key_is_graded_by_and_nothing_is_asked(job: Job) -> None:
+    assert job.run().exit_code == 0
+    before = recorded(job)
+    lines = [json.loads(line) for line in (job.folder / "prompts.jsonl").read_text().splitlines()]
+    for line in lines[2::8]:  # of every other sum: what the small model said is right as well
+        line["answers"].append("red")
+    (job.folder / "prompts.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    job.stack.asked.clear()
+
+    done = job.run()
+
+    assert done.exit_code == 0, done.output
+    assert job.stack.asked == []
+    after = recorded(job)
+    assert after["dataset_sha256"] != before["dataset_sha256"]
+    assert float(after["small_quality"]) > float(before["small_quality"])
+
+
+def test_prompts_of_one_category_are_refused_before_anything_is_asked(job: Job) -> None:
+    lines = [json.loads(line) for line in (job.folder / "prompts.jsonl").read_text().splitlines()]
+    alike = [line | {"tags": ["riddle", "phrase"]} for line in lines]
+    (job.folder / "prompts.jsonl").write_text("".join(json.dumps(line) + "\n" for line in alike))
+
+    done = job.run("--no-record")
+
+    assert done.exit_code == 2
+    assert "are of the category 'riddle'" in done.output
+    assert "at least two" in done.output
+    assert job.stack.asked == []
+
+
+def test_a_category_without_which_nothing_can_be_trained_is_named(job: Job) -> None:
+    lines = [json.loads(line) for line in (job.folder / "prompts.jsonl").read_text().splitlines()]
+    tags = {"capital": "easy", "colour": "easy", "sum": "hard", "riddle": "hard"}
+    halved = [line | {"tags": [tags[line["tags"][0]], "phrase"]} for line in lines]
+    (job.folder / "prompts.jsonl").write_text("".join(json.dumps(line) + "\n" for line in halved))
+
+    done = job.run("--no-record")
+
+    assert done.exit_code == 2
+    assert "without the category 'easy' the small model suffices for 0 of 40" in done.output
+
+
+def test_where_every_request_fails_it_says_so(job: Job) -> None:
+    lines = [json.loads(line) for line in (job.folder / "prompts.jsonl").read_text().splitlines()]
+    job.stack.broken |= {line["question"] for line in lines}
+
+    done = job.run("--no-record")
+
+    assert done.exit_code == 2, done.output
+    assert "no prompt has been answered by both models" in done.output
+
+
 def test_what_failed_is_left_out_told_and_asked_again(job: Job) -> None:
     job.stack.broken.add("what sum is number 2?")
     first = job.run("--no-record")
