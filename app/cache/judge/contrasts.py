@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from app.cache.judge.literal.reasons import REASONS
+
 Check = Callable[[Mapping[str, float]], bool]
 
 
@@ -16,6 +18,8 @@ class Refusal:
 
 def why_not(found: Mapping[str, float]) -> Refusal:
     """The first contrast that a pair's features show, the surest first; "wording" when none has a name."""
+    if found["told_apart"]:
+        return Refusal(REASONS[int(found["told_apart"])], True)
     for reason, holds in CERTAIN:
         if holds(found):
             return Refusal(reason, True)
@@ -28,7 +32,9 @@ def is_same_wording(found: Mapping[str, float]) -> bool:
     In the training half 567 pairs that ask the same fulfilled this and 3 that do not, which exchange two words;
     `swapped_any` is there for those.
     """
-    if found["same_key"]:
+    if found["told_apart"]:
+        return False
+    if found["same_key"] or found["same_asked"]:
         return True
     changed = any(found[name] for name in found if name.startswith("mark_"))
     return bool(

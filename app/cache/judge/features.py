@@ -10,6 +10,8 @@ from app.cache.judge.aligned import TokenPair, pair_tokens
 from app.cache.judge.alignment import SURE, TYPO, is_left, relations
 from app.cache.judge.asked import TASKS, asked, marks
 from app.cache.judge.contrast import contrast
+from app.cache.judge.literal import told_apart
+from app.cache.judge.literal.same import same_asked
 from app.cache.judge.payload import shared_payload
 from app.cache.judge.roles import DIRECTIONS, TOWARDS, order, roles_swapped, wording
 from app.cache.judge.seen import PLACES, Seen
@@ -54,9 +56,11 @@ def compare(a: Seen, b: Seen, cosine: float) -> Compared:
     found |= marks(a, b)
     found |= wording(a, b, lexical)
     found |= _around_payload(a, b, lexical, near)
+    found["told_apart"] = told_apart(a, b)
     found["roles_swapped"] = float(roles_swapped(a, b, lexical, frozenset(PLACES) - {"between", "with", "of"}))
     found["directions_swapped"] = float(roles_swapped(a, b, lexical, DIRECTIONS))
     found["directions_turned"] = float(roles_swapped(a, b, lexical, DIRECTIONS, TOWARDS))
+    found["same_asked"] = float(same_asked(a, b))
     overlap = found["word_overlap"]
     return Compared(
         found,

@@ -49,8 +49,8 @@ class PairJudge:
 
         `cosine` is the similarity of both texts' vectors, computed here when it is not given. About 1 ms for
         questions up to 120 characters, 2.5 ms up to 200, and one run of the embedding model for each that was not
-        seen lately. Of questions that are longer than what is looked at (64 items, 256 tokens) only those of the same
-        words match.
+        seen lately. Of questions that are longer than what is looked at (64 items, 256 tokens) only those match
+        that are the same but for case, spaces and the signs at their end.
         """
         if a == b:
             return Verdict(1.0)
@@ -60,7 +60,7 @@ class PairJudge:
             return Verdict(0.0, "wording")
         one, other = self.look(a), self.look(b)
         if one.is_cut or other.is_cut:
-            is_same = one.question.key == other.question.key
+            is_same = _written(a) == _written(b)
             return Verdict(SAME_SCORE) if is_same else Verdict(0.0, "wording", is_refused=True)
         if cosine is None:
             cosine = float(one.pooled @ other.pooled)
@@ -84,6 +84,10 @@ class PairJudge:
             seen = see(text, vectors or self._embedder.token_vectors(text))
             self._recent.put(text, seen)
         return seen
+
+
+def _written(text: str) -> str:
+    return " ".join(text.casefold().split()).rstrip(" .?!")
 
 
 def load_judge(embedder: TokenEmbedder, path: Path | None = None) -> PairJudge:

@@ -60,8 +60,20 @@ def order(a: Seen, b: Seen, lexical: Floats) -> dict[str, float]:
 
 def _names_swapped(a: Seen, b: Seen) -> bool:
     hard = ("name", "number", "unit", "code", "month")
-    orders = [[item.lemma for item in side.items if item.kind in hard or item.is_capital] for side in (a, b)]
-    return orders[0] != orders[1] and sorted(orders[0]) == sorted(orders[1]) and len(orders[0]) > 1
+    placed = [
+        [
+            (item.lemma, place)
+            for item, place in zip(side.items, side.places, strict=True)
+            if item.kind in hard or item.is_capital
+        ]
+        for side in (a, b)
+    ]
+    orders = [[lemma for lemma, _ in side] for side in placed]
+    if orders[0] == orders[1] or sorted(orders[0]) != sorted(orders[1]) or len(orders[0]) < 2:
+        return False
+    # Each with its own preposition: "from Rome to Milan" is "to Milan from Rome".
+    bare = sum(not place for _, place in placed[0])
+    return not (sorted(placed[0]) == sorted(placed[1]) and bare < 2)
 
 
 def _persons_exchanged(a: Seen, b: Seen) -> bool:

@@ -134,3 +134,21 @@ FILLERS = frozenset(
     by any chance|please tell me|help me|i need help|for me""".replace("\n", "").split("|")
     if phrase.strip()
 )  # fmt: skip
+# Left out at the beginning and the end alone: in the middle they may be what is asked about.
+COURTESIES = frozenset(
+    tuple(phrase.split())
+    for phrase in """hi team|hi all|hi everyone|hi folks|hi guys|hello team|hello all|hello everyone|hello there|hey team|
+    hey all|hey guys|hey everyone|good day|good afternoon|good afternoon team|good morning team|good morning all|
+    greetings|dear team|dear sir|dear sir or madam|dear sir madam|dear all|to whom it may concern|
+    sorry to bother you but|sorry to bother you|sorry for bothering you but|sorry to ask but|sorry for the question but|
+    apologies for bothering you but|excuse me but|sorry but|forgive me but|hope you are well|i hope you are well|
+    hope you are doing well|i hope you are doing well|hope this finds you well|quick one|one question|i have a question|
+    a quick question|just a quick question|i have a quick question|thank you in advance|thank you so much|
+    thank you very much|thanks so much|thanks very much|thanks a million|thanks again|thank you again|
+    thank you for your help|thanks for your help|thanks for the help|thanks in anticipation|much appreciated|
+    any help is appreciated|any help would be appreciated|appreciate your help|i appreciate your help|
+    kind regards|best regards|warm regards|regards|many thanks in advance|have a nice day|have a good day|
+    if you do not mind|if you do not mind me asking|if you please|any idea|any ideas|yours sincerely|
+    would appreciate your help|grateful for any help|pretty please""".replace("\n", "").split("|")
+    if phrase.strip()
+)  # fmt: skip

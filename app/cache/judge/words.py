@@ -9,6 +9,7 @@ from app.cache.judge.lexicon import load_lexicon
 from app.cache.judge.vocabulary import (
     ABBREVIATIONS,
     CONTRACTIONS,
+    COURTESIES,
     CURRENCIES,
     FILLERS,
     MONTHS,
@@ -23,6 +24,7 @@ from app.cache.judge.vocabulary import (
     WEEKDAYS,
 )
 
+_MEASURES = "km|m|cm|mm|kg|g|mg|l|ml|eur|euros?|met(?:er|re)s?|lit(?:er|re)s?|(?:kilo)?grams?|kilomet(?:er|re)s?|hours?"
 TOKEN = re.compile(
     r"(?i:\b\d{1,2}(?:[:.]\d{2})?\s?(?:am|pm|a\.m\.?|p\.m\.?)(?![a-z0-9]))"  # 3:30 pm
     r"|(?i:°\s?[cf]\b)"
@@ -31,6 +33,7 @@ TOKEN = re.compile(
     r"|(?<![\w.])\.\d+"
     r"|(?<![\w).])-\d+(?:[.,]\d+)*(?![\w-])"  # a negative number
     r"|\b(?:[A-Za-z]\.){2,}[A-Za-z]?(?![A-Za-z])"  # U.S.
+    rf"|(?<![\w.,])(?:\d+,\d{{1,2}}|\d{{1,3}}(?: \d{{3}})+)(?=\s?(?:%|€|(?:{_MEASURES})\b))"  # 2,5 kg and 1 000 km
     r"|\d{1,3}(?:,\d{3})+(?:\.\d+)?(?!\d)"  # 3,000.5
     r"|[^\W_]+(?:[.'@:_&][^\W_]+|/[^\W\d_]+)*[+#]*"  # words, codes, versions, addresses
     r"|[%°$€£¥+<>=&]"
@@ -42,6 +45,7 @@ PLAIN = str.maketrans(
 )  # fmt: skip
 TIME = re.compile(r"(\d{1,2})(?:[:.](\d{2}))?\s?([ap])\.?m\.?")
 CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
+GROUPED = re.compile(r"\d{1,3}(?:[' ]\d{3})+|\d{1,3}\.\d{3}\.\d{3}")  # 1'000, 1 000 and 1.000.000
 QUANTITY = re.compile(r"(\d+(?:[.,]\d+)*)(st|nd|rd|th|[a-z%°]+)?$")
 SPEEDS = {"kph": "km/h", "kmh": "km/h", "kmph": "km/h", "mph": "mile/h"}
 STATES = {("united", "states"): "unitedstates", ("united", "kingdom"): "uk", ("great", "uk"): "uk"}
@@ -50,6 +54,7 @@ AMERICAN = frozenset(
 )
 POWERS = {"square": "2", "sq": "2", "cubic": "3", "cu": "3"}
 LONGEST_CHARACTERS = 4000
+LONGEST_COURTESY = max(map(len, COURTESIES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +104,13 @@ def _canonical(token: str, start: int, end: int, is_first: bool) -> list[Word]:
     if not token.isascii():
         token = unicodedata.normalize("NFKC", token)
     lower = _bare(token.casefold())
-    if lower.startswith("401"):
+    if re.fullmatch(r"401\s?\(?k\)?", lower):
         return [Word("401k", "401k", "code", start, end)]
     if lower.startswith("no") and lower.rstrip(".") in ("no", "no-one") and lower != "no":
         return [_word("nobody" if "one" in lower else "number", start, end, False)]
+    if GROUPED.fullmatch(lower):
+        value = re.sub("[' .]", "", lower)
+        return [Word(value, value, "number", start, end)]
     if lower[0] == "-":
         return [Word(lower, lower, "number", start, end)]
     lower = SPEEDS.get(lower, lower)
@@ -122,7 +130,7 @@ def _canonical(token: str, start: int, end: int, is_first: bool) -> list[Word]:
     if lower[0] == "°" and len(lower) > 1:
         unit = "celsius" if lower[-1] == "c" else "fahrenheit"
         return [Word(unit, unit, "unit", start, end)]
-    if lower.count(".") > 1 and all(len(part) < 2 for part in lower.split(".")):
+    if lower.count(".") > 1 and all(part.isalpha() and len(part) < 2 for part in lower.rstrip(".").split(".")):
         lower, token = lower.replace(".", ""), token.replace(".", "")
     if token == "US":  # noqa: S105 (a word of the question, no secret)
         lower = "unitedstates"
@@ -153,7 +161,7 @@ def _canonical(token: str, start: int, end: int, is_first: bool) -> list[Word]:
         measure = UNITS.get(suffix) or SYMBOLS.get(suffix) or SHORT_UNITS.get(suffix)
         if measure:
             return [Word(value, value, "number", start, end), Word(measure, measure, "unit", start, end)]
-        if suffix in ("k", "m", "bn"):
+        if suffix in ("k", "m", "bn") and value.count(".") < 2:  # no version or address
             value = _value(str(float(value) * {"k": 1e3, "m": 1e6, "bn": 1e9}[suffix]))
             return [Word(value, value, "number", start, end)]
     is_capital = token[:1].isupper() and (not is_first or (len(token) > 1 and not token[1:].islower()))
@@ -255,7 +263,7 @@ def _quantities(words: list[Word]) -> list[Word]:
         if last and last.text == "per" and word.text == "cent":
             kept[-1] = Word("percent", "percent", "unit", last.start, word.end)
             continue
-        if last and following and last.kind == "number" and word.text == "x" and following.kind == "number":
+        if last and following and last.kind == "number" and word.text in ("x", "times") and following.kind == "number":
             continue
         tail = [one.text for one in kept[-2:]]
         if word.text == "half" and tail == ["and", "a"] and len(kept) > 2 and kept[-3].kind == "number":
@@ -286,8 +294,24 @@ def _combined(first: Word, second: Word) -> str:
     return f"{left + right:.0f}" if first.text.isalpha() and fits else ""
 
 
+def _without_courtesies(words: list[Word]) -> list[Word]:
+    """Leave out "good afternoon" before the question and "thank you in advance" behind it."""
+    texts = [word.text for word in words]
+    start, end = 0, len(words)
+    for length in range(LONGEST_COURTESY, 0, -1):
+        if tuple(texts[:length]) in COURTESIES:
+            start = length
+            break
+    for length in range(LONGEST_COURTESY, 0, -1):
+        if end - length > start and tuple(texts[end - length : end]) in COURTESIES:
+            end -= length
+            break
+    return words[start:end] or words
+
+
 def _without_fillers(words: list[Word]) -> list[Word]:
     """Leave out "hi", "please", "could you tell me": what does not change the answer."""
+    words = _without_courtesies(words)
     kept: list[Word] = []
     at = 0
     while at < len(words):

@@ -43,6 +43,24 @@ def test_made_pairs_are_the_same_at_every_run_and_edits_change_the_words() -> No
     assert all(read(pair.a).key != read(pair.b).key for pair in made if not pair.is_same and pair.a == group.question)
 
 
+@pytest.mark.parametrize("missing", ["near_repeats", "paraphrases", "traps"])
+def test_of_a_group_that_lacks_something_the_pairs_that_need_none_of_it_are_made(missing: str) -> None:
+    group = Group.parse({**RECORD, missing: []})
+    made = list(made_pairs([group], 1, 8))
+    same, kinds = {pair.is_same for pair in made}, {pair.kind for pair in made if pair.is_same}
+    assert same == {True, False}
+    assert kinds == ({"near repeat"} if missing == "paraphrases" else {"near repeat", "paraphrase"})
+    texts = {group.question, *group.paraphrases, *(trap.text for trap in group.traps)}
+    assert {pair.a for pair in made} <= texts
+
+
+def test_a_question_alone_makes_pairs_of_its_own() -> None:
+    group = Group.parse({**RECORD, "near_repeats": [], "paraphrases": [], "traps": []})
+    made = list(made_pairs([group], 1, 8))
+    assert {pair.is_same for pair in made} == {True, False}
+    assert {pair.a for pair in made} == {group.question}
+
+
 @pytest.mark.parametrize(
     "line",
     [

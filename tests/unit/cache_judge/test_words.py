@@ -34,6 +34,11 @@ from app.cache.judge.words import read
         ("How many euros for 100 US dollars?", "how many euros for 100 us dollars"),
         ("Do vegans eat honey?", "Do vegans eat honey, or not"),
         ("25 degrees celcius", "25 degrees Celsius"),
+        ("Good afternoon. What is the rate?", "What is the rate?"),
+        ("Hi team, how do I request leave?", "How do I request leave?"),
+        ("Sorry to bother you, but is it open?", "Is it open?"),
+        ("Is it open? Thank you in advance.", "Is it open?"),
+        ("Is it open? Kind regards", "Is it open?"),
     ],
 )
 def test_surface_changes_leave_the_key(one: str, other: str) -> None:
@@ -52,6 +57,8 @@ def test_surface_changes_leave_the_key(one: str, other: str) -> None:
         ("the first", "the second"),
         ("Tell us about it", "Tell the US about it"),
         ("in 9 in total", "9 inches in total"),
+        ("How do I end with kind regards in French?", "How do I end with in French?"),
+        ("Is a good afternoon nap healthy?", "Is a nap healthy?"),
     ],
 )
 def test_what_changes_the_meaning_changes_the_key(one: str, other: str) -> None:
