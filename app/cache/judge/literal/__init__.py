@@ -4,6 +4,7 @@ Signs, letters and scripts; tense, degree and small words. It refuses for certai
 wording.
 """
 
+from app.cache.judge.literal.directions import directions_differ
 from app.cache.judge.literal.forms import refusal as forms_differ
 from app.cache.judge.literal.languages import is_other_language
 from app.cache.judge.literal.reasons import REASONS, Reason
@@ -14,7 +15,7 @@ from app.cache.judge.seen import Seen
 
 def told_apart(a: Seen, b: Seen) -> float:
     """The place in `REASONS` of why the pair is refused; 0 where nothing differs so. Symmetric."""
-    return float(REASONS.index(signs_differ(a, b) or forms_differ(a, b) or _languages_differ(a, b)))
+    return float(REASONS.index(signs_differ(a, b) or forms_differ(a, b) or directions_differ(a, b) or _languages_differ(a, b)))
 
 
 def _languages_differ(a: Seen, b: Seen) -> Reason:
