@@ -15,7 +15,9 @@ from app.cache.judge.seen import Seen
 
 def told_apart(a: Seen, b: Seen) -> float:
     """The place in `REASONS` of why the pair is refused; 0 where nothing differs so. Symmetric."""
-    return float(REASONS.index(signs_differ(a, b) or forms_differ(a, b) or directions_differ(a, b) or _languages_differ(a, b)))
+    return float(
+        REASONS.index(signs_differ(a, b) or forms_differ(a, b) or directions_differ(a, b) or _languages_differ(a, b))
+    )
 
 
 def _languages_differ(a: Seen, b: Seen) -> Reason:
