@@ -114,6 +114,7 @@ def test_another_spelling_is_no_difference(a: str, b: str) -> None:
         ("Как включить уведомления?", "Как отключить уведомления?", "wording"),
         ("Wie kann ich das drucken?", "Wie kann ich das drücken?", "wording"),
         ("El papá está aquí, ¿no?", "El papa está aquí, ¿no?", "wording"),
+        ("¿Cuántos años tiene la casa?", "cuantos anos tiene la casa", "wording"),
     ],
 )
 def test_a_difference_in_signs_refuses(a: str, b: str, reason: str) -> None:
@@ -167,3 +168,15 @@ def test_strange_texts_are_compared_quickly(text: str) -> None:
     for other in (_look("What is 5 + 3?"), _look("é x 1 kW")):
         assert refusal(one, other) == refusal(other, one)
     assert time.perf_counter() - started < 2
+
+
+@pytest.mark.parametrize(
+    ("accented", "plain"),
+    [
+        ("¿Cómo puedo cambiar mi contraseña?", "como puedo cambiar mi contraseña"),
+        ("Comment réinitialiser le mot de passe reçu ?", "comment reinitialiser le mot de passe reçu"),
+    ],
+)
+def test_who_types_without_accents_still_types_the_keys_of_his_keyboard(accented: str, plain: str) -> None:
+    assert refusal(_look(accented), _look(plain)) == ""
+    assert refusal(_look(plain), _look(accented)) == ""

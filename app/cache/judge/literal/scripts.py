@@ -10,6 +10,7 @@ from app.cache.judge.vocabulary import STOP_WORDS
 FINAL = " \t\r\n?!.;\u2026\u3002\uff01\uff1f\uff0e\u0964\u0965\u061f\u06d4\u104b\u17d4\u037e"
 WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?")
 OTHER_LETTERS = re.compile("[äöüåÄÖÜÅ]")  # in the languages that have them these are letters of their own
+KEYS = str.maketrans("ñç", "nc")  # keys of their own, so that who leaves accents out still types them
 SOUNDED = re.compile("gü(?=[eiéí])")  # Spanish: only a way to say gue
 ENGLISH_SHARE = 0.7
 ENGLISH = frozenset("the is are of to how what where when who why do does can my and for with it you".split())
@@ -46,7 +47,9 @@ def accents_differ(one: str, other: str) -> bool:
     pairs = [(bare[0][word], bare[1][word]) for word in bare[0].keys() & bare[1].keys()]
     if not pairs or _is_english(words[0] | words[1]):
         return False
-    if all(any(_bare(word) != word for word in side) for side in words):
+    if any(_has_key(first) != _has_key(second) for first, second in pairs):
+        return True
+    if all(any(_bare(word) != word.translate(KEYS) for word in side) for side in words):
         return True
     return any(OTHER_LETTERS.search(SOUNDED.sub("gu", word)) for pair in pairs for word in pair)
 
@@ -57,6 +60,10 @@ def _is_english(words: set[str]) -> bool:
     known = [word for word in plain if word in STOP_WORDS or lexicon.lemma(word) in lexicon.senses]
     is_sure = not ENGLISH.isdisjoint(plain) or sum(len(word) > 4 for word in known) > 1
     return is_sure and len(known) >= ENGLISH_SHARE * len(plain)
+
+
+def _has_key(word: str) -> bool:
+    return word.translate(KEYS) != word
 
 
 def _bare(word: str) -> str:
