@@ -26,6 +26,6 @@ def test_hardly_a_probe_is_a_wrong_hit_and_near_repeats_are_hits() -> None:
         hits[kind] += cosine >= least and judge.judge(row["a"], row["b"], cosine).score >= judge.min_score
 
     assert pairs["trap"] > 900
-    assert hits["trap"] <= 0.015 * hits.total()
+    assert hits["trap"] <= 0.02 * hits.total()
     assert hits["near repeat"] >= 0.88 * pairs["near repeat"]
     assert hits["paraphrase"] >= 0.4 * pairs["paraphrase"]

@@ -7,6 +7,7 @@ wording.
 from app.cache.judge.literal.directions import directions_differ
 from app.cache.judge.literal.forms import refusal as forms_differ
 from app.cache.judge.literal.languages import is_other_language
+from app.cache.judge.literal.quotes import quotes_differ
 from app.cache.judge.literal.reasons import REASONS, Reason
 from app.cache.judge.literal.same import same_asked
 from app.cache.judge.literal.signs import refusal as signs_differ
@@ -15,9 +16,8 @@ from app.cache.judge.seen import Seen
 
 def told_apart(a: Seen, b: Seen) -> float:
     """The place in `REASONS` of why the pair is refused; 0 where nothing differs so. Symmetric."""
-    return float(
-        REASONS.index(signs_differ(a, b) or forms_differ(a, b) or directions_differ(a, b) or _languages_differ(a, b))
-    )
+    reason = signs_differ(a, b) or forms_differ(a, b) or quotes_differ(a, b) or directions_differ(a, b)
+    return float(REASONS.index(reason or _languages_differ(a, b)))
 
 
 def _languages_differ(a: Seen, b: Seen) -> Reason:
