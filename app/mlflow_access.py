@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import httpx
 
 USERNAME, PASSWORD = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"
-TOKEN = "MLFLOW_TRACKING_TOKEN"  # noqa: S105
+TOKEN = "MLFLOW_TRACKING_TOKEN"  # noqa: S105 (the name of a variable)
 
 
 def authorization(environment: Mapping[str, str] = os.environ) -> dict[str, str]:

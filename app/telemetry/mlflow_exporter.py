@@ -59,7 +59,7 @@ class MlflowExporter(SpanExporter):
 
     def shutdown(self) -> None:
         if self._exporter is not None:
-            self._exporter.shutdown()  # type: ignore[no-untyped-call]
+            self._exporter.shutdown()  # type: ignore[no-untyped-call]  # OpenTelemetry has no types there
 
     def _send(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         exporter = self._exporter
@@ -86,7 +86,7 @@ class MlflowExporter(SpanExporter):
         if self._exporter is not None:
             if found == self._id:
                 return self._exporter
-            self._exporter.shutdown()  # type: ignore[no-untyped-call]
+            self._exporter.shutdown()  # type: ignore[no-untyped-call]  # OpenTelemetry has no types there
         self._id = found
         self._exporter = OTLPSpanExporter(
             endpoint=f"{self._url}/v1/traces",

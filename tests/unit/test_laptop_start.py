@@ -105,7 +105,7 @@ def watch_until_ingested(stack: StandIns) -> None:
     def look() -> None:
         raise Stop
 
-    stack._check = look  # type: ignore[method-assign]
+    stack._check = look  # type: ignore[method-assign]  # what is asked is counted
     with pytest.raises(Stop):
         stack.watch()
 

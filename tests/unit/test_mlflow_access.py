@@ -55,7 +55,7 @@ def test_the_header_is_the_one_that_mlflows_own_client_sends(
 ) -> None:
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    http_request(get_default_host_creds(mlflow.url), "/health", "GET")  # type: ignore[no-untyped-call]
+    http_request(get_default_host_creds(mlflow.url), "/health", "GET")  # type: ignore[no-untyped-call]  # it has no types
     assert [sent for _, sent in mlflow.asked] == [authorization(environment).get("authorization")]
 
 

@@ -176,9 +176,9 @@ def test_a_judge_that_may_have_seen_the_test_half_is_not_tested_on_it(card: dict
 
     if is_refused:
         with pytest.raises(DatasetError, match="may have seen"):
-            check_unseen(Model(card), 353)  # type: ignore[arg-type]
+            check_unseen(Model(card), 353)  # type: ignore[arg-type]  # a card is all that is looked at
     else:
-        check_unseen(Model(card), 353)  # type: ignore[arg-type]
+        check_unseen(Model(card), 353)  # type: ignore[arg-type]  # a card is all that is looked at
 
 
 async def test_what_is_kept_is_found_however_many_lie_nearer() -> None:
