@@ -138,7 +138,7 @@ class StackConfig(Settings):
         for index, model in enumerate(self.models):
             # Else the hub would be asked for it, and might even have something of that name.
             # (`Path.is_dir` raises where others may not look.)
-            if not model.is_directory and os.path.isdir(self.path(model.source)):  # noqa: PTH112
+            if not model.is_directory and os.path.isdir(self.path(model.source)):  # noqa: PTH112 (see above)
                 raise ValueError(f"models[{index}].source: write './{model.source}' for the directory in home")
         return self
 

@@ -15,12 +15,11 @@ from app.cache.judge.literal.same import same_asked
 from app.cache.judge.model import MODEL_FILE, JudgeModel
 from app.cache.judge.seen import Seen, see
 from app.cache.judge.verdict import Verdict
-from app.cache.judge.words import read
+from app.cache.judge.words import LONGEST_CHARACTERS, read
 from app.recent import Recent
 from app.retrieval.embedder import TokenVectors
 
 RECENT_QUESTIONS = 1024  # about 100 kB each
-LONGEST_CHARACTERS = 4000
 SAME_SCORE = 0.999
 REFUSED_SHARE = 0.5  # of min_score, at most: what a hard check leaves
 

@@ -2,7 +2,6 @@
 
 import json
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
@@ -15,7 +14,7 @@ MODEL = PROJECT / ".sextant/models/all-minilm-l6-v2"
 PROBES = PROJECT / "evals/cache/probes.jsonl"
 
 
-@pytest.mark.skipif(not Path(MODEL / "model.onnx").is_file(), reason="run `make setup`")
+@pytest.mark.skipif(not (MODEL / "model.onnx").is_file(), reason="run `make setup`")
 def test_hardly_a_probe_is_a_wrong_hit_and_near_repeats_are_hits() -> None:
     judge, least = load_judge(Embedder(MODEL)), SemanticConfig().min_similarity
     hits, pairs = Counter[str](), Counter[str]()

@@ -9,9 +9,8 @@ from app.cache.judge.literal.courtesies import without_courtesies
 from app.cache.judge.literal.languages import bare, is_german, is_other_language
 from app.cache.judge.literal.shorthand import LONG_FORMS, LONGEST_FORM, ONE_NAME
 from app.cache.judge.vocabulary import ABBREVIATIONS, CONTRACTIONS, SPELLINGS
-from app.cache.judge.words import PLAIN
+from app.cache.judge.words import LONGEST_CHARACTERS, PLAIN
 
-LONGEST_CHARACTERS = 4000
 TOKEN = re.compile(
     r"(?:(?<![\w)\]])-)?(?:\d+(?:[.,:/]\d+)*|(?<!\d)\.\d+)|[^\W\d_]+(?:'[^\W\d_]+)*|[.,;:!?…¿¡\"“”«»\n]+|\S"
 )

@@ -7,9 +7,8 @@ from functools import lru_cache
 
 from app.cache.judge.lexicon import IRREGULAR, load_lexicon
 from app.cache.judge.vocabulary import ABBREVIATIONS, CONTRACTIONS, FILLERS, SPELLINGS
-from app.cache.judge.words import PLAIN
+from app.cache.judge.words import LONGEST_CHARACTERS, PLAIN
 
-LONGEST_CHARACTERS = 4000
 WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?|[\"“”«»]|[.,;:!?…(]+")
 ARTICLES = frozenset(("a", "an", "the"))
 # What stands behind one of these is spoken of, not said: "how do I say hello", "who sang Hello".
@@ -36,6 +35,11 @@ class Form:
     capitals: frozenset[str]  # capital letters inside of a sentence
     first: str  # the word it begins with
     is_plain: bool  # asks for yes or no
+
+    def after(self, word: str) -> str:
+        """The word behind its first place, or ""."""
+        at = self.words.index(word) + 1
+        return self.words[at] if at < len(self.words) else ""
 
 
 @dataclass(frozen=True, slots=True)

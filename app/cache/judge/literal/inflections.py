@@ -76,7 +76,7 @@ def _degrees_differ(one: Form, other: Form, pair: tuple[str, str]) -> bool:
     degrees = [_degree(word) for word in pair]
     if degrees[0] == degrees[1] or (one.first != other.first):
         return False
-    after = {_after(form, word) for form, word in zip((one, other), pair, strict=True)}
+    after = {form.after(word) for form, word in zip((one, other), pair, strict=True)}
     common = one.bag & other.bag
     is_open = not one.is_plain or "there" in common
     if is_open and (after & WAYS or (common & SEEKING and "which" not in common)):
@@ -86,11 +86,6 @@ def _degrees_differ(one: Form, other: Form, pair: tuple[str, str]) -> bool:
     if "more" in degrees:
         return one.is_plain
     return one.is_plain or one.first == "which" or ("good" not in pair and one.first == "what")
-
-
-def _after(form: Form, word: str) -> str:
-    at = form.words.index(word) + 1
-    return form.words[at] if at < len(form.words) else ""
 
 
 def _before(form: Form, word: str) -> str:
@@ -103,7 +98,7 @@ def _plurals_differ(one: Form, other: Form, pair: tuple[str, str]) -> bool:
     if OTHER_SENSE.get(plural) != singular or singular in SAME_SENSE:
         return False
     sides = ((one, pair[0]), (other, pair[1]))
-    return not any(_after(*side) in AFTER_SAME or _before(*side) in BEFORE_SAME for side in sides)
+    return not any(form.after(word) in AFTER_SAME or _before(form, word) in BEFORE_SAME for form, word in sides)
 
 
 def _participles_differ(first: str, second: str) -> bool:

@@ -6,9 +6,8 @@ from functools import lru_cache
 
 from app.cache.judge.lexicon import load_lexicon
 from app.cache.judge.vocabulary import STOP_WORDS
-from app.cache.judge.words import PLAIN
+from app.cache.judge.words import LONGEST_CHARACTERS, PLAIN
 
-LONGEST_CHARACTERS = 4000
 WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*")
 SPLIT = re.compile(r"['-]")
 # Typical small words, accents left out; none of them is an English word.

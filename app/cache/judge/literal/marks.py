@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 
-from app.cache.judge.literal.notation import LONGEST_CHARACTERS, canonical
+from app.cache.judge.literal.notation import canonical
+from app.cache.judge.words import LONGEST_CHARACTERS
 
 LABELLED = (
     "vitamin|part|plan|model|appendix|schedule|hepatitis|influenza|group|team|league|grade|class|type|option|section|exhibit"

@@ -7,9 +7,8 @@ from functools import lru_cache
 from app.cache.judge.literal.formed import AUXILIARIES, Difference
 from app.cache.judge.literal.reasons import Reason
 from app.cache.judge.vocabulary import MONTHS, WEEKDAYS
-from app.cache.judge.words import PLAIN
+from app.cache.judge.words import LONGEST_CHARACTERS, PLAIN
 
-LONGEST_CHARACTERS = 4000
 WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?|[.:;!?…\n]")
 ROMANS = {"II": 2, "III": 3, "IV": 4, "V": 5, "VI": 6, "VII": 7, "VIII": 8, "IX": 9, "X": 10}
 NUMERALS = ROMANS | {str(value): value for value in range(2, 21)}

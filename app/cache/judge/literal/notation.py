@@ -5,7 +5,8 @@ import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
 
-LONGEST_CHARACTERS = 4000
+from app.cache.judge.words import LONGEST_CHARACTERS
+
 SUPERSCRIPT = re.compile("[\u2070\u00b9\u00b2\u00b3\u2074-\u2079]+")
 FRACTION = re.compile("[\u00bc-\u00be\u2150-\u215e]")
 # Dashes, quotes and signs that have an ASCII form; joiners, skin tones and trade marks say nothing.

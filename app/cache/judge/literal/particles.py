@@ -50,9 +50,9 @@ def _pair_differs(one: Form, other: Form, pair: tuple[str, str]) -> Reason:
     if both == {"too", "so"}:
         return "attribute" if one.is_plain else ""
     if both == {"single", "one"}:
-        return "attribute" if _following(one, pair[0]) in SINGLE else ""
+        return "attribute" if one.after(pair[0]) in SINGLE else ""
     if both in VERBS:
-        following = {_following(one, pair[0]), _following(other, pair[1])}
+        following = {one.after(pair[0]), other.after(pair[1])}
         return "" if following & {"to", "me", "us", "about", "if"} or "would" in one.bag | other.bag else "wording"
     return ""
 
@@ -72,11 +72,6 @@ def _joined(form: Form, conjunction: str) -> set[tuple[str, str]]:
     """The words on both sides of it."""
     words = [word for word in form.words if word not in ARTICLES]
     return {(words[at - 1], words[at + 1]) for at, word in enumerate(words[:-1]) if word == conjunction and at}
-
-
-def _following(form: Form, word: str) -> str:
-    at = form.words.index(word) + 1
-    return form.words[at] if at < len(form.words) else ""
 
 
 def _order_differs(one: Form, other: Form) -> bool:

@@ -5,6 +5,7 @@ import unicodedata
 from functools import lru_cache
 
 from app.cache.judge.lexicon import load_lexicon
+from app.cache.judge.literal.languages import bare
 from app.cache.judge.vocabulary import STOP_WORDS
 
 FINAL = " \t\r\n?!.;\u2026\u3002\uff01\uff1f\uff0e\u0964\u0965\u061f\u06d4\u104b\u17d4\u037e"
@@ -43,13 +44,13 @@ def accents_differ(one: str, other: str) -> bool:
     texts = [unicodedata.normalize("NFC", text).casefold() for text in (one, other)]
     words = [set(WORD.findall(text)) for text in texts]
     loose = [words[0] - words[1], words[1] - words[0]]
-    bare = [{_bare(word): word for word in side} for side in loose]
-    pairs = [(bare[0][word], bare[1][word]) for word in bare[0].keys() & bare[1].keys()]
+    plain = [{bare(word): word for word in side} for side in loose]
+    pairs = [(plain[0][word], plain[1][word]) for word in plain[0].keys() & plain[1].keys()]
     if not pairs or _is_english(words[0] | words[1]):
         return False
     if any(_has_key(first) != _has_key(second) for first, second in pairs):
         return True
-    if all(any(_bare(word) != word.translate(KEYS) for word in side) for side in words):
+    if all(any(bare(word) != word.translate(KEYS) for word in side) for side in words):
         return True
     return any(OTHER_LETTERS.search(SOUNDED.sub("gu", word)) for pair in pairs for word in pair)
 
@@ -64,7 +65,3 @@ def _is_english(words: set[str]) -> bool:
 
 def _has_key(word: str) -> bool:
     return word.translate(KEYS) != word
-
-
-def _bare(word: str) -> str:
-    return "".join(c for c in unicodedata.normalize("NFKD", word) if not unicodedata.combining(c))
