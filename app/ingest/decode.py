@@ -12,6 +12,10 @@ _BYTE_ORDER_MARKS = (  # UTF-32's mark begins with UTF-16's, so it is asked firs
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 
+# A declaration that was read byte by byte was not written in one of these, whatever it says. The HTML standard has
+# pages that declare UTF-16 read as UTF-8.
+_WIDE = ("utf-16", "utf-32")
+
 # Control bytes that no text editor writes. Stray ones happen; one in a hundred is not text.
 _CONTROL_BYTES = bytes(code for code in range(32) if code not in b"\t\n\r\f\b\x1b")
 _MAX_STRAY_CONTROLS = 2
@@ -59,6 +63,8 @@ def _refuse_binary(data: bytes) -> None:
 def _as_declared(data: bytes, declared: str) -> str | None:
     try:
         name = codecs.lookup(declared).name
+        if name.startswith(_WIDE):
+            return None
         # Browsers read both labels as Windows-1252, and authors rely on it.
         return data.decode("cp1252" if name in ("iso8859-1", "ascii") else name)
     except (LookupError, UnicodeError):  # an unknown name, or not what the bytes are

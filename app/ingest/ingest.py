@@ -97,16 +97,19 @@ async def ingest(
     does nothing. After a failure or a kill the next run takes over what was staged, and embeds only what is missing.
 
     A document that cannot be read is reported in `skipped`; what is stored of it stays, but for one whose groups
-    cannot be understood, which is removed. An error of the target or the workers ends the run.
+    cannot be understood, which is removed. What an earlier run had staged of it is not committed. An error of the
+    target or the workers ends the run.
     """
     began = time.perf_counter()
     hasher = Hasher(options.model, options.attributes)
     stored = await target.documents(options.tenant)
     scanned = await asyncio.to_thread(scan, discovery.sources, hasher, options.limits)
-    hashes = {name: found.content_hash for name, found in scanned.found.items()}
-    plan = make_plan(hashes, stored, discovery.roots, scanned.complete, prune=options.prune)
+    plan = make_plan(scanned, stored, discovery.roots, prune=options.prune)
     run = _Run(target, workers, options, hasher, memory or NoMemory(), on_progress)
-    await run.go(scanned, plan, await _taken_over(target, options.tenant, plan))
+    if not await run.go(scanned, plan, await _taken_over(target, options.tenant, plan)):
+        await target.discard(options.tenant)
+        run = _Run(target, workers, options, hasher, memory or NoMemory(), on_progress)
+        await run.go(scanned, plan, {})
     skipped = [*discovery.skipped, *scanned.skipped, *run.skipped]
     left_out = {*(each.name for each in skipped), *(each.name for each in run.duplicates)}
     return Report(
@@ -160,37 +163,54 @@ class _Run:
         self.skipped: list[Skipped] = []
         self.duplicates: list[Duplicate] = []
 
-    async def go(self, scanned: Scan, plan: Plan, staged: Mapping[str, str | None]) -> None:
-        """Everything that the plan wants, and the commit."""
+    async def go(self, scanned: Scan, plan: Plan, staged: Mapping[str, str | None]) -> bool:
+        """Everything that the plan wants, and the commit.
+
+        False: nothing is committed, for what is staged must go first. It has a change of a stored document that cannot
+        be read now and stays as it is, and a target takes back either all that is staged or what is new.
+        """
         hashes = {name: found.content_hash for name, found in scanned.found.items()}
         waiting = {name for name in (*plan.new, *plan.changed) if staged.get(name) != hashes[name]}
         self.resumed = len(plan.new) + len(plan.changed) - len(waiting)
         self._total = len(waiting)
         self._tell()
-        in_store = {*plan.changed, *plan.unchanged, *staged}
-        removals = list(plan.deleted)
-        try:
-            async with asyncio.TaskGroup() as tasks, aclosing(self._flow.run(scanned.found, waiting)) as items:
-                async for item in items:
-                    if isinstance(item, Skipped):
-                        self._leave_out(item.name, waiting)
-                        self.skipped.append(item)
-                        removals += [item.name] if item.withdraws and item.name in in_store else []
-                    elif (duplicate := self._duplicate(item)) is not None:
-                        self._leave_out(item.name, waiting)
-                        self.duplicates.append(duplicate)
-                        removals += [item.name] if item.name in in_store else []
-                    elif isinstance(item, Prepared) and item.name in waiting:
-                        await self.staging.add(item, tasks)
-                await self.staging.flush(tasks)
-        except BaseExceptionGroup as group:
-            raise group.exceptions[0] from group
-        if removals:
+        left_out = await self._stage(scanned, plan, staged, waiting)
+        if left_out is None:
+            return False
+        if removals := [*plan.deleted, *plan.withdrawn, *left_out]:
             await self._target.stage_removal(self._options.tenant, removals)
         if removals or staged or self.staging.embedded:
             await self._target.commit(self._options.tenant)
         else:
             await self._target.discard(self._options.tenant)  # of nothing: the run is over for the target, too
+        return True
+
+    async def _stage(
+        self, scanned: Scan, plan: Plan, staged: Mapping[str, str | None], waiting: set[str]
+    ) -> list[str] | None:
+        """Stage what waits. Returns what is stored or staged and has to go; None as soon as `go` must return False."""
+        new, in_store = set(plan.new), {*plan.changed, *plan.unchanged, *staged}
+        going: list[str] = []
+        try:
+            async with asyncio.TaskGroup() as tasks, aclosing(self._flow.run(scanned.found, waiting)) as items:
+                async for item in items:
+                    if isinstance(item, Skipped):
+                        goes = item.withdraws or item.name in new
+                        if item.name in staged and not goes:
+                            return None
+                        self._leave_out(item.name, waiting)
+                        self.skipped.append(item)
+                        going += [item.name] if goes and item.name in in_store else []
+                    elif (duplicate := self._duplicate(item)) is not None:
+                        self._leave_out(item.name, waiting)
+                        self.duplicates.append(duplicate)
+                        going += [item.name] if item.name in in_store else []
+                    elif isinstance(item, Prepared) and item.name in waiting:
+                        await self.staging.add(item, tasks)
+                await self.staging.flush(tasks)
+        except BaseExceptionGroup as group:
+            raise group.exceptions[0] from group
+        return going
 
     def _duplicate(self, item: Prepared | Known) -> Duplicate | None:
         if item.signature is None:

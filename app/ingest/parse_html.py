@@ -13,6 +13,8 @@ _SKIPPED = frozenset(
     "input dialog".split()
 )
 _HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
+# Where a button is what is read: in an accordion it bears the question that opens its answer.
+_LABELS = _HEADINGS | {"summary", "dt"}
 _CELLS = frozenset({"td", "th"})
 # A start or an end of one of these ends the line before it.
 _BLOCKS = frozenset(
@@ -77,33 +79,52 @@ class _Walker:
         self._words: list[str] = []  # of the line at hand
         self._lines: list[str] = []  # of the block at hand
         self._mark = ""  # goes before the next line
-        self._depth = {"whole": 0, "line": 0, "pre": 0}  # open elements of each kind
+        self._after_cell = False  # what comes next in the row is set apart from what is there
+        self._depth = {"whole": 0, "line": 0, "pre": 0, "label": 0}  # open elements of each kind
 
     def walk(self, root: html.HtmlElement) -> None:
         events = etree.iterwalk(root, events=("start", "end"))
         for event, element in events:
             tag = element.tag if isinstance(element.tag, str) else ""
-            skipped = _is_skipped(element, tag)
+            skipped = self._is_skipped(element, tag)
             if event == "start":
                 if skipped:
                     events.skip_subtree()
                 else:
                     self._start(tag)
-                    self._words.append(element.get("alt", "") if tag == "img" else element.text or "")
+                    self._say(element.get("alt", "") if tag == "img" else element.text or "")
                 continue
             if skipped:
-                self._words.append(" ")
+                self._say(" ")
             else:
                 self._end(tag)
             if element is not root:
-                self._words.append(element.tail or "")
+                self._say(element.tail or "")
         self._end_block()
+
+    def _is_skipped(self, element: html.HtmlElement, tag: str) -> bool:
+        if tag == "button" and self._depth["label"]:
+            return False
+        # Sphinx and MkDocs put a "¶" link into each heading.
+        return tag in _SKIPPED or (tag == "a" and "headerlink" in element.get("class", ""))
+
+    def _say(self, text: str) -> None:
+        if self._after_cell and text.strip():
+            self._next_cell()
+        self._words.append(text)
+
+    def _next_cell(self) -> None:
+        if self._after_cell:
+            self._words.append(" | ")
+        self._after_cell = False
 
     def _start(self, tag: str) -> None:
         if tag in _HEADINGS:
             self._end_block()
         elif tag in _BLOCKS or tag == "br":
             self._break(line_only=tag == "br")
+        elif tag in _CELLS:
+            self._next_cell()
         self._count(tag, 1)
         if tag == "li" and not self._depth["line"]:
             self._mark = "- "
@@ -113,9 +134,10 @@ class _Walker:
             self._builder.heading(int(tag[1]), "".join(self._words))
             self._words = []
         elif tag in _CELLS:
-            self._words.append(" | ")
+            self._next_cell()
+            self._after_cell = True
         elif tag == "tr":
-            self._words = ["".join(self._words).rstrip().removesuffix("|")]
+            self._after_cell = False
         # The last line of a list belongs to its block; the last line of a listing keeps its blanks.
         if tag in _BLOCKS:
             self._break(line_only=tag in _WHOLE)
@@ -127,6 +149,7 @@ class _Walker:
         self._depth["whole"] += step * (tag in _WHOLE)
         self._depth["line"] += step * (tag in _CELLS or tag in _HEADINGS)
         self._depth["pre"] += step * (tag == "pre")
+        self._depth["label"] += step * (tag in _LABELS)
 
     def _break(self, line_only: bool = False) -> None:
         """The border of a block element: what it ends depends on what it stands in."""
@@ -140,6 +163,7 @@ class _Walker:
     def _end_line(self) -> None:
         text = "".join(self._words)
         self._words = []
+        self._after_cell = False
         line = text.strip("\n").rstrip() if self._depth["pre"] else one_line(text)
         if line:
             self._lines.append(self._mark + line)
@@ -150,8 +174,3 @@ class _Walker:
         self._builder.block("\n".join(self._lines), keeps_indentation=True)  # only lines of <pre> have any
         self._lines = []
         self._mark = ""
-
-
-def _is_skipped(element: html.HtmlElement, tag: str) -> bool:
-    # Sphinx and MkDocs put a "¶" link into each heading.
-    return tag in _SKIPPED or (tag == "a" and "headerlink" in element.get("class", ""))

@@ -19,6 +19,7 @@ from app.ingest.document import (
     Block,
     Limits,
     ParsedDocument,
+    UnclearGroups,
     UnreadableDocument,
     one_line,
 )
@@ -46,6 +47,12 @@ class Line:
     data: bytes | None
 
 
+class ParsedRecord(ParsedDocument):
+    """A record's document. Its title, if it has one, is its own and never made from the name of a file."""
+
+    __slots__ = ()
+
+
 def read_lines(file: IO[bytes], limits: Limits) -> Iterator[Line]:
     """The lines that are not blank, whatever the size of the file. Never holds more of one than the limit."""
     number = start = 0
@@ -66,25 +73,38 @@ def read_lines(file: IO[bytes], limits: Limits) -> Iterator[Line]:
 def record_in(data: bytes) -> dict[str, Any]:
     """The record in a line. Raises UnreadableDocument."""
     try:
-        record = orjson.loads(data.removeprefix(b"\xef\xbb\xbf"))
+        return as_record(orjson.loads(data.removeprefix(b"\xef\xbb\xbf")))
     except orjson.JSONDecodeError as error:
         raise UnreadableDocument("not valid JSON") from error
-    if not isinstance(record, dict):
+
+
+def as_record(content: Any) -> dict[str, Any]:
+    """The same, known to be an object. Raises UnreadableDocument for other JSON."""
+    if not isinstance(content, dict):
         raise UnreadableDocument("no JSON object")
-    return record
+    return content
 
 
 def records_of_json(data: bytes) -> list[Any] | None:
-    """What a .json file lists, if its items are records; one record alone counts as a list. None: it is other JSON.
+    """What a .json file lists, if there is a record in it; one record alone counts as a list. None: it is other JSON.
 
-    Raises UnreadableDocument when it is no JSON at all.
+    One record is enough, and the items that are none are for the caller to refuse: as a text, which has no groups, the
+    file would show to everybody what its records show to their groups. Raises UnclearGroups for other JSON that names
+    groups, UnreadableDocument when it is no JSON at all.
     """
     try:
         content = orjson.loads(decode(data).encode("utf-8", "replace"))
     except orjson.JSONDecodeError as error:
         raise UnreadableDocument("not valid JSON") from error
     items = content if isinstance(content, list) else [content]
-    return items if items and all(isinstance(item, dict) and "text" in item for item in items) else None
+    objects = [item for item in items if isinstance(item, dict)]
+    if any("text" in each for each in objects):
+        return items
+    for each in objects:
+        refuse_misplaced_groups(each)
+        if read_groups(each.get("groups")):
+            raise UnclearGroups("it names groups, and has no record with `text`")
+    return None
 
 
 def name_of(record: dict[str, Any]) -> str:
@@ -120,7 +140,7 @@ def parse_record(record: dict[str, Any], limits: Limits) -> ParsedDocument:
         if not words:
             raise UnreadableDocument("no text in it")
         text, blocks = words, (Block(words, 0, len(words)),)
-    return ParsedDocument(
+    return ParsedRecord(
         words, text, blocks, read_groups(record.get("groups")), read_metadata({**own, **(metadata or {})})
     )
 

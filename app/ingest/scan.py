@@ -13,13 +13,13 @@ import orjson
 
 from app.ingest.attributes import Attributes
 from app.ingest.discover import Skipped, Source
-from app.ingest.document import Limits, UnreadableDocument
+from app.ingest.document import Limits, UnclearGroups, UnreadableDocument
 from app.ingest.parse import RECORD_LINES, open_file, read_bytes
-from app.ingest.records import name_of, read_lines, record_in, records_of_json
+from app.ingest.records import as_record, name_of, read_lines, record_in, records_of_json
 
 # Raise it with any change to parsing or chunking that alters what is stored: it is part of every
 # document's hash, so the next run ingests all of them anew.
-RECIPE_VERSION = 4
+RECIPE_VERSION = 5
 
 RECORD = ".record"
 """The kind of content that is one record."""
@@ -35,6 +35,11 @@ class Found:
     size: int  # bytes
     at: tuple[int, int] | None = None  # first byte and length of its line
     index: int | None = None  # place in a .json list
+
+    @property
+    def is_record(self) -> bool:
+        """Whether it is one of the documents of its file."""
+        return self.at is not None or self.index is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,7 @@ class Scan:
     found: dict[str, Found] = field(default_factory=dict)
     skipped: list[Skipped] = field(default_factory=list)
     complete: set[str] = field(default_factory=set)  # files of records that were read to their last line
+    split: set[str] = field(default_factory=set)  # files with a record in them, which are no documents themselves
 
 
 class Hasher:
@@ -88,8 +94,10 @@ def scan(sources: Iterable[Source], hasher: Hasher, limits: Limits, on_file: Cal
                     result.skipped.append(Skipped(_where(source, item), f"its name {item.name} is there {where}"))
                 else:
                     result.found[item.name] = item
+                if isinstance(item, Found) and item.is_record:
+                    result.split.add(source.name)
         except UnreadableDocument as error:
-            result.skipped.append(Skipped(source.name, error.reason))
+            result.skipped.append(Skipped(source.name, error.reason, withdraws=isinstance(error, UnclearGroups)))
             whole = False
         if whole:
             result.complete.add(source.name)
@@ -104,7 +112,7 @@ def load(found: Found, hasher: Hasher, limits: Limits) -> Content:
     Raises UnreadableDocument.
     """
     source = found.source
-    if found.at is None and found.index is None:
+    if not found.is_record:
         data = read_bytes(source.path, limits)
         return Content(found.name, _file_name(source), data, hasher.digest(source.kind, data))
     record = _line(found, limits) if found.at else _item(found, limits)
@@ -143,8 +151,9 @@ def _lines(source: Source, hasher: Hasher, limits: Limits) -> Iterator[Found | S
             yield _found(record, label, source, hasher, at=(line.start, len(line.data)))
 
 
-def _found(record: dict[str, Any], label: str, source: Source, hasher: Hasher, **place: Any) -> Found | Skipped:
+def _found(item: Any, label: str, source: Source, hasher: Hasher, **place: Any) -> Found | Skipped:
     try:
+        record = as_record(item)
         name = name_of(record) or label
         data = _normal(record)
     except UnreadableDocument as error:
@@ -171,8 +180,7 @@ def _item(found: Found, limits: Limits) -> dict[str, Any]:
     records = _records(found.source, limits)
     if found.index is None or found.index >= len(records):
         raise UnreadableDocument("changed while it was read; run the job again")
-    record: dict[str, Any] = records[found.index]
-    return record
+    return as_record(records[found.index])
 
 
 @lru_cache(maxsize=2)  # its documents are asked for one after the other

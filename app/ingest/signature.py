@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.ingest.document import ParsedDocument
+from app.ingest.records import ParsedRecord
 
 MINIMA = 128  # the estimate's standard deviation at a similarity of 0.9 is 0.027
 SHINGLE_WORDS = 5
@@ -39,24 +40,31 @@ _PLACES = _RANDOM.integers(1, 2**63, SHINGLE_WORDS, dtype=np.uint64) | np.uint64
 class Signature:
     """Of one document. Its size does not depend on the document's."""
 
-    exact: bytes  # digest of its words, marks and headings; case and blanks do not matter
-    facts: bytes  # digest of the numbers and names in it, and how often it negates
+    exact: bytes  # digest of its words, marks and headings, and a record's title; case and blanks do not matter
+    facts: bytes  # digest of the numbers and names in it, how often it negates, and a record's title
     minima: bytes  # MINIMA little-endian uint32; empty for a text of fewer than LEAST_WORDS
 
 
 def sign(document: ParsedDocument) -> Signature:
     """The signature. A document's file name and metadata do not matter: copies differ in them."""
-    text = _with_headings(document)
-    plain = unicodedata.normalize("NFKC", text)
+    title = _own_title(document)
+    plain = unicodedata.normalize("NFKC", f"{title}\n{_with_headings(document)}")
     folded = plain.casefold()
     words = _WORD.findall(folded)
     facts = (
         sorted(set(_NUMBER.findall(folded))),
         sorted(set(_NAME.findall(plain))),
         sorted(Counter(word for word in words if word in _NEGATIONS).items()),
+        unicodedata.normalize("NFKC", title).casefold(),
     )
     minima = _minima(words).astype("<u4").tobytes() if len(words) >= LEAST_WORDS else b""
     return Signature(_digest(" ".join(folded.split())), _digest(repr(facts)), minima)
+
+
+def _own_title(document: ParsedDocument) -> str:
+    """A record's, which may be all that says what its text is about. Titles of other documents may be made from the
+    names of their files, in which copies differ."""
+    return document.title if isinstance(document, ParsedRecord) else ""
 
 
 def _with_headings(document: ParsedDocument) -> str:

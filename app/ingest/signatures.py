@@ -8,7 +8,7 @@ from typing import Protocol
 
 from app.ingest.signature import Signature
 
-_FORMAT = 1  # raise it with any change of what a signature is
+_FORMAT = 2  # raise it with any change of what a signature is
 _FORGOTTEN_AFTER_S = 90 * 86_400
 _TABLE = (
     "CREATE TABLE IF NOT EXISTS signatures (format INTEGER, content_hash TEXT, groups TEXT, exact BLOB, facts BLOB, "

@@ -20,6 +20,8 @@ from app.memory.summaries import SummaryRecords
 from app.memory.sweeper import Erases, Leased, Sweeper
 from app.memory.tags import Tags
 from app.memory.vault import VaultCipher
+from app.pipeline.route import Router
+from app.routing.catalogue import Catalogue
 
 
 def build_memory(
@@ -39,14 +41,17 @@ def build_memory(
     """`identities`: what tells each policy of the guard from what it was before, by name."""
     settings, tags, cipher = config.memory, Tags(hash_key), VaultCipher(hash_key)
     guard = MemoryGuard(config.guard, screening, identities)
-    records, summaries = ConversationRecords(engine, settings.retention_days), SummaryRecords(engine)
+    records, summaries = ConversationRecords(engine, tags, settings.retention_days), SummaryRecords(engine)
     facts = FactRecords(engine, settings.facts.max_per_user, settings.retention_days)
     erasing = ErasureRecords(engine, tags)
+    router = Router(config, Catalogue(config))
     return Memory(
         conversations=ConversationService(settings, records, erasing, guard, cipher),
         summaries=summaries,
         facts=Facts(settings.facts, facts, guard, embeds, ask, cipher, tags),
-        digest=Digest(settings, records, summaries, guard, embeds, ask, count),
+        digest=Digest(
+            settings, records, summaries, guard, embeds, ask, count, lambda name: router.route(name).reachable
+        ),
         erasing=erasing,
         guard=guard,
         tags=tags,

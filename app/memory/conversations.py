@@ -4,6 +4,8 @@ a caller that has one.
 Two turns at once: a turn's places are taken by raising the conversation's `next_position` in the statement that also
 locks its row, so both are appended whole, one after the other, in the order in which they ended. The unique position
 holds the rest to that. A turn does not see what another one says meanwhile.
+
+A turn whose user is erased meanwhile is not appended. Where the conversation was nobody's, the erasure has left it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +17,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.batches.transaction import transaction
 from app.clock import now_ms
+from app.memory.erasure import erased_since
 from app.memory.items import INSTRUCTING
+from app.memory.locks import beside
+from app.memory.tags import CUSTOMER_USER, USER, Tags
 from app.memory.types import Conversation, Item, NewItem, Owner
 from app.sql.schema import conversation_items, conversations
 
@@ -55,8 +60,9 @@ class Loaded:
 class ConversationRecords:
     """Tables `conversations` and `conversation_items`. All methods raise Unavailable while the database is away."""
 
-    def __init__(self, engine: AsyncEngine, retention_days: float) -> None:
+    def __init__(self, engine: AsyncEngine, tags: Tags, retention_days: float) -> None:
         self._engine = engine
+        self._tags = tags
         self._retention_ms = round(retention_days * 86_400_000)
 
     async def create(self, conversation: Conversation, max_conversations: int) -> bool:
@@ -83,7 +89,8 @@ class ConversationRecords:
             return (await connection.execute(query)).rowcount == 1
 
     async def append(self, owner: Owner, conversation_id: str, turn: Appending) -> int | None:
-        """Append a turn in one piece; the position of its first item. None: the conversation is gone, and stays so."""
+        """Append a turn in one piece; the position of its first item. None: the conversation, or the turn's end user,
+        was erased meanwhile, and stays so."""
         now = now_ms()
         taken = (
             update(conversations)
@@ -94,11 +101,16 @@ class ConversationRecords:
                 expires_ms=now + self._retention_ms,
                 end_user=func.coalesce(conversations.c.end_user, turn.end_user),
             )
-            .returning(conversations.c.next_position, conversations.c.vault)
+            .returning(conversations.c.next_position, conversations.c.vault, conversations.c.customer)
         )
-        async with transaction(self._engine) as connection:
+        opened = transaction(self._engine) if turn.end_user is None else beside(self._engine, owner.tenant)
+        async with opened as connection:
             row = (await connection.execute(taken)).first()
             if row is None:
+                return None
+            # Written first: from here on nobody erases, so what is looked for is not missed.
+            if turn.end_user is not None and await self._is_erased(connection, owner, row[2], turn.end_user):
+                await connection.rollback()
                 return None
             first, merged = row[0] - turn.count, turn.merge(row[1])
             if merged.vault != row[1]:
@@ -186,6 +198,12 @@ class ConversationRecords:
             await _forget_summary(connection, owner.tenant, conversation_id, position)
         return True
 
+    async def tokens(self, tenant: str, conversation_id: str, start: int) -> int:
+        """Of all items from a position on, whoever has counted them."""
+        where = and_(_of(tenant, conversation_id), conversation_items.c.position >= start)
+        async with transaction(self._engine) as connection:
+            return int(await connection.scalar(select(func.sum(conversation_items.c.tokens)).where(where)) or 0)
+
     async def count(self, tenant: str, conversation_id: str, tokens: Mapping[str, int], model: str) -> None:
         """Items' tokens, by id, as this model's tokenizer counts them."""
         async with transaction(self._engine) as connection:
@@ -193,6 +211,11 @@ class ConversationRecords:
                 where = and_(_of(tenant, conversation_id), conversation_items.c.id == item_id)
                 counted = update(conversation_items).where(where).values(tokens=number, counted_by=model)
                 await connection.execute(counted)
+
+    async def _is_erased(self, connection: AsyncConnection, owner: Owner, customer: str | None, end_user: str) -> bool:
+        """Whether the end user of a conversation of this customer was erased since the owner came."""
+        known_as = [(USER, end_user), (CUSTOMER_USER, self._tags.customer_user(owner.tenant, customer, end_user))]
+        return bool(await connection.scalar(select(erased_since(owner.tenant, owner.since_ms, known_as))))
 
     async def _items(self, where: ColumnElement[bool], limit: int) -> list[Item]:
         query = select(*ITEM).where(where).order_by(conversation_items.c.position).limit(limit)

@@ -5,17 +5,18 @@ in the tenant's name, and screened like what is retrieved: it will stand in a sy
 """
 
 import logging
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from app.accounts.types import Caller
 from app.config.memory import MemoryConfig
 from app.guard.spotlight import spotlight
 from app.memory.conversations import ConversationRecords
-from app.memory.fit import too_old, turn_tokens
+from app.memory.fit import Window, too_old, turn_tokens
 from app.memory.guard import MemoryGuard
 from app.memory.items import messages_of, texts_of, turns_of
-from app.memory.notes import transcript
+from app.memory.notes import cut, transcript
 from app.memory.ports import Ask, Counter, Embeds
 from app.memory.summaries import SummaryRecords
 from app.memory.tokens import estimate
@@ -32,12 +33,13 @@ INSTRUCTIONS = (
 )
 BATCH_ITEMS = 1000  # that are looked at in one go
 CHARACTERS_PER_TOKEN = 3
+SHORTEST_CUT = 80  # characters that are left of a message
 MAX_EMBEDDED = 1000  # characters of a turn: the embedder reads about 256 tokens
 
 
 @dataclass(frozen=True, slots=True)
 class Aged:
-    """A conversation after a turn. `room`: tokens that history has; `target`: the model that answered."""
+    """A conversation after a turn. `room`: tokens that history usually has; `target`: the model that answered."""
 
     caller: Caller
     conversation_id: str
@@ -48,7 +50,7 @@ class Aged:
 
 
 class Digest:
-    """For all conversations."""
+    """For all conversations. `reachable`: every model that may come to answer for a name, the usual one first."""
 
     def __init__(
         self,
@@ -59,6 +61,7 @@ class Digest:
         embeds: Embeds,
         ask: Ask,
         count: Counter,
+        reachable: Callable[[str], Sequence[Target]],
     ) -> None:
         self._config = config
         self._conversations = conversations
@@ -67,6 +70,7 @@ class Digest:
         self._embeds = embeds
         self._ask = ask
         self._count = count
+        self._reachable = reachable
 
     async def after(self, aged: Aged) -> None:
         """Count what has not been counted, and digest what has become too old. Raises SextantError."""
@@ -75,7 +79,7 @@ class Digest:
         if conversation is None:
             return
         await self._count_items(conversation, aged.target)
-        while old := self._old(await self._unsummarised(conversation), aged):
+        while old := await self._old(conversation, aged):
             await self._embed(conversation, old)
             if not self._config.summary.enabled:
                 done = await self._put(conversation, old, "", "")
@@ -104,17 +108,32 @@ class Digest:
         if counts:
             await self._conversations.count(conversation.tenant, conversation.id, counts, target.engine_model)
 
-    def _old(self, items: Sequence[Item], aged: Aged) -> list[Turn]:
-        """The turns that are to be digested next: as many as the model can read at once."""
-        settings, model = self._config.summary, aged.target.engine_model
-        old = too_old(turns_of(items), aged.room, settings.begin_at, settings.keep, model)
-        taken, room = list[Turn](), aged.room * 4 // 5  # the summary before stands beside them
+    async def _old(self, conversation: Conversation, aged: Aged) -> list[Turn]:
+        """The turns that are to be digested next: as many as the model that summarises can read at once."""
+        settings, items = self._config.summary, await self._unsummarised(conversation)
+        turns, behind = turns_of(items), 0
+        if len(items) == BATCH_ITEMS:
+            turns = turns[:-1] or turns  # the last one may go on in what was not read
+            behind = await self._conversations.tokens(conversation.tenant, conversation.id, turns[-1].end)
+        old = too_old(turns, aged.room, settings.begin_at, settings.keep, aged.target.engine_model, behind)
+        taken, room, writer = list[Turn](), self._room(conversation, aged), self._writers(aged)[0].engine_model
         for turn in old:
-            room -= turn_tokens(turn, model)
+            room -= turn_tokens(turn, writer)
             if taken and room < 0:
                 break
             taken.append(turn)
         return taken
+
+    def _writers(self, aged: Aged) -> Sequence[Target]:
+        """The models that may come to write the summary."""
+        return self._reachable(self._config.summary.model or aged.model)
+
+    def _room(self, conversation: Conversation, aged: Aged) -> int:
+        """Tokens that turns may have beside the summary before, in a request for the next one."""
+        most = self._config.summary.max_tokens
+        window = Window.of(self._writers(aged), {"max_tokens": most}, self._config)
+        left = window.left({"messages": request(conversation.summary, (), most, 0)})
+        return max(0, left) * 4 // 5  # what was counted is not quite what is asked
 
     async def _embed(self, conversation: Conversation, turns: Sequence[Turn]) -> None:
         texts = [transcript(messages_of(turn.items))[:MAX_EMBEDDED] for turn in turns]
@@ -124,7 +143,7 @@ class Digest:
 
     async def _summarise(self, conversation: Conversation, old: Sequence[Turn], aged: Aged) -> bool:
         settings = self._config.summary
-        messages = request(conversation.summary, old, settings.max_tokens, aged.room)
+        messages = request(conversation.summary, old, settings.max_tokens, self._room(conversation, aged))
         answer = await self._ask(aged.caller, settings.model or aged.model, messages, settings.max_tokens)
         text = answer.strip()[: settings.max_tokens * 6] or conversation.summary
         screened = (await self._guard.notes(aged.policy, [text]))[0]
@@ -143,13 +162,28 @@ class Digest:
 
 
 def request(summary: str, turns: Sequence[Turn], max_tokens: int, room: int) -> list[Message]:
-    """The messages that ask for a summary. Turns that would not fit into `room` tokens are cut, each in its middle."""
-    said = [messages_of(turn.items) for turn in turns]
-    each = max(80, room * CHARACTERS_PER_TOKEN // max(1, sum(map(len, said))))
-    record = "\n".join(transcript(messages, each) for messages in said)
+    """The messages that ask for a summary. Where turns have more than `room` tokens the longest of their messages are
+    cut, each in its middle."""
+    lines = [transcript([message], sys.maxsize) for turn in turns for message in messages_of(turn.items)]
+    record = "\n".join(lines)
+    tokens = sum(item.tokens for turn in turns for item in turn.items)
+    if tokens > room:
+        characters = min(room * CHARACTERS_PER_TOKEN, len(record) * room // tokens)
+        each = max(SHORTEST_CUT, share([len(line) for line in lines], characters))
+        record = cut("\n".join(cut(line, each) for line in lines), max(SHORTEST_CUT, characters))
     if summary:
         record = f"Summary of what was before: {summary}\n\n{record}"
     return [
         {"role": "system", "content": INSTRUCTIONS.format(words=max_tokens * 6 // 10)},
         {"role": "user", "content": spotlight(record, "delimit", "record") + "\n\nSummary:"},
     ]
+
+
+def share(lengths: Sequence[int], total: int) -> int:
+    """The length to which the longest ones are to be cut, so that all together have so much; the others stay."""
+    for rank, length in enumerate(sorted(lengths)):
+        each = total // (len(lengths) - rank)
+        if length > each:
+            return each
+        total -= length
+    return max(lengths, default=0)

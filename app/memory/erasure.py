@@ -1,8 +1,9 @@
 """The right to erasure: rows with their vectors and vaults at once; traces by their tags, in the background.
 
 The cache has nothing of it: what memory takes part in is never cached. What is under way while something is erased does
-not bring it back: a turn's items need the conversation's row, a summary all the items that it tells of, and facts are
-neither added nor worded anew where the user or the conversation was erased since the turn began.
+not bring it back: a turn's items need the conversation's row, and a user who was not erased since the turn began; a
+summary needs all the items that it tells of; and facts are neither added nor worded anew where the user or the
+conversation was erased since the turn began.
 """
 
 import re
@@ -11,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, and_, delete, insert, or_, select, update
+from sqlalchemy import Column, ColumnElement, and_, delete, exists, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
@@ -133,6 +134,15 @@ class ErasureRecords:
                 of_these = memories.c.conversation.in_(gone[start : start + AT_ONCE])
                 facts += (await connection.execute(delete(memories).where(of_tenant, of_these))).rowcount
         return Erased(len(gone), facts)
+
+
+def erased_since(tenant: str, since_ms: int, known_as: Sequence[tuple[str, str]]) -> ColumnElement[bool]:
+    """Whether what is known by one of these tags and values was erased at that time or later."""
+    return exists().where(
+        erasures.c.tenant == tenant,
+        erasures.c.created_ms >= since_ms,
+        or_(*(and_(erasures.c.tag == tag, erasures.c.value == value) for tag, value in known_as)),
+    )
 
 
 async def _note(connection: AsyncConnection, tenant: str, tags: Sequence[tuple[str, str]]) -> None:

@@ -3,16 +3,17 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
-from sqlalchemy import ColumnElement, and_, delete, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.batches.file_records import behind
 from app.batches.transaction import transaction
 from app.clock import now_ms
+from app.memory.erasure import erased_since
 from app.memory.locks import alone
 from app.memory.tags import CONVERSATION, CUSTOMER_USER, TENANT, USER
 from app.memory.types import Fact, Owner
-from app.sql.schema import erasures, memories
+from app.sql.schema import memories
 
 # What changes where a turn says anew what is known.
 WORDING = ("text", "vault", "vector", "policy", "conversation", "updated_ms")
@@ -41,13 +42,9 @@ class FactRecords:
         tenant or the conversation was erased since `since_ms`; nothing is written then."""
         one = (*facts, *edited)[0]
         owner = Owner(one.tenant, one.customer, one.end_user)
-        known_as = [(USER, owner.end_user), (CUSTOMER_USER, customer_user), (TENANT, owner.tenant)]
+        known_as = [(USER, one.end_user), (CUSTOMER_USER, customer_user), (TENANT, owner.tenant)]
         known_as += [(CONVERSATION, one.conversation)] if one.conversation else []
-        gone = exists().where(
-            erasures.c.tenant == owner.tenant,
-            erasures.c.created_ms >= since_ms,
-            or_(*(and_(erasures.c.tag == tag, erasures.c.value == value) for tag, value in known_as)),
-        )
+        gone = erased_since(owner.tenant, since_ms, known_as)
         async with alone(self._engine, owner.tenant) as connection:
             # Written first: from here on nobody else erases, so what is looked for is not missed.
             if facts:

@@ -38,8 +38,8 @@ class Window:
         return max(0, self.context - self.answer - MARGIN_TOKENS)
 
     def left(self, body: Mapping[str, Any]) -> int:
-        """What a request leaves for history; 0 where it takes all of it."""
-        return max(0, self.prompt - estimate_body(body))
+        """What a request leaves for history; below 0 where it takes more than there is."""
+        return self.prompt - estimate_body(body)
 
 
 def tokens_of(item: Item, model: str) -> int:
@@ -66,11 +66,12 @@ def newest(turns: Sequence[Turn], room: int, model: str) -> list[Turn]:
     return kept[::-1]
 
 
-def too_old(turns: Sequence[Turn], room: int, begin_at: float, keep: float, model: str) -> list[Turn]:
+def too_old(turns: Sequence[Turn], room: int, begin_at: float, keep: float, model: str, behind: int = 0) -> list[Turn]:
     """The turns to be summarised by now: none, as long as all together take less than `begin_at` of the room; then
-    all but the newest that take `keep` of it."""
-    total = sum(turn_tokens(turn, model) for turn in turns)
-    if total <= room * begin_at:
+    all but the newest that take `keep` of it. `behind`: tokens of still newer ones. None where there is no room: a
+    summary would not have any either."""
+    total = behind + sum(turn_tokens(turn, model) for turn in turns)
+    if room <= 0 or total <= room * begin_at:
         return []
-    kept = newest(turns, int(room * keep), model)
+    kept = newest(turns, int(room * keep) - behind, model)
     return list(turns[: len(turns) - len(kept)])

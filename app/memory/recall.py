@@ -32,7 +32,7 @@ class Recall:
     asked: Sequence[Message] = ()  # the request's own turn, masked
     facts: Sequence[str] = ()
     earlier: Sequence[Turn] = ()
-    room: int = 0  # tokens that history has
+    room: int = 0  # tokens that history has beside a short turn
     answer: Message | None = None  # masked
 
     @property
@@ -57,8 +57,10 @@ class Recall:
         """What goes into a prompt that has so many tokens left: notes for its system message, and earlier turns."""
         pinned = [message["content"] for message in messages_of(self.pinned)]
         room -= sum(map(estimate, pinned))
-        self.room = max(0, room)
-        notes = self._bounded(FACTS, [f"- {fact}" for fact in self.facts], style, self.room // SHARE)
+        if self.conversation is not None:
+            # Of this turn's length nothing follows for the next one: what is too old is not judged by it.
+            self.room = max(0, room + total(self.asked))
+        notes = self._bounded(FACTS, [f"- {fact}" for fact in self.facts], style, max(0, room) // SHARE)
         room -= _tokens(notes)
         kept = self.kept(room)
         if self._is_left_out(kept):

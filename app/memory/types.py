@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.accounts.types import Caller
+from app.clock import now_ms
 
 Message = dict[str, Any]  # of a chat request
 
@@ -12,11 +13,12 @@ Message = dict[str, Any]  # of a chat request
 @dataclass(frozen=True, slots=True)
 class Owner:
     """Whose memory is meant. `customer`: None sees the whole tenant's. `end_user`: a tag, not a name (see `tags`);
-    None: whichever."""
+    None: whichever. `since_ms`: when it came; once the end user was erased since, nothing is kept for it."""
 
     tenant: str
     customer: str | None = None
     end_user: str | None = None
+    since_ms: int = field(default_factory=now_ms, compare=False)
 
     @classmethod
     def of(cls, caller: Caller, end_user: str | None = None) -> "Owner":

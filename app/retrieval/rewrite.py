@@ -13,6 +13,7 @@ MAX_TURNS = 6  # of the conversation that the model sees, the last ones
 MAX_TURN = 1200  # characters of each
 MAX_QUERY = 400  # characters of a query
 MAX_WORDS_CARRIED = 40
+_LONGEST_WORD = 64  # characters; what goes on for longer is writing without blanks
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,9 +182,16 @@ def _plain(text: str) -> str:
 
 
 def _bounded(text: str) -> str:
-    """At most `MAX_QUERY` characters, the last ones: the question itself stands at the end."""
+    """At most `MAX_QUERY` characters, the last ones: the question itself stands at the end.
+
+    They begin with a whole word, but in languages that put no blanks between words.
+    """
     text = _plain(text)
-    return text if len(text) <= MAX_QUERY else text[-MAX_QUERY:].partition(" ")[2]
+    if len(text) <= MAX_QUERY:
+        return text
+    last = text[-MAX_QUERY:]
+    cut_off, _, rest = last.partition(" ")
+    return rest if rest and len(cut_off) <= _LONGEST_WORD else last
 
 
 def _shortened(text: str) -> str:

@@ -58,7 +58,8 @@ def gather(inputs: Sequence[str], spool: Path, limits: Limits, web: Web, base: P
         elif isinstance(each, GonePage):
             roots.append(each)
             skipped.append(Skipped(each.name, "the server says that it is gone"))
-    if not sources and not found.sources:
+    # A page that is gone is something to do: what is stored of it goes.
+    if not sources and not found.sources and not any(isinstance(each, GonePage) for each in fetched):
         reasons = "; ".join(f"{each.name}: {each.reason}" for each in skipped[:3])
         raise InputError(f"no documents in {' '.join(inputs)}" + (f" ({reasons})" if reasons else ""))
     return Discovery(

@@ -129,19 +129,23 @@ class Web:
         port = parts.port or standard
         connection = http.client.HTTPConnection(host, port)
         connection.default_port = standard  # which Host does not name
-        # Timeouts of a socket begin anew with each byte: a server that drips is cut off here.
-        watch = threading.Timer(_left(deadline), lambda: _cut(connection.sock))
+        sock: socket.socket | None = None
+        # Timeouts of a socket begin anew with each byte: a server that drips is cut off here. Not by connection.sock:
+        # that is None as soon as a response has begun that ends with the connection.
+        watch = threading.Timer(_left(deadline), lambda: _cut(sock))
         watch.daemon = True
         watch.start()
         try:
             address = self._address(host.strip("[]"), port)
             timeout = min(self._timeouts.silence_s, _left(deadline))
-            connection.sock = socket.create_connection((address, port), timeout=timeout)
+            connection.sock = sock = socket.create_connection((address, port), timeout=timeout)
             if parts.scheme == "https":
-                connection.sock = self._tls.wrap_socket(
-                    connection.sock, server_hostname=host.strip("[]"), do_handshake_on_connect=False
+                connection.sock = sock = self._tls.wrap_socket(
+                    sock, server_hostname=host.strip("[]"), do_handshake_on_connect=False
                 )
-                connection.sock.do_handshake()
+            _check_time(deadline)  # the watch may have found nothing to cut
+            if isinstance(sock, ssl.SSLSocket):
+                sock.do_handshake()
             connection.request("GET", _target(parts), headers=_HEADERS)
             with connection.getresponse() as response:
                 yield response
@@ -166,8 +170,8 @@ class Web:
             if size > self._limits.max_bytes:
                 raise UnreadableDocument(f"larger than {self._limits.max_bytes / 1e6:g} MB")
             target.write(piece)
-        if time.monotonic() >= deadline:  # it was cut off, which looks like the end of a page without a length
-            raise UnreadableDocument("takes too long")
+            _check_time(deadline)
+        _check_time(deadline)  # when it was cut off, that looks like the end of a page without a length
         if response.length:
             raise UnreadableDocument("truncated: the connection broke")
         return suffix
@@ -192,6 +196,11 @@ def _target(parts: SplitResult) -> str:
 
 def _left(deadline: float) -> float:
     return max(_LEAST_S, deadline - time.monotonic())
+
+
+def _check_time(deadline: float) -> None:
+    if time.monotonic() >= deadline:
+        raise UnreadableDocument("takes too long")
 
 
 def _cut(sock: socket.socket | None) -> None:

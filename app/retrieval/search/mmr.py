@@ -6,9 +6,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from app.retrieval.types import Candidate
+from app.retrieval.types import Candidate, Chunk
 
-# Two passages are one to a reader when their vectors and their words nearly agree, and their numbers do.
+# Two passages under one heading are one to a reader when their vectors and their words nearly agree, and their
+# numbers do. Words and numbers of the titles count: "10 EUR per month." says little without them.
 SAME_COSINE = 0.97
 SAME_WORDS = 0.9
 
@@ -38,26 +39,34 @@ def mmr(relevance: Sequence[float], vectors: NDArray[np.float32], limit: int, di
 def without_repeats(ranked: Sequence[Candidate]) -> list[int]:
     """Indices of what is left when each says something that none before it says.
 
-    Texts that differ in a number are never taken for the same: it may be what was asked for.
+    Passages that differ in a number or in their headings are never taken for the same: it may be what was asked for.
     """
     kept: list[int] = []
-    seen: set[str] = set()
+    seen: set[tuple[str, str, str]] = set()
     vectors = np.stack([candidate.vector for candidate in ranked]) if ranked else np.zeros((0, 1), np.float32)
     cosines = vectors @ vectors.T
     for index, candidate in enumerate(ranked):
-        plain = " ".join(candidate.chunk.text.split()).casefold()
-        if plain in seen:
+        chunk = candidate.chunk
+        whole = (_plain(chunk.title), _plain(chunk.heading), _plain(chunk.text))
+        if whole in seen:
             continue
-        near = (ranked[other].chunk.text for other in kept if cosines[index, other] >= SAME_COSINE)
-        if any(_says_the_same(candidate.chunk.text, text) for text in near):
+        near = (ranked[other].chunk for other in kept if cosines[index, other] >= SAME_COSINE)
+        if any(_says_the_same(chunk, other) for other in near):
             continue
-        seen.add(plain)
+        seen.add(whole)
         kept.append(index)
     return kept
 
 
-def _says_the_same(one: str, other: str) -> bool:
-    if sorted(_NUMBER.findall(one)) != sorted(_NUMBER.findall(other)):
+def _plain(text: str) -> str:
+    return " ".join(text.split()).casefold()
+
+
+def _says_the_same(one: Chunk, other: Chunk) -> bool:
+    if _plain(one.heading) != _plain(other.heading):
         return False
-    a, b = set(_WORD.findall(one.casefold())), set(_WORD.findall(other.casefold()))
+    first, second = f"{one.title}\n{one.text}", f"{other.title}\n{other.text}"
+    if sorted(_NUMBER.findall(first)) != sorted(_NUMBER.findall(second)):
+        return False
+    a, b = set(_WORD.findall(first.casefold())), set(_WORD.findall(second.casefold()))
     return len(a & b) >= SAME_WORDS * len(a | b)

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from app.ingest.document import ParsedDocument
+from app.ingest.document import Limits, ParsedDocument
 from app.ingest.duplicates import Duplicate, DuplicateFinder
 from app.ingest.parse import parse_bytes
+from app.ingest.records import parse_record
 from app.ingest.signature import Signature, sign
 from app.ingest.signatures import SignatureFile
 from tests.unit.ingest.targets import LengthEmbedder, MemoryTarget, run
@@ -48,6 +49,21 @@ def test_case_and_blanks_make_no_difference() -> None:
 def test_headings_are_part_of_what_a_document_says() -> None:
     one, other = (sign(document(f"# {title}\n\nSee below.", "a.md")) for title in ("Berlin", "Bern"))
     assert one.exact != other.exact
+
+
+@pytest.mark.parametrize("words", ["From nine to five.", " ".join(text(8))])
+def test_a_title_is_part_of_what_a_record_says(words: str) -> None:
+    def titled(title: str) -> Signature:
+        return sign(parse_record({"text": words, "title": title}, Limits()))
+
+    finder = DuplicateFinder(0.9)
+    assert finder.find("a", (), titled("Opening hours in Bern")) is None
+    assert finder.find("b", (), titled("Opening hours in Basel")) is None
+    assert finder.find("c", (), titled("Opening  Hours in Bern")) is not None
+
+
+def test_a_title_from_the_name_of_a_file_makes_no_difference() -> None:
+    assert sign(document("From nine to five.", "bern.txt")) == sign(document("From nine to five.", "basel.txt"))
 
 
 def test_the_estimate_is_near_the_true_similarity() -> None:

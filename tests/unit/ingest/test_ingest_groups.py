@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from app.ingest.discover import Skipped
-from app.ingest.document import Limits, UnreadableDocument
+from app.ingest.document import Limits, UnclearGroups, UnreadableDocument
 from app.ingest.parse import parse_bytes
-from app.ingest.records import parse_record
+from app.ingest.records import parse_record, records_of_json
 from tests.unit.ingest.targets import MemoryTarget, run
 
 BESIDE = "its groups stand in `metadata`; write `groups` beside it, not in it"
@@ -52,6 +52,43 @@ def test_a_record_that_names_groups_elsewhere_is_refused(fields: dict[str, objec
     with pytest.raises(UnreadableDocument) as caught:
         parse_record({"text": "Salaries.", **fields}, Limits())
     assert caught.value.reason == reason
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ({"name": "Ann", "groups": ["hr"]}, "it names groups, and has no record with `text`"),
+        (["x", {"Text": "Salaries.", "groups": "hr"}], "it names groups, and has no record with `text`"),
+        ([{"name": "Ann", "groups": {"hr": True}}], "its groups are no list of names"),
+        ({"name": "Ann", "Groups": ["hr"]}, "its groups stand in `Groups`; write `groups`"),
+        ([{"page_content": "Salaries.", "metadata": {"groups": ["hr"]}}], BESIDE),
+    ],
+)
+def test_other_json_that_names_groups_is_refused(content: object, reason: str) -> None:
+    with pytest.raises(UnclearGroups) as caught:
+        records_of_json(json.dumps(content).encode())
+    assert caught.value.reason == reason
+
+
+@pytest.mark.parametrize("content", [[], {}, 7, ["groups"], {"groups": []}, [{"groups": None}], [{"a": {"groups": 1}}]])
+def test_other_json_that_names_none_is_text(content: object) -> None:
+    assert records_of_json(json.dumps(content).encode()) is None
+
+
+@pytest.mark.parametrize("prune", [True, False])
+async def test_what_is_stored_of_json_whose_groups_become_unclear_is_removed(tmp_path: Path, prune: bool) -> None:
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs/a.json").write_text('{"name": "Salaries"}')
+    (tmp_path / "docs/b.json").write_text('[{"id": "r", "text": "Salaries"}]')
+    (tmp_path / "docs/c.md").write_text("Menu.\n")
+    target = MemoryTarget()
+    await run(tmp_path, target)
+    assert target.names() == ["docs/a.json", "docs/c.md", "r"]
+    (tmp_path / "docs/a.json").write_text('{"name": "Salaries", "groups": ["hr"]}')
+    (tmp_path / "docs/b.json").write_text('[{"id": "r", "Text": "Salaries", "groups": ["hr"]}]')
+    report = await run(tmp_path, target, prune=prune)
+    assert target.names() == ["docs/c.md"]
+    assert [(each.name, each.withdraws) for each in report.skipped] == [("docs/a.json", True), ("docs/b.json", True)]
 
 
 async def test_they_are_reported_and_the_others_stored(tmp_path: Path) -> None:

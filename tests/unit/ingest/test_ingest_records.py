@@ -132,6 +132,43 @@ async def test_one_id_in_two_files_is_one_document_and_a_report(folder: Path) ->
     assert report.skipped == (Skipped("docs/b.jsonl: same", "its name same is there also in docs/a.jsonl"),)
 
 
+async def test_one_bad_item_does_not_show_the_records_of_its_list_to_everybody(folder: Path) -> None:
+    target = MemoryTarget()
+    items = [record("s1", "Salary of Ann is 9000.", groups=["hr"]), {"id": "s2", "title": "no text"}, "s3"]
+    (folder / "docs/hr.json").write_text(json.dumps(items))
+    report = await run(folder, target)
+    assert target.names() == ["s1"]
+    assert target.chunks("s1")[0].groups == ("hr",)
+    assert report.skipped == (Skipped("docs/hr.json#3", "no JSON object"), Skipped("s2", "a record without `text`"))
+
+
+async def test_a_file_that_was_read_as_text_goes_when_its_records_are_read(folder: Path) -> None:
+    target = MemoryTarget()
+    (folder / "docs/hr.json").write_text('[{"name": "Salary of Ann is 9000."}]')
+    await run(folder, target)
+    assert target.names() == ["docs/hr.json"]
+    # Not all of its items can be read, and still nothing of it is a text any more.
+    (folder / "docs/hr.json").write_text(json.dumps([record("s1", groups=["hr"]), None]))
+    report = await run(folder, target)
+    assert report.deleted == ("docs/hr.json",)
+    assert target.names() == ["s1"]
+
+
+async def test_records_that_move_to_another_file_go_with_that_one(folder: Path) -> None:
+    target = MemoryTarget()
+    (folder / "other").mkdir()
+    write(folder / "docs/a.jsonl", record("a"), record("b"))
+    write(folder / "docs/rest.jsonl", record("rest"))
+    await run(folder, target)
+    (folder / "docs/a.jsonl").rename(folder / "other/b.jsonl")
+    report = await run(folder, target, "other")
+    assert (report.changed, target.chunks("a")[0].metadata[SOURCE]) == (("a", "b"), "other/b.jsonl")
+    assert (await run(folder, target)).deleted == ()
+    assert target.names() == ["a", "b", "rest"]
+    write(folder / "other/b.jsonl", record("a"))
+    assert (await run(folder, target, "other")).deleted == ("b",)
+
+
 async def test_records_of_other_files_stay(folder: Path) -> None:
     target = MemoryTarget()
     write(folder / "docs/a.jsonl", record("docs/old.md"))

@@ -114,3 +114,68 @@ async def test_ten_changed_files_are_all_that_a_second_run_touches(folder: Path,
     assert list(report.changed) == changed == target.staged_documents[COUNT:]
     assert len(embedder.texts) == 10
     assert all(target.stored["t"][name] is before[name] for name in target.names() if name not in changed)
+
+
+async def killed(folder: Path, target: MemoryTarget, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that dies when all is staged and nothing committed."""
+
+    async def die(tenant: str) -> None:
+        raise Unavailable("killed")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(target, "commit", die)
+        with pytest.raises(Unavailable, match="killed"):
+            await run(folder, target)
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    """One document for one group, and another one."""
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs/a.md").write_text("---\ngroups: [hr]\n---\nSalaries.\n")
+    (tmp_path / "docs/b.md").write_text("Menu.\n")
+    return tmp_path
+
+
+async def test_a_staged_change_of_what_cannot_be_read_any_more_is_not_committed(
+    small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = MemoryTarget()
+    await run(small, target)
+    before = target.stored["t"]["docs/a.md"]
+    (small / "docs/a.md").write_text("Salaries for all to see.\n")
+    (small / "docs/b.md").write_text("Another menu.\n")
+    await killed(small, target, monkeypatch)
+    (small / "docs/a.md").write_bytes(b"\0\1\2")
+    report = await run(small, target)
+    assert target.stored["t"]["docs/a.md"] is before
+    assert target.chunks("docs/b.md")[0].text == "Another menu."
+    assert [each.name for each in report.skipped] == ["docs/a.md"]
+    assert (report.changed, report.deleted, target.waiting) == (("docs/b.md",), (), {})
+
+
+async def test_a_staged_removal_of_what_is_back_and_cannot_be_read_is_not_committed(
+    small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = MemoryTarget()
+    await run(small, target)
+    before = target.stored["t"]["docs/a.md"]
+    (small / "docs/a.md").unlink()
+    await killed(small, target, monkeypatch)
+    assert await target.staged("t") == {"docs/a.md": None}
+    (small / "docs/a.md").write_bytes(b"\0\1\2")
+    report = await run(small, target)
+    assert target.stored["t"]["docs/a.md"] is before
+    assert (report.changed, report.deleted, target.waiting) == ((), (), {})
+
+
+async def test_a_new_document_that_cannot_be_read_any_more_is_not_committed(
+    small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What else was staged is taken over all the same."""
+    target = MemoryTarget()
+    await killed(small, target, monkeypatch)
+    (small / "docs/a.md").write_bytes(b"\0\1\2")
+    report = await run(small, target)
+    assert target.names() == ["docs/b.md"] == list(report.new)
+    assert (report.resumed, report.chunks) == (1, 0)

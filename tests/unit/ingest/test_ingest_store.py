@@ -42,6 +42,13 @@ class Mortal(EmbeddedStore):
         await super().stage(tenant, chunks, vectors)
 
 
+class Uncommitted(EmbeddedStore):
+    """Dies when all is staged."""
+
+    async def commit(self, tenant: str) -> None:
+        raise Unavailable("killed")
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "docs").mkdir()
@@ -83,6 +90,33 @@ async def test_a_run_that_was_cut_off_ends_identical(folder: Path, tmp_path: Pat
     assert len(embedder.texts) == COUNT + 1 - report.resumed
     assert (await run(folder, store)).chunks == 0
     assert await everything(store) == await everything(whole)
+
+
+async def test_a_staged_change_of_what_cannot_be_read_any_more_is_not_committed(tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+    path, other = tmp_path / "docs/a.md", tmp_path / "docs/b.md"
+    path.write_text("---\ngroups: [hr]\n---\nSalaries.\n")
+    other.write_text("Menu.\n")
+    store = EmbeddedStore(tmp_path / "store", DIMENSIONS)
+    await run(tmp_path, store)
+    await store.close()
+
+    path.write_text("Salaries for all of the staff.\n")
+    other.write_text("Another menu.\n")
+    killed = Uncommitted(tmp_path / "store", DIMENSIONS)
+    with pytest.raises(Unavailable, match="killed"):
+        await run(tmp_path, killed)
+    assert set(await killed.staged("t")) == {"docs/a.md", "docs/b.md"}
+    await killed.close()
+
+    path.write_bytes(b"\0\1\2")
+    store = EmbeddedStore(tmp_path / "store", DIMENSIONS)
+    report = await run(tmp_path, store)
+    assert ([each.name for each in report.skipped], report.changed) == (["docs/a.md"], ("docs/b.md",))
+    assert await store.around(Reader("t", ("staff",)), "docs/a.md", 0, 0) == []
+    (kept,) = await store.around(Reader("t", ("hr",)), "docs/a.md", 0, 0)
+    assert (kept.text, await store.staged("t")) == ("Salaries.", {})
+    await store.close()
 
 
 async def test_groups_and_metadata_reach_the_store(folder: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
@@ -17,6 +18,7 @@ from app.ingest.remote.web import Gone, Timeouts, Web
 
 SITE = "docs.example.org"
 Page = tuple[int, dict[str, str], bytes]
+ANSWER = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\n"
 
 
 class Site:
@@ -210,18 +212,20 @@ def test_what_is_too_large_truncated_compressed_or_an_error_is_refused(site: Sit
 
 
 @pytest.fixture
-def dripping() -> Iterator[int]:
-    """A server that sends a byte now and then, and never ends."""
+def dripping(request: pytest.FixtureRequest) -> Iterator[int]:
+    """A server that sends what it is given, then a byte now and then, and does not end before any deadline."""
+    beginning, drop = request.param
     listener = socket.create_server(("127.0.0.1", 0))
     done = threading.Event()
 
     def serve() -> None:
         connection, _ = listener.accept()
         with connection:
-            connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\nx: ")
-            while not done.wait(0.02):
+            connection.sendall(beginning)
+            ends = time.monotonic() + 4
+            while not done.wait(0.02) and time.monotonic() < ends:
                 try:
-                    connection.sendall(b"a")
+                    connection.sendall(drop)
                 except OSError:
                     return
 
@@ -231,9 +235,36 @@ def dripping() -> Iterator[int]:
     listener.close()
 
 
+@pytest.mark.parametrize(
+    "dripping",
+    [
+        (ANSWER + b"x: ", b"a"),
+        (ANSWER + b"content-length: 9999\r\n\r\n", b"a"),
+        (ANSWER + b"connection: close\r\n\r\n", b"a"),
+        (ANSWER + b"connection: close\r\n\r\n", b""),
+        (ANSWER.replace(b"1.1", b"1.0") + b"\r\n", b"a"),
+    ],
+    ids=["headers", "length", "close", "silence", "http-1.0"],
+    indirect=True,
+)
 def test_a_server_that_drips_is_cut_off(dripping: int) -> None:
-    client = web(timeouts=Timeouts(silence_s=5, whole_s=0.3))
+    client = web(timeouts=Timeouts(silence_s=10, whole_s=0.3))
+    began = time.monotonic()
     assert refusal(client, f"http://{SITE}:{dripping}/") == "takes too long"
+    assert time.monotonic() - began < 2
+
+
+@pytest.mark.parametrize("dripping", [(ANSWER + b"x: ", b"a")], indirect=True)
+def test_a_server_whose_address_was_long_in_coming_is_not_waited_for(dripping: int) -> None:
+    def resolve_host(host: str, port: int) -> list[str]:
+        time.sleep(0.4)
+        return ["127.0.0.1"]
+
+    timeouts = Timeouts(silence_s=10, whole_s=0.3)
+    client = Web([SITE], Limits(), timeouts=timeouts, resolve_host=resolve_host, may_connect=lambda _: True)
+    began = time.monotonic()
+    assert refusal(client, f"http://{SITE}:{dripping}/") == "takes too long"
+    assert time.monotonic() - began < 2
 
 
 def test_a_server_that_is_silent_is_cut_off() -> None:
@@ -254,6 +285,15 @@ def test_pages_and_files_are_gathered_and_gone_pages_are_lost(site: Site, tmp_pa
     assert [each.name for each in found.skipped] == [bad, gone]
     assert any(root.lost(gone) for root in found.roots)
     assert not any(root.lost(bad) or root.lost(good) for root in found.roots)
+
+
+def test_a_gone_page_is_lost_though_it_is_all_that_was_named(site: Site, tmp_path: Path) -> None:
+    gone, bad = site.page("/gone", status=404), site.page("/bad", status=503)
+    for inputs in ([gone], [gone, bad]):
+        found = gather(inputs, tmp_path, Limits(), web())
+        assert found.sources == ()
+        assert [each.name for each in found.skipped] == sorted(inputs)
+        assert [root.lost(gone) for root in found.roots] == [True]
 
 
 def test_inputs_that_all_fail_are_refused_with_the_reasons(site: Site, tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+from collections.abc import Awaitable
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -12,6 +14,9 @@ from app.accounts.types import Caller
 from app.clock import now_ms
 from app.errors import Unavailable
 from app.memory import erasure
+from app.memory.conversations import Appending, Merged
+from app.memory.items import items_of
+from app.memory.locks import alone
 from app.memory.tags import CONVERSATION, CUSTOMER_USER, TENANT, USER
 from app.memory.traces import TraceEraser
 from app.memory.types import Owner
@@ -107,6 +112,60 @@ async def test_a_tenant_is_forgotten_whole(desk: Desk) -> None:
     assert (await left(desk))[0] == {found["theirs", None, "ann"]}
     await desk.remembering.sweeper.sweep()
     assert (TENANT, "ours") in desk.traces.deleted
+
+
+def erase(desk: Desk, owner: Owner, user: str) -> Awaitable[erasure.Erased]:
+    """All that the owner knows of a user."""
+    return desk.remembering.erasing.user(replace(owner, end_user=desk.remembering.tags.user(owner.tenant, user)), user)
+
+
+@pytest.mark.parametrize("customer", [None, "shop"])
+async def test_the_first_turn_of_a_user_who_is_erased_meanwhile_is_not_kept(desk: Desk, customer: str | None) -> None:
+    caller = Caller("ours", "key", customer=customer)
+    conversation = await desk.begin(caller)  # nobody's yet
+    desk.ledger.settling = asyncio.Event()
+    answering = asyncio.Event()
+    desk.talking.say = lambda body: answering.set() or "All right."  # type: ignore[func-returns-value]  # it notes
+    turn = asyncio.ensure_future(desk.say("I live in Oslo.", conversation, caller=OURS, user="ann"))
+    await answering.wait()
+    await erase(desk, Owner("ours", customer), "ann")
+    desk.ledger.settling.set()
+
+    assert await turn == "All right."
+    assert await desk.rows(conversation_items) == []
+    (row,) = await desk.rows(conversations)
+    assert (row.end_user, row.next_position) == (None, 0)
+    # What is said from now on is kept.
+    await desk.say("I live in Oslo.", conversation, caller=OURS, user="ann")
+    assert len(await desk.rows(conversation_items)) == 2
+
+
+@pytest.mark.parametrize(
+    ("tenant", "customer", "user"), [("ours", None, "bob"), ("ours", "shop", "ann"), ("theirs", None, "ann")]
+)
+async def test_a_turn_is_kept_when_somebody_else_is_erased_meanwhile(
+    desk: Desk, tenant: str, customer: str | None, user: str
+) -> None:
+    conversation = await desk.begin(OURS)
+    tag = desk.remembering.tags.user("ours", "ann")
+    owner, turn = Owner("ours", None, tag), Appending(0, "p", lambda vault: Merged([], vault), tag)
+    await erase(desk, Owner(tenant, customer), user)
+    assert await desk.remembering.conversations.records.append(owner, conversation, turn) == 0
+
+
+async def test_a_turn_waits_for_the_erasure_of_its_user(desk: Desk) -> None:
+    conversation = await desk.begin(OURS)
+    service, tag = desk.remembering.conversations, desk.remembering.tags.user("ours", "ann")
+    owner = Owner("ours", None, tag)
+    items = items_of([{"role": "user", "content": "I live in Oslo."}])
+    turn = service.appending(owner, conversation, {}, items, {}, "p")
+    async with alone(desk.engine, "ours") as connection:
+        await erasure._note(connection, "ours", [(USER, tag)])
+        appending = asyncio.ensure_future(service.records.append(owner, conversation, turn))
+        await asyncio.sleep(0.2)
+        assert not appending.done()
+    assert await appending is None
+    assert await desk.rows(conversation_items) == []
 
 
 def slow_learning(desk: Desk) -> tuple[asyncio.Event, asyncio.Event]:

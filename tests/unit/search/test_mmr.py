@@ -40,3 +40,29 @@ def test_nearly_the_same_is_a_repeat() -> None:
 def test_another_number_is_another_statement() -> None:
     assert kept(f"{LONG} takes 5 days", f"{LONG} takes 9 days") == [0, 1]
     assert kept() == []
+
+
+PRICE = "10 EUR per month."
+
+
+def kept_under(*places: tuple[str, str], text: str = PRICE) -> list[int]:
+    """Of passages with this text, each under a title and a heading."""
+    return without_repeats(
+        [candidate(text, document=str(at), title=title, heading=heading) for at, (title, heading) in enumerate(places)]
+    )
+
+
+def test_the_same_text_under_another_heading_is_another_statement() -> None:
+    a, b, again = ("Prices", "Prices > Plan A"), ("Prices", "Prices > Plan B"), ("Prices", "prices >  plan b")
+    for text in (PRICE, LONG):
+        assert kept_under(a, b, a, again, text=text) == [0, 1]
+
+
+def test_a_short_text_of_another_title_is_another_statement() -> None:
+    assert kept_under(("Plan A", ""), ("Plan B", ""), ("plan a", "")) == [0, 1]
+    assert kept_under(("Prices 2025", ""), ("Prices 2026", ""), text=LONG) == [0, 1]
+
+
+def test_a_copy_that_differs_in_its_title_alone_is_a_repeat() -> None:
+    """Files are copied under other names, and the name is part of the title."""
+    assert kept_under(("handbook", "Leave > Parents"), ("handbook final", "Leave > Parents"), text=LONG) == [0]

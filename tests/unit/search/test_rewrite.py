@@ -95,6 +95,22 @@ def test_without_a_model_the_users_earlier_turn_is_carried_over() -> None:
     assert long.endswith("end")
 
 
+JAPANESE = "\u8fd4\u91d1\u306b\u306f\u4f55\u65e5" * 80  # 480 characters
+
+
+@pytest.mark.parametrize("blank_at", [None, 5, 200, 395])
+def test_of_a_long_question_without_blanks_the_end_is_searched_for(blank_at: int | None) -> None:
+    last = JAPANESE if blank_at is None else f"{JAPANESE[: 80 + blank_at]} {JAPANESE[81 + blank_at :]}"
+    query = carried([*BEFORE, Turn("user", last)])
+    assert MAX_QUERY - 64 <= len(query) <= MAX_QUERY
+    assert last.endswith(query)
+
+
+def test_a_word_that_is_cut_in_two_is_left_out() -> None:
+    query = carried([Turn("user", "password " * 100), Turn("user", "y" * 40 + " end")])
+    assert set(query.split()) == {"password", "y" * 40, "end"}
+
+
 def test_a_query_must_be_about_what_was_said() -> None:
     turns = after("And for orders above 500?")
     assert keeps_to("How long do refunds take for orders above 500?", turns)
