@@ -113,7 +113,8 @@ class Ingress:
         )
         files, batches = FileStore(config.path(str(config.batches.directory))), BatchRecords(self._accounting.engine)
         self._runner = BatchRunner(config.batches, batches, files, RayJobs(config))
-        identity = Identity(secrets.hash_key, policy_versions(config.guard), model_revisions(config))
+        revisions = model_revisions(config)
+        identity = Identity(secrets.hash_key, policy_versions(config.guard, revisions), revisions)
         listeners = [self._tracing] if self._tracing else []
         self._memory = open_memory(config, secrets, self._accounting, self._shared, stages, identity, ports, listeners)
         stages = replace(

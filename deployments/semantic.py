@@ -15,6 +15,7 @@ from ray.util.metrics import Gauge
 from app.cache.desk import Place
 from app.cache.embedded import socket_path
 from app.cache.judge import load_judge
+from app.cache.judge.literal.canon import core_of
 from app.cache.semantic.agreement import Agreement, Ask
 from app.cache.semantic.edge_index import EdgeIndex
 from app.cache.semantic.server_index import ServerIndex
@@ -69,16 +70,17 @@ class Semantics:
     ) -> tuple[Vector, Proposal | None]:
         here = is_alone and len(place.question) <= SHORT_CHARACTERS
         if vector is None:
+            core = core_of(place.question)
             vector = (
-                self._embedder.embed_one(place.question)
-                if here
-                else await asyncio.to_thread(self._embedder.embed_one, place.question)
+                self._embedder.embed_one(core) if here else await asyncio.to_thread(self._embedder.embed_one, core)
             )
+        if not place.is_read:
+            return vector, None  # for `remember` alone
         return vector, await self._tier.find(place.tenant, place.scope, place.question, vector, here=here)
 
     async def remember(self, place: Place, vector: Vector | None, ttl_s: float) -> None:
         if vector is None:
-            vector = await asyncio.to_thread(self._embedder.embed_one, place.question)
+            vector = await asyncio.to_thread(self._embedder.embed_one, core_of(place.question))
         await self._tier.remember(place.tenant, place.scope, place.question, vector, place.key, ttl_s)
         if self._is_judged:
             # Nobody waits here. Else the first question that means the same would wait for another run of the model.

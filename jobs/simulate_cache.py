@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from app.cache.judge import PairJudge
+from app.cache.judge.literal.canon import core_of
 from app.cache.judge.model import JudgeModel
 from app.config import StackConfig
 from app.config.files import PROJECT, load_stack
@@ -136,7 +137,7 @@ def _simulate(
             task = progress.add_task("embedding", total=len(missing))
             for start in range(0, len(missing), STEP):
                 some = missing[start : start + STEP]
-                known.update(zip(some, embedder.embed(some), strict=True))
+                known.update(zip(some, embedder.embed([core_of(text) for text in some]), strict=True))
                 progress.advance(task, len(some))
             progress.remove_task(task)
             return np.stack([known[text] for text in texts])

@@ -24,12 +24,18 @@ class CacheAdmin:
         self._replica = replica
 
     async def stats(self) -> dict[str, Any]:
-        """The exact tier's counters in this process, and the semantic tier's. Raises what that raises."""
+        """The exact tier's counters in this process, and the semantic tier's. Raises what that raises.
+
+        The semantic tier proposes; what became of it only the processes know that serve: `served` is this one's.
+        """
+        semantic = await self._semantic.stats() if self._semantic else None
+        if semantic is not None:
+            semantic = {**semantic, "served": self._exact.served_by_meaning if self._exact else 0}
         return {
             "object": "cache.stats",
             "replica": self._replica,
             "exact": asdict(self._exact.counters) if self._exact else None,
-            "semantic": await self._semantic.stats() if self._semantic else None,
+            "semantic": semantic,
         }
 
     async def purge(self, tenant: str | None) -> dict[str, int]:

@@ -96,14 +96,15 @@ class CacheDesk:
         if question is None or len(question) > max_characters:
             return None
         scope = scope_key(self.body, self.provenance, self.hash_key)
-        return Place(self.provenance.tenant, scope, question, self.key)
+        return Place(self.provenance.tenant, scope, question, self.key, self.use.read)
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A question in its context. `key` is the exact tier's for it."""
+    """A question in its context. `key` is the exact tier's for it; `is_read`: what is near may answer it."""
 
     tenant: str
     scope: str
     question: str
     key: str
+    is_read: bool = True

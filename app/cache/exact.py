@@ -41,6 +41,8 @@ class Found:
 class Counters:
     """Since this process began; `entries` and `bytes` are what its memory holds now.
 
+    Hits and `misses` are of requests, each of which counts once: as a miss where it was not answered by an entry of its
+    own key, but by the semantic tier, with others, by a model or not at all.
     `dropped`: records that could not be read or were not ours, and answers that cannot be kept.
     """
 
@@ -70,6 +72,7 @@ class ExactCache:
         self._stale_s = config.stale_s
         self._hits: dict[Tier, int] = {"memory": 0, "store": 0}
         self._misses = self._dropped = self._stored = 0
+        self._served_by_meaning = 0
         self._in_background: set[asyncio.Task[None]] = set()
 
     @property
@@ -88,16 +91,29 @@ class ExactCache:
 
     async def look_up(self, tenant: str, key: str, max_age_s: float | None = None) -> Found | None:
         """The entry under a key of the tenant, or under the key that this one leads to. Where this process has one
-        that is stale, or older than `max_age_s`, the store is asked for a newer one.
+        that is stale, or older than `max_age_s`, the store is asked for a newer one. Counts nothing: see `count`.
 
         None, within the store's deadline, for everything else: a store in trouble, and records that cannot be read.
         """
-        found = await self._find(self._seal.owner(tenant), key, max_age_s)
+        return await self._find(self._seal.owner(tenant), key, max_age_s)
+
+    def count(self, found: Found | None, *, was_missed: bool = False) -> None:
+        """Count a request by what it is answered with. `was_missed`: it counts as a miss already, which is taken back
+        where it was found after all."""
         if found is None:
-            self._misses += 1
+            self._misses += not was_missed
         else:
             self._hits[found.tier] += 1
-        return found
+            self._misses -= was_missed
+
+    def count_by_meaning(self) -> None:
+        """Count a request that is answered with the entry of a question that means the same."""
+        self._served_by_meaning += 1
+
+    @property
+    def served_by_meaning(self) -> int:
+        """How many there were, since this process began."""
+        return self._served_by_meaning
 
     def keep(self, tenant: str, key: str, entry: Entry, ttl_s: float | None = None, alias: str | None = None) -> None:
         """Keep an entry: in this process at once, in the store without anybody waiting for it.

@@ -91,6 +91,12 @@ class Shared:
     async def follow(self) -> AsyncGenerator[Chunk, None]:
         """The parts, from the first on. Raises Lost as long as none was given, then what the generation raises;
         at once what is wrong with the request, and so with everybody's."""
+        # Whoever it was looked up for may have waited since, and its other readers may have left: what parts it has
+        # would be replayed, and end in its midst.
+        if self._error is not None:
+            raise self._failure(given=False)
+        if self._task.cancelling():
+            raise Lost
         given = False
         async with aclosing(self._read()) as parts:
             async for part in parts:

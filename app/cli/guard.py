@@ -18,7 +18,7 @@ from app.cli.guard_check import open_check, policy_of, read_config
 from app.cli.guard_lines import Labelled, answers, portions
 from app.cli.guard_report import report
 from app.cli.output import Json, errors
-from app.config import GuardConfig, Policy
+from app.config import Policy, StackConfig
 from app.config.policy import PLACES, GuardPlace
 
 if TYPE_CHECKING:  # it brings the rails along, which takes seconds
@@ -89,17 +89,18 @@ def show_policy(policy: PolicyName = None, config: ConfigFile = None) -> None:
 
     sextant guard policy > policy.yaml
     """
-    guard = read_config(config).guard
-    name, found = policy_of(guard, policy)
-    sys.stdout.write(f"# Policy {json.dumps(name)}, identified by {digest(guard, found)}.\n{as_yaml(found)}")
+    stack = read_config(config)
+    name, found = policy_of(stack.guard, policy)
+    sys.stdout.write(f"# Policy {json.dumps(name)}, identified by {digest(stack, found)}.\n{as_yaml(found)}")
 
 
-def digest(guard: GuardConfig, policy: Policy) -> str:
+def digest(stack: StackConfig, policy: Policy) -> str:
     """What identifies all that the policy would do to a text, as in cache keys."""
     from app.guard.policy import policy_versions
+    from app.provenance import model_revisions
 
-    alone = guard.model_copy(update={"enabled": True, "policy": policy, "policies": {}, "tenants": {}})
-    (version,) = policy_versions(alone).values()
+    alone = stack.guard.model_copy(update={"enabled": True, "policy": policy, "policies": {}, "tenants": {}})
+    (version,) = policy_versions(alone, model_revisions(stack)).values()
     return version
 
 

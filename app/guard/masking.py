@@ -1,7 +1,7 @@
 """Masking: what rails found is replaced by placeholders before anything else sees the text."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from app.guard.spans import apart
@@ -29,7 +29,7 @@ class Masking:
         goes on; its values keep their placeholders, and get into this vault where they come again."""
         self.vault: dict[str, str] = {}
         # A placeholder that the user typed must not be "restored" to somebody's data.
-        self._typed = {found for text in texts if "_" in text for found in _LOOKS_LIKE_ONE.findall(text)}
+        self._typed = {name for text in texts if "_" in text for name in _typed_in(text)}
         self._known: dict[tuple[str, str], str] = {}
         self._next: dict[str, int] = {}
         for placeholder, value in (known or {}).items():
@@ -83,6 +83,14 @@ class Masking:
 
 _NO_NAME = re.compile(r"[^A-Z0-9_]+")
 _LOOKS_LIKE_ONE = re.compile(r"[A-Z][A-Z0-9_]{0,39}_[0-9]{1,9}")
+_NUMBER = re.compile(r"_[0-9]+")
+
+
+def _typed_in(text: str) -> Iterator[str]:
+    """What looks like a placeholder's name, also where it goes on: PERSON_1_2 begins with PERSON_1."""
+    for found in _LOOKS_LIKE_ONE.findall(text):
+        for number in _NUMBER.finditer(found):
+            yield found[: number.end()]
 
 
 def trimmed(hit: Hit, text: str) -> Hit:

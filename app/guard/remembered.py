@@ -12,6 +12,7 @@ from app.guard.types import Examined, Hit
 from app.recent import Recent
 
 REMEMBERED = 8192  # texts, each by the rails that read it
+REMEMBERED_HITS = 100_000  # of all of them, at about 160 bytes
 
 # Of one text, for each rail: its name, its version, and its hits.
 Said = tuple[tuple[str, str, tuple[Hit, ...]], ...]
@@ -24,7 +25,7 @@ class RememberedRails:
     def __init__(self, rails: TextRails) -> None:
         self._rails = rails
         self._key = secrets.token_bytes(16)
-        self._recent: Recent[Said] = Recent(REMEMBERED)
+        self._recent: Recent[Said] = Recent(REMEMBERED, weigh=_hits, most=REMEMBERED_HITS)
 
     async def examine(self, policy: str, jobs: Sequence[Job]) -> list[list[Examined]]:
         """See `TextRails.examine`. Raises what the others raise."""
@@ -72,6 +73,10 @@ class RememberedRails:
         digest = hashlib.blake2b(read.encode(), digest_size=16, key=self._key)
         digest.update(text.encode(errors="surrogatepass"))
         return digest.hexdigest()
+
+
+def _hits(said: Said) -> int:
+    return sum(len(hits) for _, _, hits in said)
 
 
 def _told(job: Job, said: dict[str, Said], spent_ms: float) -> list[Examined]:

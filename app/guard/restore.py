@@ -27,11 +27,14 @@ class Restorer:
             for placeholder, value in vault.items()
         }
         before, behind = (["<", *_OPENING], [">", *_CLOSING]) if in_json else (["<"], [">"])
-        # Longest first, and no digit behind: PERSON_1 is not the beginning of PERSON_12.
+        # Longest first, and none that goes on: PERSON_1 is not the beginning of PERSON_12, nor of PERSON_1_2.
         names = "|".join(map(re.escape, sorted(self._values, key=len, reverse=True)))
         opened = rf"(?:<|(?<!\\)(?:{_either(_OPENING)})|(?<![A-Z0-9_]))" if in_json else "(?:<|(?<![A-Z0-9_]))"
-        self._pattern = re.compile(f"{opened}({names})(?![0-9])(?:{_either(behind)})?") if self._values else None
-        forms = [f"{one}{name}{other}" for name in self._values for one in ("", *before) for other in behind]
+        self._pattern = (
+            re.compile(f"{opened}({names})(?![0-9]|_[A-Z0-9])(?:{_either(behind)})?") if self._values else None
+        )
+        # (The one with "_0" is none: after PERSON_1_ the next character decides.)
+        forms = [f"{one}{name}{other}" for name in self._values for one in ("", *before) for other in (*behind, "_0")]
         self._beginnings = {form[:length] for form in forms for length in range(1, len(form))}
         self._longest = max(map(len, self._beginnings), default=0)
         self._held = ""
@@ -44,24 +47,27 @@ class Restorer:
         text = self._held + text
         cut = len(text) - self._open_end(text)
         self._held = text[cut:]
-        return self._restore(text[:cut])
+        return self._restore(text[:cut], self._held)
 
     def flush(self) -> str:
         """What was held back, at the end of the text."""
         held, self._held = self._held, ""
         return self._restore(held)
 
-    def _restore(self, text: str) -> str:
+    def _restore(self, text: str, behind: str = "") -> str:
+        """`behind`: what is held back."""
         if self._pattern is None or not text:
             return text
-        # The character before is gone already: it is looked at, since a name that goes on from it is another.
-        seen = self._before + text
+        # What stands before, gone already, and behind is looked at, since a name that goes on there is another.
+        seen = self._before + text + behind
         at, self._before = len(self._before), text[-1]
-        parts = []
+        end, parts = at + len(text), []
         for match in self._pattern.finditer(seen, at):
+            if match.start() >= end:
+                break
             parts += [seen[at : match.start()], self._values[match.group(1)]]
             at = match.end()
-        return "".join([*parts, seen[at:]])
+        return "".join([*parts, seen[at:end]])
 
     def _open_end(self, text: str) -> int:
         """Length of the longest end of `text` that may become a placeholder, or a longer one."""

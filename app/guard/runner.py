@@ -28,6 +28,7 @@ from app.recent import Recent
 BATCH_TEXTS = 64
 BATCH_CHARACTERS = 4_000
 REMEMBERED = 4096  # texts: a conversation comes again with each of its turns
+REMEMBERED_HITS = 50_000  # of all of them, at about 160 bytes
 THREADS = 2  # of a lane; the second only where the first hangs: two would only share the interpreter
 MOST_WAITING = 256  # calls of a lane
 
@@ -137,7 +138,7 @@ class Runner:
         self._name = name
         self._deadline_s = deadline_s
         self._key = secrets.token_bytes(16)
-        self._recent: Recent[tuple[Hit, ...]] = Recent(REMEMBERED)
+        self._recent: Recent[tuple[Hit, ...]] = Recent(REMEMBERED, weigh=len, most=REMEMBERED_HITS)
         self._short, self._long = _Lane(rail, name), _Lane(rail, name)
 
     async def run(self, texts: Sequence[str]) -> Examined:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from app.pipeline.transcript import SPOKEN
+from app.pipeline.output import SPOKEN
 
 Chunk = dict[str, Any]
 _CHOICE = {"index", "text", "delta", "message", "logprobs", "finish_reason", "stop_reason"}

@@ -47,12 +47,15 @@ class Caching:
         self._revalidating: set[str] = set()
 
     async def look_up(self, desk: CacheDesk, flight: Flight) -> Found | None:
-        """The exact tier's answer."""
-        flight.cache = desk.state
+        """The exact tier's answer. The request counts as a miss from the first look-up to the one that finds it."""
+        was_missed, flight.cache = flight.cache == "miss", desk.state
         if not desk.is_readable:
+            if flight.cache == "miss":
+                self._count(None, was_missed=was_missed)
             return None
         with flight.timeline.stage("cache") as attributes:
             found = await desk.look_up()
+            self._count(found, was_missed=was_missed)
             if found:
                 flight.cache, flight.reuse = "exact", Reuse(found.age_s, tier=found.tier)
             attributes["sextant.cache"] = flight.cache
@@ -87,7 +90,8 @@ class Caching:
         if proposal is None or proposal.decision != "serve":
             return None
         found = await desk.fetch(proposal.key)
-        if found is not None:
+        if found is not None and self.exact is not None:
+            self.exact.count_by_meaning()
             flight.cache = "semantic"
             flight.reuse = Reuse(found.age_s, tier=found.tier, similarity=proposal.similarity)
         return found
@@ -127,6 +131,7 @@ class Caching:
             if not is_to_be_made:
                 self.give_back(key)
         if found is not None:
+            self._count(found, was_missed=True)
             flight.cache, flight.reuse = "shared", Reuse(found.age_s, tier=found.tier)
         return found
 
@@ -174,6 +179,10 @@ class Caching:
 
         if not self.background.start(work()):
             self._revalidating.discard(key)
+
+    def _count(self, found: Found | None, *, was_missed: bool) -> None:
+        if self.exact is not None:
+            self.exact.count(found, was_missed=was_missed)
 
     async def _learn(self, place: Place, near: Near, new: str, ttl_s: float) -> None:
         assert self._semantic is not None

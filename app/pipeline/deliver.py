@@ -74,7 +74,7 @@ class Delivery:
             if has_flags and any(choice.get("finish_reason") for choice in choices or ()):
                 chunk["sextant"] = self._flagged(chunk.get("sextant") or {})
             restoring.chunk(chunk)
-            if is_first:
+            if is_first and choices:
                 chunk["sextant"] = {**(chunk.get("sextant") or {}), "cache": self.flight.cache}
                 is_first = False
             yield chunk
@@ -106,4 +106,8 @@ class Delivery:
 
     def _restoring(self) -> OutputFilter:
         vault = self.screened.vault
-        return OutputFilter(lambda: Restorer(vault), lambda: Restorer(vault, in_json=True))
+
+        def restorer() -> Restorer:
+            return Restorer(vault)
+
+        return OutputFilter(restorer, lambda: Restorer(vault, in_json=True), restorer)

@@ -58,6 +58,7 @@ class Dispatching:
             is_lost=lambda: flight.is_lost,
         )
         flight.trip = trip
+        flight.transcript.choices_per_prompt = draft.body.get("n") or 1
         flight.billing = lambda: _owed(trip, flight)
         return trip
 

@@ -29,8 +29,10 @@ class Draft:
 
     @classmethod
     def of(cls, request: ChatRequest | CompletionRequest) -> "Draft":
-        """From a validated request: set fields only, message content as one string."""
-        body = request.model_dump(by_alias=True, exclude_unset=True, exclude=NOT_FOR_ENGINES)
+        """From a validated request: set fields only, message content as one string. A field set to null is not set."""
+        dumped = request.model_dump(by_alias=True, exclude_unset=True, exclude=NOT_FOR_ENGINES)
+        # Engines take some nulls for something else than their default: for no tool calls, or one at most.
+        body = {name: value for name, value in dumped.items() if value is not None}
         if isinstance(request, CompletionRequest):
             return cls("completions", body)
         body["messages"] = cls.messages_of(request.messages)

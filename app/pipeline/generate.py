@@ -86,7 +86,8 @@ class Generation:
                     yield chunk
 
     async def stream(self) -> Chunks:
-        """The answer as chunks. The first tells the citations, the last with text which of them were used."""
+        """The answer as chunks. The first with choices tells the citations, the last which of them were used; behind it
+        comes the count of tokens."""
         marking = OutputFilter(self.marks.filter) if self.marks else None
         ends: list[Chunk] = []
         is_first = True
@@ -98,10 +99,10 @@ class Generation:
                         if marking:
                             marking.chunk(chunk)
                         self.flight.transcript.chunk(chunk)
-                        if is_first:
+                        if is_first and chunk.get("choices"):
                             chunk["sextant"], is_first = {"citations": self.citations}, False
                         if any(choice.get("finish_reason") for choice in chunk.get("choices") or ()):
-                            if self.schema:
+                            if self.schema and self.flight.transcript.is_text:
                                 await self.schema.watch(self.flight.transcript.text)
                             if self.marks or self.flight.flags:
                                 chunk["sextant"] = {**chunk.get("sextant", {}), **self._ending()}
@@ -111,7 +112,7 @@ class Generation:
                         for ready in (*ends, chunk):
                             yield ready
                         ends.clear()
-                    for ready in ends:
+                    for ready in (*ends, *self._count()):
                         yield ready
             finally:
                 self._note(attributes)
@@ -119,6 +120,16 @@ class Generation:
                     self.guard.tell(attributes)
         await self.cleared()
         self._end(self.flight.transcript.entry(self._extension()))
+
+    def _count(self) -> list[Chunk]:
+        """The count of tokens in a chunk of its own, where none came: some tell it along with the last words, and of an
+        answer that was withheld before its end it is what is known by then, or an estimate."""
+        transcript = self.flight.transcript
+        is_withheld = self.guard is not None and self.guard.withheld is not None
+        if not (transcript.is_counted or is_withheld) or not (owed := self.flight.billing()):
+            return []
+        counted = transcript.counted(owed[1].usage)
+        return [counted] if counted else []
 
     def _chunks(self) -> Chunks:
         """The model's, under our name, with what the output rails let out."""

@@ -17,13 +17,14 @@ from app.guard.spans import placeholder
 from app.guard.types import Context, Hit, Verdict
 from app.pipeline.answer_parts import Chunk, assembled, bare, ending, fields, known, parts_of, withhold_choice
 from app.pipeline.flight import Flight
+from app.pipeline.output import SPOKEN
 from app.pipeline.screen import note, tell
 from app.pipeline.texts import Place
-from app.pipeline.transcript import SPOKEN
 
 _ALL: tuple[Kind, ...] = ("window", "whole", "watch")
 AT_ONCE = 32  # values of a tool call: rails take a few hundred calls at a time, from all requests
-_SAME = {"reasoning": "reasoning_content"}
+# What a model says first, and what then: reasoning, under whichever name, then the answer, or why there is none.
+_TURN = {"reasoning_content": 0, "reasoning": 0, "content": 1, "text": 1, "refusal": 2}
 
 
 class OutputGuard:
@@ -103,8 +104,8 @@ class OutputGuard:
                 window = self._windows[index, name] = Window(self._lookahead, stride=self._stride)
             if name in speaking:
                 window.add(delta[name])
-            # A field is over once another speaks: reasoning, under whichever name, then the answer.
-            is_over = any(_SAME.get(other, other) != _SAME.get(name, name) for other in speaking)
+            # A field is over once a later one speaks, and it does not: what is cut in two is examined whole.
+            is_over = name not in speaking and any(_TURN[other] > _TURN[name] for other in speaking)
             released = await self._release(window, index, final=ended or is_over)
             if self.withheld:
                 self._begun[index] = False

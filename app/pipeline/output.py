@@ -1,7 +1,10 @@
 """Changing the text of an answer as it passes: marks, and the guard's placeholders."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any, Protocol
+
+# What a model can generate beside its text; providers name reasoning one way or the other.
+SPOKEN = ("refusal", "reasoning_content", "reasoning")
 
 
 class TextFilter(Protocol):
@@ -15,24 +18,32 @@ class TextFilter(Protocol):
 class OutputFilter:
     """Applies text filters to the choices of an answer, streamed or whole.
 
-    One filter for each choice's content and, if asked for, for each tool call's arguments.
+    One filter for each choice's content and, if asked for, for each tool call's arguments, and for each field that
+    was said beside the content.
     """
 
-    def __init__(self, content: Callable[[], TextFilter], arguments: Callable[[], TextFilter] | None = None) -> None:
-        self._make = {"content": content, "arguments": arguments}
+    def __init__(
+        self,
+        content: Callable[[], TextFilter],
+        arguments: Callable[[], TextFilter] | None = None,
+        spoken: Callable[[], TextFilter] | None = None,
+    ) -> None:
+        self._make = {"content": content, "arguments": arguments, "spoken": spoken}
         self._filters: dict[tuple[Any, ...], TextFilter] = {}
 
     def chunk(self, chunk: dict[str, Any]) -> dict[str, Any]:
         """Change a chunk of a stream, in place. What is held back comes with the choice's end."""
         for choice in chunk.get("choices") or ():
-            ended = choice.get("finish_reason") is not None
+            ended, has_text = choice.get("finish_reason") is not None, content_of(choice) != ""
             for kind, path, holder, field in _texts(choice):
                 self._apply(kind, path, holder, field, ended=ended)
             if ended:
                 self._release(choice)
             elif (choice.get("delta") or {}).get("tool_calls"):
                 # The text is over once a call begins; what is held back belongs before it.
-                self._release(choice, "content")
+                self._release(choice, ("content", "spoken"))
+            elif has_text:
+                self._release(choice, ("spoken",))  # as reasoning is once there is text
         return chunk
 
     def answer(self, answer: dict[str, Any]) -> dict[str, Any]:
@@ -51,15 +62,18 @@ class OutputFilter:
             text_filter = self._filters[path] = make()
         holder[field] = text_filter.feed(holder[field]) + (text_filter.flush() if ended else "")
 
-    def _release(self, choice: dict[str, Any], kind: str | None = None) -> None:
-        """Give out what filters (of a kind) still hold, though the chunk carries no text for them."""
+    def _release(self, choice: dict[str, Any], kinds: Collection[str] = ("content", "arguments", "spoken")) -> None:
+        """Give out what filters of these kinds still hold, though the chunk carries no text for them."""
         index = choice.get("index", 0)
         for path, text_filter in self._filters.items():
-            if path[0] != index or kind not in (None, path[1]) or not (held := text_filter.flush()):
+            if path[0] != index or path[1] not in kinds or not (held := text_filter.flush()):
                 continue
             if path[1] == "content":
                 holder, field = _content(choice, create=True)
                 holder[field] = (holder.get(field) or "") + held
+            elif path[1] == "spoken":
+                delta = choice.setdefault("delta", {})
+                delta[path[2]] = (delta.get(path[2]) or "") + held
             else:
                 calls = choice.setdefault("delta", {}).setdefault("tool_calls", [])
                 calls.append({"index": path[2], "function": {"arguments": held}})
@@ -72,6 +86,9 @@ def _texts(choice: dict[str, Any]) -> Iterator[tuple[str, tuple[Any, ...], Any, 
     if holder.get(field):
         yield "content", (index, "content"), holder, field
     message = choice.get("delta") or choice.get("message") or {}
+    for name in SPOKEN:
+        if isinstance(said := message.get(name), str) and said:
+            yield "spoken", (index, "spoken", name), message, name
     for position, call in enumerate(message.get("tool_calls") or ()):
         function = call.get("function") or {}
         if function.get("arguments"):

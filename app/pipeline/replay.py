@@ -5,7 +5,9 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from app.cache.entry import Entry
-from app.pipeline.transcript import SPOKEN
+from app.pipeline.output import SPOKEN
+
+_AT_THE_END = ("cited", "guard")  # of the extension: known when an answer has ended
 
 
 def replay_answer(entry: Entry) -> dict[str, Any]:
@@ -14,8 +16,13 @@ def replay_answer(entry: Entry) -> dict[str, Any]:
 
 
 async def replay_stream(entry: Entry) -> AsyncIterator[dict[str, Any]]:
-    """The kept answer as chunks, in its original pieces; the last one carries usage."""
+    """The kept answer as chunks, in its original pieces (several choices: as `as_chunks` has them); the last one
+    carries usage."""
     answer = replay_answer(entry)
+    if len(answer["choices"]) > 1:
+        for part in as_chunks(answer):
+            yield part
+        return
     choice = answer["choices"][0]
     is_chat = "message" in choice
     text = (choice["message"].get("content") or "") if is_chat else choice["text"]
@@ -56,14 +63,16 @@ def as_chunks(answer: dict[str, Any]) -> Iterator[dict[str, Any]]:
         "created": answer.get("created"),
         "model": answer["model"],
     }
-    extension = answer.get("sextant") or {}
+    extension = {"citations": [], **(answer.get("sextant") or {})}
+    at_first = {name: told for name, told in extension.items() if name not in _AT_THE_END}
+    at_last = {name: told for name, told in extension.items() if name in _AT_THE_END}
     for number, choice in enumerate(answer["choices"]):
         message = {"role": "assistant", **choice["message"]}
         calls = message.pop("tool_calls", None) or ()
         delta = {**message, **({"tool_calls": [{"index": i, **call} for i, call in enumerate(calls)]} if calls else {})}
         said = {"index": choice.get("index", number), "logprobs": choice.get("logprobs")}
-        first = {"sextant": {"citations": extension.get("citations", [])}} if number == 0 else {}
+        first = {"sextant": at_first} if number == 0 else {}
         yield {**head, "choices": [{**said, "delta": delta, "finish_reason": None}], **first}
         ended = {**said, "delta": {}, "logprobs": None, "finish_reason": choice.get("finish_reason")}
-        yield {**head, "choices": [ended], "sextant": {k: v for k, v in extension.items() if k != "citations"}}
+        yield {**head, "choices": [ended], "sextant": dict(at_last)}
     yield {**head, "choices": [], "usage": answer.get("usage")}

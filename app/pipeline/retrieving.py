@@ -97,7 +97,7 @@ class Retrieving:
         """The answer that no model was asked for."""
         message = {"role": "assistant", "content": self._config.nothing_found}
         choices = [
-            {"index": index, "message": message, "logprobs": None, "finish_reason": "stop"}
+            {"index": index, "message": dict(message), "logprobs": None, "finish_reason": "stop"}
             for index in range(journey.request.n or 1)
         ]
         answer: dict[str, Any] = {

@@ -57,10 +57,11 @@ class SchemaCheck:
     async def mend(self, answer: Chunk) -> bool:
         """Make the answer what was asked for, in place, if that can be had. True where it cannot, and must not leave.
 
-        Answers of several choices are checked, and not asked for again. A rail that only watches changes nothing.
+        Calls of tools and refusals stay as they are. Answers of several choices are checked, and not asked for again. A
+        rail that only watches changes nothing.
         """
         if self._settings.mode != "block":
-            for choice in answer.get("choices") or ():
+            for choice in filter(_is_text, answer.get("choices") or ()):
                 await self.watch(content_of(choice))
             return False
         with self._flight.timeline.stage("guard.schema") as attributes:
@@ -74,7 +75,7 @@ class SchemaCheck:
             self._flight.flag(told)
 
     async def _mend(self, answer: Chunk, attributes: Attributes) -> bool:
-        choices = [choice for choice in answer.get("choices") or () if choice.get("finish_reason") != "tool_calls"]
+        choices = list(filter(_is_text, answer.get("choices") or ()))
         for choice in choices:
             text = content_of(choice)
             wrong, bare = await self._problem(text)
@@ -120,6 +121,13 @@ class SchemaCheck:
         mended = content_of(again["choices"][0])
         still_wrong, bare = await self._problem(mended)
         return bare if still_wrong is None else None
+
+
+def _is_text(choice: Chunk) -> bool:
+    """Whether a choice is to be what was asked for: one that calls tools, however it ends, or refuses, need not."""
+    message = choice.get("message") or {}
+    is_other = message.get("tool_calls") or message.get("refusal") or choice.get("finish_reason") == "tool_calls"
+    return not is_other
 
 
 def _put(choice: Chunk, text: str) -> None:

@@ -1,16 +1,14 @@
 """What a stream said, kept while it passes: for the cache, the trace and the ledger."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from app.cache.entry import Entry
-from app.pipeline.output import content_of
+from app.pipeline.output import SPOKEN, content_of
 from app.telemetry.events import Usage
 
 MAX_COUNT = 2**31  # tokens; more than that is no count
-# What a model can generate beside its text; providers name reasoning one way or the other.
-SPOKEN = ("refusal", "reasoning_content", "reasoning")
 
 
 class Transcript:
@@ -21,15 +19,17 @@ class Transcript:
         self.generated: list[str] = []  # all that was generated: text, reasoning, refusals, calls
         self.usage = Usage()
         self.is_counted = False  # the model has told its usage
+        self.choices_per_prompt: int | None = None  # None: all choices are of one prompt
         self.replica_seconds = 0.0  # of a replica's time, as the model deployment splits it
         self.finish_reasons: list[str] = []
         self.first_token_ns: int | None = None
         self._is_told = False  # what is generated and used, before it is held back or withheld
         self._spoken: dict[str, list[str]] = {}  # by field, beside the text
         self._calls: dict[int, dict[str, Any]] = {}  # of tools, by index
-        self._head: dict[str, Any] = {}
+        self._head: dict[str, Any] | None = None  # of the first chunk with choices
         self._usage: dict[str, Any] | None = None
         self._running: dict[int, Usage] = {}  # by choice, told along with its chunks
+        self._told_last: Any = None  # as it was told
 
     def generates(self, chunk: dict[str, Any]) -> None:
         """Note a chunk as the model made it, before rails hold it back or withhold it: it was made, and costs."""
@@ -43,7 +43,8 @@ class Transcript:
 
     def chunk(self, chunk: dict[str, Any]) -> None:
         """Note a chunk of a stream, as it leaves. What it has used counts once, where it was made."""
-        self._head = self._head or chunk
+        if self._head is None and chunk.get("choices"):  # (one about the prompt, before it, names nothing)
+            self._head = {name: chunk[name] for name in ("id", "object", "created", "model") if name in chunk}
         for choice in chunk.get("choices") or ():
             text = content_of(choice)
             delta = choice.get("delta") or {}
@@ -75,9 +76,21 @@ class Transcript:
     def text(self) -> str:
         return "".join(self.deltas)
 
+    @property
+    def is_text(self) -> bool:
+        """Whether it is the answer in words: no call of a tool, and no refusal."""
+        return not self._calls and "refusal" not in self._spoken
+
+    def counted(self, usage: Usage) -> dict[str, Any] | None:
+        """The chunk that tells the usage at the end, for a stream in which none did; None where one has."""
+        if self._usage is not None:
+            return None
+        self._usage = self._told_last if len(self._running) == 1 else _told(usage)
+        return {**(self._head or {}), "choices": [], "usage": self._usage}
+
     def entry(self, extension: dict[str, Any]) -> Entry | None:
         """The streamed answer as a cache entry; None for what an entry cannot hold."""
-        if len(self.finish_reasons) != 1 or not self._head:
+        if len(self.finish_reasons) != 1 or self._head is None:
             return None
         streamed = self._head.get("object", "")
         choice: dict[str, Any] = {"index": 0, "logprobs": None, "finish_reason": self.finish_reasons[0]}
@@ -133,15 +146,26 @@ class Transcript:
         if not choices:
             self._usage, self.usage = told, usage
             return
-        # vLLM counts each choice by itself as it goes; choices of one prompt share it.
-        self._running[choices[0].get("index", 0)] = usage
-        running = self._running.values()
-        self.usage = Usage(
-            prompt_tokens=max(told.prompt_tokens for told in running),
-            completion_tokens=sum(told.completion_tokens for told in running),
-            cached_tokens=max(told.cached_tokens for told in running),
-            written_tokens=max(told.written_tokens for told in running),
-            written_1h_tokens=max(told.written_1h_tokens for told in running),
+        # vLLM counts each choice by itself as it goes.
+        self._running[choices[0].get("index") or 0], self._told_last = usage, told
+        self.usage = usage if len(self._running) == 1 else self._together()
+
+    def _together(self) -> Usage:
+        """What all choices have used so far; those of one prompt share it."""
+        prompts: dict[int, list[Usage]] = {}
+        for index, usage in self._running.items():
+            prompt = index // self.choices_per_prompt if self.choices_per_prompt else 0
+            prompts.setdefault(prompt, []).append(usage)
+
+        def read(count: Callable[[Usage], int]) -> int:
+            return sum(max(map(count, usages)) for usages in prompts.values())
+
+        return Usage(
+            prompt_tokens=read(lambda usage: usage.prompt_tokens),
+            completion_tokens=sum(usage.completion_tokens for usage in self._running.values()),
+            cached_tokens=read(lambda usage: usage.cached_tokens),
+            written_tokens=read(lambda usage: usage.written_tokens),
+            written_1h_tokens=read(lambda usage: usage.written_1h_tokens),
         )
 
 
@@ -153,6 +177,19 @@ def _beside(message: dict[str, Any]) -> Iterator[str]:
     for call in message.get("tool_calls") or ():
         function = call.get("function") or {}
         yield from (said for name in ("name", "arguments") if isinstance(said := function.get(name), str) and said)
+
+
+def _told(usage: Usage) -> dict[str, Any]:
+    """A usage as a model would tell it."""
+    details = {"cached_tokens": usage.cached_tokens}
+    if usage.written_tokens:
+        details |= {"cache_write_tokens": usage.written_tokens, "cache_write_1h_tokens": usage.written_1h_tokens}
+    return {
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "total_tokens": usage.prompt_tokens + usage.completion_tokens,
+        "prompt_tokens_details": details,
+    }
 
 
 def _usage(told: Any) -> Usage | None:

@@ -1,5 +1,7 @@
 """Masking on the way through: no unmasked text goes further, and the client gets its own values back."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -53,6 +55,20 @@ async def test_the_answer_is_restored_whole_and_streamed_the_same(bench: Bench) 
     bench.forget()
     bench.store.values.clear()
     assert text_of(await bench.chunks("I am Alice.")) == expected
+
+
+async def test_reasoning_is_restored_too_made_or_kept(bench: Bench) -> None:
+    bench.model.reasoning = "It is <PERSON_1>."
+
+    def reasoning(chunks: list[dict[str, Any]]) -> str:
+        return "".join(c["delta"].get("reasoning_content") or "" for chunk in chunks for c in chunk["choices"])
+
+    for name in ("Alice", "Bob"):
+        assert reasoning(await bench.chunks(f"I am {name}.")) == f"It is {name}."
+        answer = await bench.answer(f"I am {name}.")
+        assert answer["choices"][0]["message"]["reasoning_content"] == f"It is {name}."
+    assert len(bench.model.bodies) == 1
+    assert "Alice" not in bench.store.text
 
 
 async def test_somebody_elses_hit_is_restored_with_the_vault_of_the_request_at_hand(bench: Bench) -> None:

@@ -2,18 +2,19 @@
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from app.guard.restore import Restorer
-from app.pipeline.output import OutputFilter, content_of
+from app.pipeline.output import SPOKEN, OutputFilter, content_of
 from app.pipeline.transcript import Transcript
 
 VAULT = {"<PERSON_1>": 'Ann "A" O\'Neil', "<PERSON_2>": "Bob"}
 
 
 def restoring() -> OutputFilter:
-    return OutputFilter(lambda: Restorer(VAULT), lambda: Restorer(VAULT, in_json=True))
+    return OutputFilter(lambda: Restorer(VAULT), lambda: Restorer(VAULT, in_json=True), lambda: Restorer(VAULT))
 
 
 def delta(index: int = 0, finish: str | None = None, **fields: Any) -> dict[str, Any]:
@@ -65,6 +66,35 @@ def test_what_is_held_back_comes_with_the_end_of_the_choice_and_text_before_the_
 
     assert called["content"] == "<PERSON"
     assert end == {"tool_calls": [{"index": 0, "function": {"arguments": "<PER"}}]}
+
+
+@pytest.mark.parametrize("name", SPOKEN)
+def test_what_is_said_beside_the_text_is_restored_and_ends_before_it(name: str) -> None:
+    output = restoring()
+    deltas = [{name: "It is <PERS"}, {name: "ON_2>, not <PER"}, {"content": "<PERSON_1"}]
+    chunks = [{"choices": [{"index": 0, "delta": said, "finish_reason": None}]} for said in deltas]
+    said = [output.chunk(chunk)["choices"][0]["delta"] for chunk in [*chunks, delta(finish="stop")]]
+
+    assert [each.get(name) for each in said] == ["It is ", "Bob, not ", "<PER", None]
+    assert "".join(each.get("content") or "" for each in said) == 'Ann "A" O\'Neil'
+
+
+@pytest.mark.parametrize("last", [{"finish": "stop"}, {"tool_calls": [call(0, "{}")]}], ids=["end", "call"])
+def test_what_was_said_beside_the_text_is_not_lost_where_no_text_follows(last: dict[str, Any]) -> None:
+    output = restoring()
+    output.chunk(delta(refusal="No, <PERSON_2"))
+
+    assert output.chunk(delta(**last))["choices"][0]["delta"]["refusal"] == "Bob"
+
+
+def test_only_who_asks_for_it_changes_what_is_said_beside_the_text() -> None:
+    message = {"content": "<PERSON_2>", "reasoning_content": "<PERSON_2>", "refusal": None}
+    answer = {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
+    OutputFilter(lambda: Restorer(VAULT)).answer(answer)
+    assert message == {"content": "Bob", "reasoning_content": "<PERSON_2>", "refusal": None}
+
+    restoring().answer(answer)
+    assert message == {"content": "Bob", "reasoning_content": "Bob", "refusal": None}
 
 
 def test_text_completions_are_changed_where_their_text_stands() -> None:

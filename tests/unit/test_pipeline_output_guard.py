@@ -115,3 +115,27 @@ async def test_a_passage_is_dropped_where_a_mask_goes_over_the_border_of_a_name(
     prompt = bench.model.bodies[0]["messages"][-1]["content"]
     assert "8000" not in prompt
     assert "The host is local." in prompt
+
+
+CARD = "4111 1111 1111 1111"
+
+
+@pytest.mark.parametrize(
+    "deltas",
+    [
+        [{"reasoning": " done", "content": "4111 1111 1111 "}],
+        [{"reasoning": " done", "content": "4111 "}, {"reasoning": ".", "content": "1111 1111 "}],
+        [{"content": "4111 1111 1111 "}, {"reasoning_content": "Or not?"}],
+    ],
+    ids=["in one delta", "in several", "reasoning between"],
+)
+async def test_reasoning_does_not_end_the_answer_beside_it(bench: Bench, deltas: list[dict[str, Any]]) -> None:
+    assert bench.guard
+    bench.guard.names = [CARD]
+    said = await streamed(
+        bench,
+        *({"delta": delta} for delta in deltas),
+        {"delta": {"content": "1111 is it."}},
+        {"delta": {}, "finish_reason": "stop"},
+    )
+    assert "".join(choice["delta"].get("content") or "" for choice in said) == "[PERSON] is it."

@@ -60,6 +60,19 @@ class TestAbstention:
         answer = await strict.answer("Which port?", model="docs", n=2)
         assert [choice["message"]["content"] for choice in answer["choices"]] == [NOTHING] * 2
         assert [choice["index"] for choice in answer["choices"]] == [0, 1]
+        assert answer["choices"][0]["message"] is not answer["choices"][1]["message"]
+
+    async def test_a_stream_of_it_has_as_many_choices_too(self, strict: Bench) -> None:
+        options = {"stream_options": {"include_usage": True}}
+        first, *rest, last = await strict.chunks("Which port?", model="docs", n=2, **options)
+
+        choices = [choice for chunk in (first, *rest) for choice in chunk["choices"]]
+        for index in (0, 1):
+            said = [choice for choice in choices if choice["index"] == index]
+            assert "".join(choice["delta"].get("content") or "" for choice in said) == NOTHING
+            assert [choice["finish_reason"] for choice in said] == [None, "stop"]
+        assert (first["sextant"]["citations"], first["sextant"]["abstained"]) == ([], True)
+        assert last["usage"]["total_tokens"] == 0
 
     @pytest.mark.parametrize(
         "wish",

@@ -1,5 +1,6 @@
 """Answers that must be JSON: what is mended, what is asked for again and paid, and what is withheld."""
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -121,3 +122,44 @@ async def test_a_schema_that_is_none_is_refused_before_anything_is_asked(make_be
         await bench.answer("Which port?", response_format=bad)
 
     assert bench.model.bodies == []
+
+
+CALL = {"index": 0, "id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+OTHERS = [{"content": None, "tool_calls": [CALL]}, {"content": None, "refusal": "I will not."}]
+
+
+@dataclass
+class Other(FakeModel):
+    """Calls a tool, or refuses, and ends with "stop", as after a call that was demanded by name."""
+
+    said: dict[str, Any] = field(default_factory=dict)
+
+    async def complete(self, task: Task, body: dict[str, Any], request_id: str) -> dict[str, Any]:
+        answer = await super().complete(task, body, request_id)
+        answer["choices"][0]["message"] = {"role": "assistant", **copy.deepcopy(self.said)}
+        return answer
+
+    def _chunks(self, task: Task, body: dict[str, Any]) -> Any:
+        head = {"id": "x", "object": "chat.completion.chunk", "created": 1, "model": "m"}
+        yield {**head, "choices": [{"index": 0, "delta": copy.deepcopy(self.said), "finish_reason": None}]}
+        yield {**head, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
+
+
+@pytest.mark.parametrize("said", OTHERS, ids=["a call", "a refusal"])
+@pytest.mark.parametrize("mode", ["block", "flag"])
+@pytest.mark.parametrize("stream", [False, True])
+async def test_calls_and_refusals_are_no_broken_json(
+    make_bench: MakeBench, stream: bool, mode: str, said: dict[str, Any]
+) -> None:
+    bench = bench_with(make_bench, mode=mode)
+    bench.model = Other(said=said)
+    answer = await (bench.chunks if stream else bench.answer)("Which port?", response_format=WANTED)
+
+    parts = answer if isinstance(answer, list) else [answer]
+    choices = [choice for part in parts for choice in part["choices"]]
+    messages = [choice.get("message") or choice["delta"] for choice in choices]
+    for name in said.keys() - {"content"}:
+        assert [message[name] for message in messages if message.get(name)] == [said[name]]
+    assert choices[-1]["finish_reason"] == "stop"
+    assert not [part for part in parts if "guard" in part.get("sextant", {})]
+    assert len(bench.model.bodies) == 1

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from app.cache.use import CacheUse
 from app.errors import DeadlineExceeded, Unavailable, UpstreamFailed
 from app.pipeline.primed import Primed
 from tests.unit.bench import Bench, text_of
@@ -156,6 +157,28 @@ async def test_citations_come_with_the_first_chunk_and_what_was_cited_with_the_l
     assert chunks[0]["sextant"]["cache"] == "miss"
     ends = [chunk for chunk in chunks if chunk["choices"][0]["finish_reason"]]
     assert [chunk["sextant"] for chunk in ends] == [{"cited": [1]}]
+
+
+async def test_a_chunk_about_the_prompt_takes_nothing_from_the_first_of_the_answer(bench: Bench) -> None:
+    class Filtered(FakeModel):
+        """Begins as Azure does."""
+
+        def _chunks(self, *asked: Any) -> Any:
+            about = {"prompt_filter_results": [{"prompt_index": 0}]}
+            yield {"id": "", "object": "", "created": 0, "model": "", "choices": [], **about}
+            yield from super()._chunks(*asked)
+
+    bench.model = Filtered()
+    bench.search.passages["default"] = [passage("The gateway listens on port 8000.")]
+    for options in ({}, {"stream_options": {"include_usage": True}}):
+        chunks = await bench.chunks("Which port?", model="docs", use=CacheUse(read=False), **options)
+        first = next(chunk for chunk in chunks if chunk["choices"])
+        assert [cited["document"] for cited in first["sextant"]["citations"]] == ["guide.md"]
+        assert first["sextant"]["cache"] == "bypass"
+
+    kept = await bench.answer("Which port?", model="docs")
+    assert (kept["object"], kept["sextant"]["cache"]) == ("chat.completion", "exact")
+    assert kept["id"].startswith("chatcmpl-")
 
 
 async def test_marks_stay_out_of_json_and_of_log_probabilities(make_bench: MakeBench) -> None:

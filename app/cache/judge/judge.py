@@ -11,6 +11,7 @@ from typing import Protocol
 from app.cache.judge.contrasts import is_same_wording, why_not
 from app.cache.judge.features import compare
 from app.cache.judge.literal import told_apart
+from app.cache.judge.literal.canon import core_of
 from app.cache.judge.literal.same import same_asked
 from app.cache.judge.model import MODEL_FILE, JudgeModel
 from app.cache.judge.seen import Seen, see
@@ -80,11 +81,12 @@ class PairJudge:
         """The cosine of both questions' vectors; 1 for the same text."""
         return 1.0 if a == b else float(self.look(a).pooled @ self.look(b).pooled)
 
-    def look(self, text: str, vectors: TokenVectors | None = None) -> Seen:
-        """Analyse a question, or recall it. Who has its token vectors hands them over, and saves a model run."""
+    def look(self, text: str) -> Seen:
+        """Analyse a question, or recall it."""
         seen = self._recent.get(text)
         if seen is None:
-            seen = see(text, vectors or self._embedder.token_vectors(text))
+            core = core_of(text)
+            seen = see(core, self._embedder.token_vectors(core))
             self._recent.put(text, seen)
         return seen
 

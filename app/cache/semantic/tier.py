@@ -34,10 +34,14 @@ NOT_RECALLED = "what was learned before cannot be read"
 
 @dataclass(frozen=True, slots=True)
 class SemanticStats:
-    """What the tier has done since it started, and the tenants' error rates."""
+    """What the tier has done since it started, and the tenants' error rates.
+
+    `proposed` to be served, `explored` and `without_candidate` are look-ups. Not each proposal is taken: where the
+    guard masks the question it is looked up again, and an answer may be gone.
+    """
 
     entries: int
-    served: int
+    proposed: int
     explored: int
     without_candidate: int
     judged: int
@@ -90,7 +94,7 @@ class SemanticTier:
         # One thread: the judge holds the interpreter's lock most of the time.
         self._thread = ThreadPoolExecutor(1, "semantic-judge")
         self._silent_until_ms = 0
-        self._served = self._explored = self._alone = self._judged = 0
+        self._proposed = self._explored = self._alone = self._judged = 0
 
     async def find(
         self, tenant: str, scope: str, question: str, vector: Vector, *, here: bool = False
@@ -110,7 +114,7 @@ class SemanticTier:
         if reason:
             self._explored += 1
             return _proposal(best, "explore", reason)
-        self._served += 1
+        self._proposed += 1
         self._index.used(best.entry.id)
         return _proposal(best, "serve", "", is_audited=is_drawn(self._config.audit_share, self._random))
 
@@ -151,7 +155,7 @@ class SemanticTier:
         """For the operator."""
         return SemanticStats(
             entries=await self._index.count(),
-            served=self._served,
+            proposed=self._proposed,
             explored=self._explored,
             without_candidate=self._alone,
             judged=self._judged,

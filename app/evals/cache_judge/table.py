@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from app.cache.judge.aligned import TokenPair
 from app.cache.judge.features import compare
 from app.cache.judge.judge import TokenEmbedder
+from app.cache.judge.literal.canon import core_of
 from app.cache.judge.seen import Seen, see
 from app.evals.cache_judge.groups import Pair
 
@@ -64,7 +65,8 @@ def tabulate(pairs: Sequence[Pair], embedder: TokenEmbedder, step: Callable[[], 
 
     def look(text: str) -> Seen:
         if text not in seen:
-            seen[text] = see(text, embedder.token_vectors(text))
+            core = core_of(text)
+            seen[text] = see(core, embedder.token_vectors(core))
         return seen[text]
 
     rows: list[NDArray[np.float32]] = []

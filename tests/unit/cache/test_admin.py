@@ -40,7 +40,7 @@ class FakeSemantic:
     purged: list[str | None] = field(default_factory=list)
 
     async def stats(self) -> dict[str, Any]:
-        return {"entries": 7, "hits": 3, "served": {"acme": 2}}
+        return {"entries": 7, "proposed": {"acme": 2}}
 
     async def purge(self, tenant: str | None) -> int:
         self.purged.append(tenant)
@@ -73,8 +73,9 @@ class Desk:
         for tenant in ("acme", "other"):
             self.exact.keep(tenant, "k", ENTRY)
         await self.exact.kept()
-        await self.exact.look_up("acme", "k")
-        await self.exact.look_up("acme", "another")
+        for key in ("k", "another"):
+            self.exact.count(await self.exact.look_up("acme", key))
+        self.exact.count_by_meaning()
         yield
 
     @asynccontextmanager
@@ -108,7 +109,7 @@ async def test_stats_tell_of_the_replica_that_answers(desk: Desk) -> None:
             "store_failures": 0,
             "entries": 2,
         },
-        "semantic": {"entries": 7, "hits": 3, "served": {"acme": 2}},
+        "semantic": {"entries": 7, "proposed": {"acme": 2}, "served": 1},
     }
 
 

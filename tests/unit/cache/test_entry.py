@@ -162,7 +162,7 @@ async def test_a_poisoned_entry_is_dropped_counted_and_replaced(caplog: pytest.L
         cache = ExactCache(CacheConfig(), store, b"hash key")
         assert await cache.look_up("acme", "k") is None
         await cache.kept()
-        assert (cache.counters.dropped, cache.counters.misses) == (1, 1)
+        assert cache.counters.dropped == 1
         assert name not in store.values
         cache.keep("acme", "k", Entry(ANSWER))
         found = await cache.look_up("acme", "k")

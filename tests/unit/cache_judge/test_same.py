@@ -6,7 +6,7 @@ import time
 import pytest
 
 from app.cache.judge.literal import told_apart
-from app.cache.judge.literal.canon import canon
+from app.cache.judge.literal.canon import canon, core_of
 from app.cache.judge.literal.same import same_asked, same_text
 from app.cache.judge.seen import see
 from tests.unit.cache_judge.fakes import WordEmbedder
@@ -221,3 +221,29 @@ def test_a_long_text_takes_time_in_proportion_to_what_is_looked_at() -> None:
     started = time.perf_counter()
     canon.__wrapped__(text)
     assert time.perf_counter() - started < 1
+
+
+CORES = """
+Hi, how do I request sick leave? Thanks! | how do I request sick leave?
+Good morning. what is DNS | what is DNS
+Hey there, (only on weekdays) when is the pool open? | (only on weekdays) when is the pool open?
+Hi there: "to be" or "be"? Cheers. | "to be" or "be"?
+Hola, ¿cómo devuelvo un producto? Gracias. | ¿cómo devuelvo un producto?
+Please tell me: what is the rate? | tell me: what is the rate?
+How do I do that, please | How do I do that
+Hello! Who sang Hello? | Who sang Hello?
+Hello Kitty price | Hello Kitty price
+Thanks | Thanks
+ What is DNS ?  | What is DNS ?
+"""
+
+
+@pytest.mark.parametrize("line", CORES.strip("\n").splitlines())
+def test_greetings_and_thanks_are_not_embedded(line: str) -> None:
+    text, _, core = line.partition(" | ")
+    assert core_of(text).strip() == core
+
+
+@pytest.mark.parametrize("text", ["", " ", "?", "\ufb01ne, thanks", "hi " * 3_000, "\ud800 hi"])
+def test_what_is_not_plain_stays_whole(text: str) -> None:
+    assert core_of(text) == text

@@ -269,7 +269,7 @@ async def test_counts_what_it_did(index: EdgeIndex) -> None:
     await ask(tier, "does it not work")
     await ask(tier, "far away", cosine=0.1)
     stats = await tier.stats()
-    assert (stats.entries, stats.served, stats.explored, stats.without_candidate) == (1, 1, 1, 1)
+    assert (stats.entries, stats.proposed, stats.explored, stats.without_candidate) == (1, 1, 1, 1)
 
 
 async def test_as_long_as_labels_cannot_be_read_nothing_is_served(

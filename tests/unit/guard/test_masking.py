@@ -106,6 +106,25 @@ def test_a_placeholder_that_the_user_typed_is_not_turned_into_somebodys_data(mas
     assert restored("<PERSON_1> <PERSON_2> <PERSON_3>", screened) == "<PERSON_1> <PERSON_2> John Smith"
 
 
+@pytest.mark.parametrize("column", ["PERSON_1_2", "PERSON_1A_2", "PERSON_1__2", "MY_PERSON_1", "PERSON_1_name"])
+def test_nor_is_a_longer_name_that_the_user_typed(masker: Masker, column: str) -> None:
+    screened = masker.screen([f"My name is Ann Lee and {column} is my column."])
+
+    assert screened.texts[0].endswith(f" and {column} is my column.")
+    assert [*screened.vault.values()] == ["Ann Lee"]
+    assert restored(f"Select {column} from t", screened) == f"Select {column} from t"
+
+
+def test_a_longer_name_is_no_placeholder_of_the_conversation_before() -> None:
+    # Its numbers are kept, so that only the restorer can tell the two apart.
+    text = "Ann Lee: what is PERSON_1_2?"
+    masking = Masking([text], {"<PERSON_1>": "Ann Lee"})
+    masked, _ = masking.mask(text, [Hit("PERSON", 1.0, 0, 7)])
+
+    assert masked == "<PERSON_1>: what is PERSON_1_2?"
+    assert restored(masked, Screened((masked,), masking.vault)) == text
+
+
 def test_values_stay_themselves_in_json(masker: Masker) -> None:
     text = '{"name": "John Smith", "mail": "a.b@example.com"}'
 

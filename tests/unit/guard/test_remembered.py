@@ -1,10 +1,11 @@
-"""Texts that were read before are not read again; what failed is."""
+"""Texts that were read before are not read again; what failed is, and what would take too much memory."""
 
 from collections.abc import Sequence
 
 import pytest
 
 from app.errors import Unavailable
+from app.guard import remembered
 from app.guard.engine import Job
 from app.guard.remembered import RememberedRails
 from app.guard.types import Examined, Hit
@@ -121,3 +122,16 @@ async def test_a_failure_beside_known_texts_is_a_failure() -> None:
         await rails.examine("p", [Job("input", ("ab", "new"))])
     (examined,) = await rails.examine("p", [Job("input", ("ab",))])
     assert rules(examined)[0] == ["a"]
+
+
+async def test_what_is_remembered_is_bounded_by_its_hits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remembered, "REMEMBERED_HITS", 2)
+    reader = Reader()
+    rails = RememberedRails(reader)
+
+    for text in ("a", "b", "c", "c", "b", "a"):
+        (found,) = await rails.examine("p", [Job("input", (text,))])
+        assert rules(found) == [[text], []]
+
+    # One hit each: two are remembered, the least recently read goes.
+    assert reader.texts == [("a",), ("b",), ("c",), ("a",)]

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import pytest
 
 from app.failures import Failures
+from app.guard import runner as runner_module
 from app.guard.runner import BATCH_CHARACTERS, BATCH_TEXTS, Runner
 from app.guard.types import Examined, Hit
 
@@ -158,6 +159,15 @@ async def test_what_was_examined_is_remembered_but_no_failure(rail: Rail) -> Non
     assert rail.batches == [["a", "b"], ["c"]]
     assert [(await runner.run(["bad"])).failure for _ in range(2)] == ["error", "error"]
     assert rail.batches[2:] == [["bad"], ["bad"]]
+
+
+async def test_what_is_remembered_is_bounded_by_its_hits(rail: Rail, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner_module, "REMEMBERED_HITS", 2)
+    runner = made(rail)
+    for text in "abccba":
+        assert rules(await runner.run([text])) == [text]
+
+    assert rail.batches == [["a"], ["b"], ["c"], ["a"]]  # one hit each
 
 
 async def test_half_a_surrogate_pair_is_a_text_like_others(rail: Rail) -> None:

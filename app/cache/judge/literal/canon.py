@@ -16,6 +16,7 @@ TOKEN = re.compile(
 )
 SILENT = frozenset("'`™®©-\u200d")
 ATTACHED = frozenset("_~°*()[]")  # silent beside a word, and spoken of alone
+OPENED = frozenset("([{<\"'“«„¿¡`$€£#@-+~")  # signs that belong to the word behind them
 PAUSES = frozenset('.,;:!?…¿¡"“”«»\n')
 MATHS = re.compile(r"\d ?[-+*/^=\u00d7\u00f7<>] ?[\da-z(]|[a-z] ?[=^] ?\S|\\|\w\(", re.IGNORECASE)  # its signs count
 UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue"})
@@ -57,7 +58,7 @@ def canon(text: str) -> Canon:
     """Read a text, of which 4,000 characters are looked at."""
     plain = unicodedata.normalize("NFKC", text[:LONGEST_CHARACTERS].translate(PLAIN))
     is_foreign = is_other_language(text)
-    words, breaks, names = _split(plain, is_german(text), is_foreign)
+    words, breaks, _, names = _split(plain, is_german(text), is_foreign)
     start, end = without_courtesies(words, breaks, is_foreign)
     words, breaks = words[start:end], breaks[start:end]
     if not words:
@@ -74,10 +75,30 @@ def canon(text: str) -> Canon:
     return Canon(tuple(words), names, is_foreign, is_shortened)
 
 
-def _split(plain: str, is_in_german: bool, is_foreign: bool) -> tuple[list[str], list[bool], frozenset[str]]:
-    """The words, whether punctuation stands before each, and the names among them."""
+@lru_cache(maxsize=4096)
+def core_of(text: str) -> str:
+    """What of a text is embedded: all but greetings and thanks around the question, which cost time, and move its
+    vector away from that of the question alone. A text that is another one once it is normalised stays whole."""
+    plain = text.translate(PLAIN)
+    is_normal = len(plain) == len(text) and unicodedata.is_normalized("NFKC", plain)
+    if not is_normal or len(text) > LONGEST_CHARACTERS:
+        return text
+    is_foreign = is_other_language(text)
+    words, breaks, starts, _ = _split(plain, is_german(text), is_foreign)
+    start, end = without_courtesies(words, breaks, is_foreign)
+    if end - start == len(words):
+        return text
+    since, until = starts[start], starts[end] if end < len(words) else len(text)
+    while since and text[since - 1] in OPENED:
+        since -= 1
+    return text[since:until].strip() if end == len(words) else text[since:until].strip().rstrip(",;:")
+
+
+def _split(plain: str, is_in_german: bool, is_foreign: bool) -> tuple[list[str], list[bool], list[int], frozenset[str]]:
+    """The words, whether punctuation stands before each, where each begins, and the names among them."""
     words: list[str] = []
     breaks: list[bool] = []
+    starts: list[int] = []
     names: set[str] = set()
     is_sum = bool(MATHS.search(plain))
     is_broken = is_first = True
@@ -100,8 +121,9 @@ def _split(plain: str, is_in_german: bool, is_foreign: bool) -> tuple[list[str],
         for part in parts:
             words.append(part)
             breaks.append(is_broken)
+            starts.append(match.start())
             is_broken = is_first = False
-    return words, breaks, frozenset(names)
+    return words, breaks, starts, frozenset(names)
 
 
 def _is_silent(sign: str, beside: str, following: str) -> bool:
