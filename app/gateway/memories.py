@@ -5,9 +5,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.errors import InvalidRequest, NotFound
-from app.gateway.memory_access import memory_of
+from app.gateway.memory_access import check_length, counted, memory_of
 from app.gateway.queries import Query, parse_query
-from app.gateway.receive import caller_of, read_body
+from app.gateway.receive import caller_of, receive
 from app.gateway.responses import json_response
 from app.memory.facts import Facts
 from app.memory.service import ID
@@ -15,6 +15,7 @@ from app.memory.types import Fact, Owner
 from app.wire.conversations import CreateMemory, EditMemory, MemoriesQuery, UserQuery, item_list, memory_object
 
 router = APIRouter()
+OPERATION = "memories"
 MAX_USER = 256
 
 
@@ -34,30 +35,41 @@ async def list_memories(request: Request) -> Response:
 @router.post("/v1/memories")
 async def create_memory(request: Request) -> Response:
     """Write down a fact about a user."""
-    caller, memory = caller_of(request), memory_of(request)
-    query, body = parse_query(UserQuery, request), await read_body(request, CreateMemory)
+    received = await receive(request, CreateMemory)
+    caller, body, memory = received.caller, received.body, memory_of(request)
+    query = parse_query(UserQuery, request)
     if query.user is not None and body.user not in (None, query.user):
         raise InvalidRequest("The query and the body name two users.", param="user")
     user = query.user or body.user or caller.customer
     if user is None:
         raise InvalidRequest("Name the user that it is about.", param="user")
     owner = Owner.of(caller, memory.tags.user(caller.tenant, user))
-    fact = await memory.facts.write(owner, body.text, memory.guard.policy_of(caller.tenant))
-    await memory.facts.keep(fact)
-    return json_response(_shown(fact, memory.facts))
+
+    async def write() -> dict[str, object]:
+        check_length(request, [{"role": "user", "content": body.text}])
+        fact = await memory.facts.write(owner, body.text, memory.guard.policy_of(caller.tenant))
+        await memory.facts.keep(fact)
+        return _shown(fact, memory.facts)
+
+    return await counted(request, received, OPERATION, write)
 
 
 @router.patch("/v1/memories/{memory_id}")
 async def edit_memory(request: Request, memory_id: str) -> Response:
     """Let a fact say something else."""
-    caller, memory = caller_of(request), memory_of(request)
-    body, owner = await read_body(request, EditMemory), Owner.of(caller)
-    before = await _found(memory.facts, owner, memory_id)
-    about = Owner(before.tenant, before.customer, before.end_user)
-    fact = await memory.facts.write(about, body.text, memory.guard.policy_of(caller.tenant))
-    if not await memory.facts.records.edit(owner, before.id, memory.facts.changes(fact, before.id)):
-        raise NotFound("There is no memory of that id.", param="memory_id")
-    return json_response(_shown(await _found(memory.facts, owner, memory_id), memory.facts))
+    received = await receive(request, EditMemory)
+    body, owner, facts = received.body, Owner.of(received.caller), memory_of(request).facts
+    policy = memory_of(request).guard.policy_of(owner.tenant)
+
+    async def edit() -> dict[str, object]:
+        check_length(request, [{"role": "user", "content": body.text}])
+        before = await _found(facts, owner, memory_id)
+        fact = await facts.write(Owner(before.tenant, before.customer, before.end_user), body.text, policy)
+        if not await facts.records.edit(owner, before.id, facts.changes(fact, before.id)):
+            raise NotFound("There is no memory of that id.", param="memory_id")
+        return _shown(await _found(facts, owner, memory_id), facts)
+
+    return await counted(request, received, OPERATION, edit)
 
 
 @router.delete("/v1/memories/{memory_id}")

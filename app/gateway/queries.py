@@ -38,15 +38,24 @@ def parse_query(kind: type[Parameters], request: Request) -> Parameters:
     given = request.query_params.multi_items()
     if len(given) > MAX_PARAMETERS:
         raise InvalidRequest(f"The query has more than {MAX_PARAMETERS} parameters.")
-    values: dict[str, str] = {}
-    for name, value in given:
-        if name in values:
-            raise InvalidRequest(f"'{name[:64]}' is given twice.", param=name[:64])
-        values[name] = value
     try:
-        return kind.model_validate(values)
+        return kind.model_validate(_gathered(given))
     except ValidationError as error:
         raise describe(error) from None
+
+
+def _gathered(given: Sequence[tuple[str, str]]) -> dict[str, str | list[str]]:
+    """Values by name; a name that ends in `[]` is a list, and stands before each of its values."""
+    values: dict[str, str] = {}
+    lists: dict[str, list[str]] = {}
+    for name, value in given:
+        if name.endswith("[]"):
+            lists.setdefault(name, []).append(value)
+        elif name in values:
+            raise InvalidRequest(f"'{name[:64]}' is given twice.", param=name[:64])
+        else:
+            values[name] = value
+    return {**values, **lists}
 
 
 def path_id(text: str) -> str:

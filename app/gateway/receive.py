@@ -47,12 +47,12 @@ async def read_body(request: Request, kind: type[Body], *, optional: bool = Fals
     return parse_request(kind, b"{}" if optional and not raw else raw, config.max_json_depth)
 
 
-async def receive(request: Request, kind: type[Body]) -> Received[Body]:
-    """Authenticate, read, validate."""
+async def receive(request: Request, kind: type[Body], *, optional: bool = False) -> Received[Body]:
+    """Authenticate, read, validate. `optional`: as of `read_body`."""
     timeline = Timeline()
     with timeline.stage("receive"):
         caller = caller_of(request)
-        body = await read_body(request, kind)
+        body = await read_body(request, kind, optional=optional)
     return Received(body, caller, timeline)
 
 

@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from app.wire.base import MAX_TEXT, Identifier, Metadata, Name, NamedFunction, Sampling, Text, Tokens, Wire
 from app.wire.extension import Extension
+from app.wire.unsupported import refused
 
 JsonSchema = dict[str, Any]
 
@@ -76,20 +77,24 @@ class Message(Wire):
     @model_validator(mode="before")
     @classmethod
     def _as_answered(cls, message: Any) -> Any:
-        """An answer of ours, sent back: without what is empty in it, and without reasoning, which no guard reads."""
+        """An answer of ours, sent back: without what is empty in it, and without reasoning, which no guard reads. One
+        that was withheld, or was cut off while the model reasoned, has null for its text."""
         if not isinstance(message, dict) or message.get("role") != "assistant":
             return message
-        return {
+        kept = {
             name: value
             for name, value in message.items()
             if not (name in _EMPTY_IN_ANSWERS and value in (None, "", [], {}))
             and not (name in _REASONING and isinstance(value, str))
         }
+        says_nothing = kept.get("content", "") is None and not (kept.get("tool_calls") or kept.get("refusal"))
+        return {**kept, "content": ""} if says_nothing else kept
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
         if self.content is None and not (self.role == "assistant" and (self.tool_calls or self.refusal)):
-            raise ValueError(f"a {self.role} message needs content")
+            article = "an" if self.role == "assistant" else "a"
+            raise ValueError(f"{article} {self.role} message needs content")
         if self.role == "tool" and not self.tool_call_id:
             raise ValueError("a tool message needs tool_call_id")
         if self.tool_calls and self.role != "assistant":
@@ -160,8 +165,24 @@ class ChatRequest(Sampling):
     conversation: Identifier | ConversationReference | None = None  # what `messages` goes on with
     # Accepted because clients send them; they change nothing here.
     metadata: Metadata | None = None
-    store: Literal[False] | None = None
+    store: bool | None = None  # no answer is stored by itself, whatever it says
     service_tier: Literal["auto", "default"] | None = None
+    # `user` by its newer name. This and what follows is not for engines: not all of them know it.
+    safety_identifier: Annotated[Annotated[str, Field(max_length=256)] | None, Field(exclude=True)] = None
+    # Accepted only where they ask for what happens anyway.
+    verbosity: Annotated[
+        Literal["medium"] | None,
+        refused("the served models have one verbosity", but=("medium",)),
+        Field(exclude=True),
+    ] = None
+    modalities: Annotated[
+        list[Literal["text"]] | None,
+        refused("the served models write text alone", but=(["text"],)),
+        Field(exclude=True),
+    ] = None
+    reasoning_effort: Annotated[
+        Literal["none"] | None, refused("the served models do not reason", but=("none",)), Field(exclude=True)
+    ] = None
     sextant: Extension = Extension()
 
     @model_validator(mode="after")
@@ -179,4 +200,6 @@ class ChatRequest(Sampling):
             raise ValueError("give max_completion_tokens or max_tokens, not both")
         if sum(len(message.text or "") for message in self.messages) > MAX_TEXT:
             raise ValueError(f"messages hold more than {MAX_TEXT:,} characters")
+        if self.user is None and self.safety_identifier is not None:
+            return self.model_copy(update={"user": self.safety_identifier})
         return self

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from app.wire.base import Identifier, Metadata, Wire
 from app.wire.responses import Includable, Item
@@ -11,6 +11,8 @@ from app.wire.responses import Includable, Item
 MAX_ITEMS = 20  # OpenAI's bound of one request
 MAX_FACT = 1000  # characters
 EndUser = Annotated[str, Field(min_length=1, max_length=256)]
+# PostgreSQL's text takes no NUL.
+FactText = Annotated[str, Field(min_length=1, max_length=MAX_FACT, pattern=r"^[^\x00]*$")]
 
 
 class CreateConversation(Wire):
@@ -37,10 +39,17 @@ class _Query(BaseModel):
 
 
 class IncludeQuery(_Query):
-    """`include` is accepted for things that no item here holds."""
+    """`include` is accepted for things that no item here holds. Clients that can send several call it `include[]`."""
 
-    include: Includable | None = None
-    include_: Annotated[Includable | None, Field(alias="include[]")] = None
+    include: list[Includable] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _listed(cls, values: dict[str, Any]) -> dict[str, Any]:
+        others = {name: value for name, value in values.items() if name not in ("include", "include[]")}
+        one = [values["include"]] if "include" in values else []
+        include = [*one, *values.get("include[]", ())]
+        return {**others, "include": include} if include else others
 
 
 class ItemsQuery(IncludeQuery):
@@ -54,14 +63,14 @@ class ItemsQuery(IncludeQuery):
 class CreateMemory(Wire):
     """`POST /v1/memories`; the user may stand in the query instead."""
 
-    text: Annotated[str, Field(min_length=1, max_length=MAX_FACT)]
+    text: FactText
     user: EndUser | None = None
 
 
 class EditMemory(Wire):
     """`PATCH /v1/memories/{id}`."""
 
-    text: Annotated[str, Field(min_length=1, max_length=MAX_FACT)]
+    text: FactText
 
 
 class UserQuery(_Query):

@@ -49,6 +49,8 @@ def describe(error: ValidationError) -> InvalidRequest:
     item = max(items, key=lambda e: (len(e["loc"]), not e["type"].endswith("_type")))
     param = _param(item["loc"])
     if item["type"] == "extra_forbidden":
+        # The last part is the client's own word, also where it looks like a branch.
+        param = ".".join(filter(None, (_param(item["loc"][:-1]), str(item["loc"][-1]))))
         return InvalidRequest(f"Unknown parameter: '{param}'.", param=param)
     if item["type"] == "missing":
         return InvalidRequest(f"Missing required parameter: '{param}'.", param=param)

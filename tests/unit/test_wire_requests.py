@@ -65,12 +65,61 @@ def test_fields_that_contradict_each_other_are_refused(fields: dict[str, Any], t
         {"temperature": 0, "top_p": 1, "seed": -(2**63), "stop": "x", "logit_bias": {"50256": -100}},
         {"top_k": -1, "min_p": 0, "repetition_penalty": 1.1, "min_tokens": 1, "ignore_eos": False},
         {"metadata": {"a": "b"}, "store": False, "service_tier": "auto", "user": "u", "parallel_tool_calls": True},
+        {"store": True, "safety_identifier": "u", "verbosity": "medium", "modalities": ["text"]},
+        {"reasoning_effort": "none"},
+        dict.fromkeys(("verbosity", "modalities", "reasoning_effort", "safety_identifier", "store")),
         dict.fromkeys(("temperature", "n", "stop", "stream", "tools", "tool_choice", "response_format")),
         {"sextant": {"retrieval": {"top_k": 3, "min_score": 0.5}, "cache": {"read": False, "write": False}}},
     ],
 )
 def test_what_openai_clients_send_is_taken(fields: dict[str, Any]) -> None:
     assert chat(**fields).model == "m"
+
+
+def test_what_asks_for_what_happens_anyway_does_not_reach_a_model() -> None:
+    asked = {"verbosity": "medium", "modalities": ["text"], "reasoning_effort": "none"}
+    draft = Draft.of(chat(**asked, store=True, safety_identifier="u"))
+
+    assert draft.body == Draft.of(chat()).body
+
+
+@pytest.mark.parametrize(
+    ("fields", "user"),
+    [
+        ({"safety_identifier": "new"}, "new"),
+        ({"safety_identifier": "new", "user": None}, "new"),
+        ({"safety_identifier": "new", "user": "old"}, "old"),
+        ({"safety_identifier": None, "user": "old"}, "old"),
+        ({}, None),
+    ],
+)
+def test_the_end_user_has_two_names(fields: dict[str, Any], user: str | None) -> None:
+    assert chat(**fields).user == user
+
+
+def test_the_openai_client_can_send_todays_parameters() -> None:
+    sent: list[bytes] = []
+
+    def reply(request: httpx.Request) -> httpx.Response:
+        sent.append(request.content)
+        choice = {"index": 0, "message": {"role": "assistant", "content": "Hi."}, "finish_reason": "stop"}
+        return httpx.Response(
+            200, json={"id": "1", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice]}
+        )
+
+    transport: Any = httpx.Client(transport=httpx.MockTransport(reply))
+    with openai.OpenAI(api_key="k", http_client=transport) as client:
+        client.chat.completions.create(
+            model="m",
+            messages=[{"role": "user", "content": "Hi"}],
+            safety_identifier="u1",
+            verbosity="medium",
+            modalities=["text"],
+            reasoning_effort="none",
+            store=True,
+        )
+
+    assert parse_request(ChatRequest, sent[0], max_depth=32).user == "u1"
 
 
 def test_text_parts_are_joined_and_a_tool_conversation_is_taken() -> None:
@@ -101,6 +150,12 @@ SIGNED_CALL = {**CALL, "extra_content": {"google": {"thought_signature": "CpYBAY
         ({"tool_calls": [CALL], "reasoning": ""}, {"tool_calls": [CALL]}),
         ({"tool_calls": [{**CALL, "index": 0}]}, {"tool_calls": [CALL]}),
         ({"tool_calls": [SIGNED_CALL]}, {"tool_calls": [SIGNED_CALL]}),
+        # Withheld; cut off while the model reasoned; calls and a refusal, which need no text.
+        ({"content": None}, {"content": ""}),
+        ({"content": None, "refusal": None, "tool_calls": []}, {"content": "", "refusal": None}),
+        ({"content": None, "reasoning": "Hm."}, {"content": ""}),
+        ({"content": None, "tool_calls": [CALL]}, {"content": None, "tool_calls": [CALL]}),
+        ({"content": None, "refusal": "No."}, {"content": None, "refusal": "No."}),
     ],
 )
 def test_the_openai_client_can_send_an_answers_message_back_as_it_came(
@@ -122,6 +177,11 @@ def test_the_openai_client_can_send_an_answers_message_back_as_it_came(
 
     request = parse_request(ChatRequest, sent[1], max_depth=32)
     assert Draft.of(request).body["messages"][1] == {"role": "assistant", "content": "Hi.", **kept}
+
+
+def test_an_assistants_message_without_any_content_is_told_so() -> None:
+    with pytest.raises(InvalidRequest, match="an assistant message needs content"):
+        chat(messages=[{"role": "assistant"}])
 
 
 def test_a_thoughts_signature_does_not_reach_the_models_that_are_served_here() -> None:

@@ -83,8 +83,9 @@ async def test_without_room_they_are_shed_and_make_room_again(http: httpx.AsyncC
     first = asyncio.ensure_future(http.post(CONVERSATIONS, json=items("Wait.")))
     await desk.guard.started.wait()
 
-    for method, path, body in requests:
-        assert error_of(await http.request(method, path, json=body), 503)["code"] == "overloaded"
+    async with asyncio.timeout(10):  # one that finds a place would wait for the guard
+        for method, path, body in requests:
+            assert error_of(await http.request(method, path, json=body), 503)["code"] == "overloaded"
 
     desk.guard.gate.set()
     assert (await first).status_code == 200
