@@ -34,7 +34,9 @@ _LEAD = rf"(?:(?:{_UNIT}|{_UP}[\w'’.-]{{1,30}}(?:[ ]{_UP}[\w'’.-]{{1,30}})?[
 
 _ENGLISH = rf"{_LEAD}(?:No\.?[ ]?)?{_NUMBER},?[ ](?:[NSEW]{{1,2}}\.?[ ]|(?:North|South|East|West|Old|New|Upper|Lower)[ ])?(?:The[ ])?(?:{_NAME}[ ]){{1,4}}?{_KINDS}\b\.?(?:[ ](?:North|South|East|West|[NSEW]{{1,2}}\b)\.?)?{_TAIL}"
 _STREETS = r"(?:rue|avenue|av\.?|boulevard|bd\.?|bvd|place|chemin|impasse|allée|allee|quai|cours|route|square|passage|faubourg|sentier|rond-point|villa|cité|ruelle)"
-_FRENCH = rf"{_NUMBER},?[ ](?:bis[ ]|ter[ ])?,?{_STREETS}[ ](?:de[ ]|du[ ]|des[ ]|la[ ]|le[ ]|les[ ]|l'|d'|en[ ]|aux?[ ]|saint[e]?[ -]|l’|d’){{0,3}}{_NAME}(?:[ -](?:{_NAME}|de|du|des|la|le|les|et)){{0,4}}{_TAIL}"
+# With a capital letter only a few are French wherever they stand; the others need an article: `10 Place Names`.
+_CAPITAL_STREETS = r"(?:Rue|Chemin|Impasse|Allée|Quai|Faubourg|Sentier|Ruelle|(?:Avenue|Av\.|Boulevard|Bd\.?|Place|Cours|Route|Square|Passage)(?=[ ](?:de|du|des|la|le|les)[ ]|[ ](?:l|d|de l)['’]))"
+_FRENCH = rf"{_NUMBER},?[ ](?:bis[ ]|ter[ ])?,?(?:{_STREETS}|{_CAPITAL_STREETS})[ ](?:de[ ]|du[ ]|des[ ]|la[ ]|le[ ]|les[ ]|l'|d'|en[ ]|aux?[ ]|saint[e]?[ -]|l’|d’){{0,3}}{_NAME}(?:[ -](?:{_NAME}|de|du|des|la|le|les|et)){{0,4}}{_TAIL}"
 _ROMANCE = (
     r"(?:Calle|C/|Cl\.|Carrera|Cra\.?|Avenida|Avda\.?|Av\.?|Paseo|P\.º|Pº|Plaza|Pza\.?|Carrer|Rambla|Ronda|Camino|Calzada|Callejón|Jirón|Jr\.|Pasaje|Travesía|Rua|R\.|Travessa|Praça|Largo|Alameda|Estrada|Rodovia|"
     r"Via|V\.le|Viale|Piazza|P\.zza|Piazzale|Corso|Vicolo|Strada|Str\.|Calea|Bulevardul|Bd\.|Șoseaua|Contrada|Lungotevere|Lungarno|calle|avenida|rua|via|viale|piazza|corso|carrer|plaza|paseo|praça|travessa)"
@@ -64,7 +66,7 @@ _ASIAN = (
     rf"|{_UP}[\w-]{{1,30}}(?:-(?:ro|daero|gil))[ ]\d{{1,4}}(?:-\w+)?(?:,[ ]{_UP}[\w-]{{1,30}}){{0,3}}"
     r"|[\u4e00-\u9fff]{2,12}(?:省|市|区|都|県|府|路|街|道|町)[\u4e00-\u9fff\d０-９]{0,20}(?:\d{1,4}(?:号|番地?|丁目|弄|室|[-−]\d{1,4}){1,4})(?:[\u4e00-\u9fff\d-]{0,12}(?:室|号|楼))?)"
 )
-_VIETNAMESE = rf"(?:[Ss]ố[ ])?\d{{1,4}}(?:/\d{{1,4}})*[A-Za-z]?,?[ ](?:đường|phố|Đường|Phố|ngõ|hẻm|Jalan|Jl\.?|Jln\.?|Lorong|Soi|Thanon)[ ](?:{_UP}[\w'’.-]{{1,30}}[ ]?){{1,5}}{_TAIL}|(?:Jalan|Jl\.|Jln\.?)[ ](?:{_UP}[\w'’.-]{{1,30}}[ ]){{1,4}}(?:No\.?[ ]?)?\d{{1,4}}\w?{_TAIL}"
+_VIETNAMESE = rf"(?:[Ss]ố[ ])?\d{{1,4}}(?:/\d{{1,4}}){{0,4}}[A-Za-z]?,?[ ](?:đường|phố|Đường|Phố|ngõ|hẻm|Jalan|Jl\.?|Jln\.?|Lorong|Soi|Thanon)[ ](?:{_UP}[\w'’.-]{{1,30}}[ ]?){{1,5}}{_TAIL}|(?:Jalan|Jl\.|Jln\.?)[ ](?:{_UP}[\w'’.-]{{1,30}}[ ]){{1,4}}(?:No\.?[ ]?)?\d{{1,4}}\w?{_TAIL}"
 
 _FORMS = re.compile(
     "|".join(

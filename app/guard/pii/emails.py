@@ -1,6 +1,7 @@
 """E-mail addresses, spelled out ones too."""
 
 import functools
+import re
 import unicodedata
 from collections.abc import Iterator
 
@@ -17,7 +18,11 @@ _SIGNS = frozenset("!#$%&'*+/=?^_`{|}~.-")
 _SPELLED = re2.compile(
     r"(?i)\b[a-z0-9_.+-]+(?: (?:dot|punkt) [a-z0-9_+-]+)*(?: ?[\[({] ?at ?[\])}] ?| at )[a-z0-9-]+"
     r"(?:(?: ?[\[({] ?dot ?[\])}] ?| dot | punkt )[a-z0-9-]+)+\b"
+    r"|\b[a-z0-9_.+-]+ ?[\[({] ?at ?[\])}] ?[a-z0-9-]+(?:\.[a-z0-9-]+)+\b"
 )
+_VERSION = re.compile(r"v?\d+(?:\.\d+)*\.x")  # actions/setup@v4.x
+# A URL's host with its port, behind which comes a path rather than a password.
+_PORT = re.compile(r"[^/?#@:]*:\d{1,5}[/?#]")
 # Not registered, but what documents and tests use (RFC 2606, RFC 6762), and networks inside companies.
 _RESERVED = frozenset("example test invalid localhost local internal intranet corp lan home".split())
 # What a file or a package is called, rather than a host.
@@ -42,19 +47,27 @@ def find_emails(text: str) -> Iterator[Hit]:
         top = text[at + 1 : end].rpartition(".")[2].lower()
         if start < at and end and any(map(str.isalpha, top)) and top not in _FILES and not _is_login(text, start):
             known = top in _suffixes()[1] or top in _RESERVED or top.startswith("xn--")
-            yield Hit(ENTITY, 0.95 if known else 0.6, start, end)
+            if known or not _VERSION.fullmatch(text, at + 1, end):
+                yield Hit(ENTITY, 0.95 if known else 0.6, start, end)
         at = text.find("@", at + 1)
-    if "dot" in text or "DOT" in text or "Dot" in text or "punkt" in text:
+    if any(sign in text for sign in ("dot", "DOT", "Dot", "punkt", ")", "]", "}")):
         for match in _SPELLED.finditer(text):
             if _is_suffix(match[0]):
                 yield Hit(ENTITY, 0.7, *match.span())
 
 
 def _local(text: str, at: int) -> int:
-    """Where the local part before an @ begins; `at` when there is none."""
+    """Where the local part before an @ begins; `at` when there is none.
+
+    What a URL is made of may stand in a local part, and stands before it far more often.
+    """
     start = at
     while start > 0 and at - start < _LOCAL and _is_part(text[start - 1]):
         start -= 1
+    start = max(start, *(text.rfind(sign, start, at) + 1 for sign in "/?&"))
+    key = text.find("=", start, at)
+    if key > 0 and text[start:key].replace("_", "").isalpha():
+        start = key + 1  # email=ann@example.com; lists write bounce+ann=example.com@example.org
     while start < at and text[start] in _OPENING:
         start += 1
     quoted = text.rfind("'", start, at)  # 'From: 'ann@example.com
@@ -85,8 +98,12 @@ def _domain(text: str, at: int) -> int:
 def _is_login(text: str, start: int) -> bool:
     """Whether it is a URL's user or password rather than a mailbox: postgres://user:password@host."""
     before = text[max(0, start - 100) : start].split()
-    return start > 0 and text[start - 1] in ":/" and bool(before) and "://" in before[-1]
+    if start == 0 or text[start - 1] not in ":/" or not before or "://" not in before[-1]:
+        return False
+    # Behind the host comes the path, where mailboxes may stand; a password may hold such signs as well.
+    host = before[-1].rpartition("://")[2]
+    return not any(sign in host for sign in "/?#") or (":" in host.split("/")[0] and not _PORT.match(host))
 
 
 def _is_suffix(spelled: str) -> bool:
-    return spelled.rstrip("])} ").replace("]", " ").replace(")", " ").split()[-1].lower() in _suffixes()[1]
+    return re.split(r"[\s\])}.]+", spelled.rstrip("])} "))[-1].lower() in _suffixes()[1]

@@ -11,8 +11,9 @@ from app.guard.types import Hit
 ENTITY = "IP_ADDRESS"
 
 _OCTET = r"(?:25[0-5]|2[0-4]\d|1?\d?\d)"
-# A port or the length of a network may follow; a fifth number may not.
-_V4 = re.compile(rf"(?<![\w.+-])(?:{_OCTET}\.){{3}}{_OCTET}(?![\w+]|\.\d|-[a-z0-9])", re.ASCII)
+_QUAD = rf"(?:{_OCTET}\.){{3}}{_OCTET}"
+# A port, the length of a network or the end of a range may follow; a fifth number may not.
+_V4 = re.compile(rf"(?<![\w.+-])({_QUAD})(?:-({_QUAD}))?(?![\w+]|\.\d|-[a-z0-9])", re.ASCII)
 _V6 = re.compile(
     r"(?<![\w:.])(?:[0-9A-Fa-f]{0,4}:){2,7}(?:[0-9A-Fa-f]{1,4}|(?:\d{1,3}\.){3}\d{1,3})?(?![\w:])", re.ASCII
 )
@@ -37,8 +38,9 @@ def find_ips(text: str) -> Iterator[Hit]:
             before = text[max(0, match.start() - 40) : match.start()].lower()
             if _VERSION.search(before) and not _ADDRESS.search(before[-16:]):
                 continue
-            if not _NOBODYS.fullmatch(match[0]):
-                yield Hit(ENTITY, 0.9, *match.span())
+            for group in (1, 2):
+                if match[group] and not _NOBODYS.fullmatch(match[group]):
+                    yield Hit(ENTITY, 0.9, *match.span(group))
     if text.count(":") >= 2:
         for match in _V6.finditer(text):
             value = match[0]

@@ -10,9 +10,8 @@ from app.guard.types import Hit
 
 CARD, IBAN, SSN = "CREDIT_CARD", "IBAN_CODE", "US_SSN"
 
-_CARD = re.compile(
-    r"(?<![\w.,/+-])[2-6](?:[ .\-/_\n\u00a0\u2010-\u2015\u202f]{0,2}\d){11,18}(?![\w]|[.,-]\d)", re.ASCII
-)
+_CARD = re.compile(r"(?<![\w.+-])[2-6](?:[ .\-/_\n\u00a0\u2010-\u2015\u202f]{0,2}\d){11,18}(?![\w]|[.-]\d)", re.ASCII)
+_DECIMAL = re.compile(r"(?<!\d)\d{1,6},$", re.ASCII)  # where a comma stands for the point
 _CARD_WORDS = re.compile(
     r"\b(?:card|visa|master ?card|amex|american express|discover|maestro|diners|jcb|credit|debit|pan|kreditkarte|karte|tarjeta|carte|carta|cart[aã]o|cc|cvv|cvc)\b"
 )
@@ -35,7 +34,7 @@ IBAN_LENGTHS = {
 _IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}[ .-]?\d{2}(?:[ .\-\u00a0\u202f]?[A-Za-z0-9]){11,30}")
 _IBAN_WORDS = re.compile(r"\b(?:iban|account|konto|compte|cuenta|conto|conta|rekening|bank|transfer|wire|pay|sepa)")
 
-_SSN = re.compile(r"(?<![\w.+/#-])(\d{3})([ \-.\u2010-\u2015/]?)(\d{2})\2(\d{4})(?![\w]|[-.]\d)", re.ASCII)
+_SSN = re.compile(r"(?<![\w.+/-])(\d{3})([ \-.\u2010-\u2015/]?)(\d{2})\2(\d{4})(?![\w]|[-.]\d)", re.ASCII)
 _SSN_WORDS = re.compile(
     r"\b(?:ssn|ssns|soc(?:ial)?(?:\.| )?sec(?:urity)?|socsec|social|s\.s\.n|itin|tin|tax ?id|taxpayer)\b"
 )
@@ -53,6 +52,7 @@ def luhn(digits: str) -> bool:
 def find_cards(text: str) -> Iterator[Hit]:
     """0.95 where the check digit holds and the issuer's range is one of cards; 0.55 for what is called a card without
     that: a slip of the finger hides no number."""
+    last = 0  # where the last card ends
     for match in _CARD.finditer(text):
         start, end = match.start(), _end_of_card(match[0]) + match.start()
         value = text[start:end]
@@ -63,14 +63,34 @@ def find_cards(text: str) -> Iterator[Hit]:
         called = _CARD_WORDS.search(before) or _CARD_WORDS.search(after)
         if len(set(digits)) == 1:
             continue
+        is_listed = text[start - 1 : start] in (",", "/") or re.match(r",\d", text[end : end + 2]) is not None
+        if is_listed and not _is_field(text, start, end, bool(called) or 0 < last == start - 1):
+            continue
         grouped = re.fullmatch(r"\d{4}(\D{1,2})\d{4}\1\d{4}\1\d{1,7}|\d{4}(\D{1,2})\d{6}\2\d{4,5}", value)
         if len(digits) >= 13 and luhn(digits) and _issued(digits):
             if value == digits and not called and _NO_CARD.search(before):
                 yield Hit(CARD, 0.4, start, end)
             elif _even(value, bool(called)):
+                last = end
                 yield Hit(CARD, 0.95 if called or grouped else 0.85, start, end)
-        elif called and len(digits) in (15, 16) and (grouped or value == digits) and not _NO_CARD.search(before):
+        elif (
+            called
+            and not is_listed
+            and len(digits) in (15, 16)
+            and (grouped or value == digits)
+            and not _NO_CARD.search(before)
+        ):
             yield Hit(CARD, 0.6, start, end)
+
+
+def _is_field(text: str, start: int, end: int, is_told: bool) -> bool:
+    """Whether a number beside a comma or a stroke is by itself, rather than decimals or a part of a path.
+
+    `is_told`: a word or another card stands beside it.
+    """
+    if text[start - 1 : start] == "/":
+        return is_told
+    return is_told or text[end : end + 1] == "," or _DECIMAL.search(text, max(0, start - 8), start) is None
 
 
 def _end_of_card(value: str) -> int:
@@ -160,6 +180,8 @@ def find_ssns(text: str) -> Iterator[Hit]:
         area, separator, group, serial = match.groups()
         before, after = near(text, *match.span(), before=64)
         called = _SSN_WORDS.search(before) or _SSN_WORDS.search(after)
+        if before.endswith("#") and not _SSN_WORDS.search(before[-16:]):
+            continue  # the number of an issue or an order
         if called:
             yield Hit(SSN, 0.9, *match.span())
         elif (

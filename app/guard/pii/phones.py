@@ -24,11 +24,23 @@ REGIONS = ("US", "GB", "DE", "FR", "ES", "IT", "IN", "BR", "AU", "NL", "BE", "PL
 
 _BLANK = r"[ \u00a0\u202f\u2009]"
 _BETWEEN = rf"(?:{_BLANK}?[-./\u2010-\u2015()]{{1,2}}{_BLANK}?|{_BLANK}{{1,2}}|{_BLANK}?\(0\){_BLANK}?)?"
-_PHONE = re.compile(
-    rf"(?<![A-Za-z0-9_.#$€£%/=&@+-])(?<!\d[ /:,-])(?<!\w:)(?:tel:|\()?(?:(?:\+|\(\+){_BLANK}?)?\(?\d(?:{_BETWEEN}\d){{5,17}}"
+_SIGNS = rf"\d(?:{_BETWEEN}\d){{5,17}}"
+_WITH_EXTENSION = (
     rf"(?:{_BLANK}?(?:,{_BLANK}?)?(?:x|ext\.?|extn\.?|extension|durchwahl|dw|poste|#){_BLANK}?\.?:?{_BLANK}?\d{{1,6}})?"
-    r"(?![A-Za-z0-9_%€$£°@]|[.]\d|,\d{3}(?!\d)|-\w|/\d|:\w)",
+)
+# Another number may stand behind a stroke, but no fraction, no date and no prefix of a network.
+_ENDS = r"(?![A-Za-z0-9_%€$£°@]|[.]\d|,\d{3}(?!\d)|-\w|/(?!\(?\d(?:[-. ()]{0,2}\d){6})\d|:\w)"
+_PHONE = re.compile(
+    rf"(?<![A-Za-z0-9_.#$€£%/&@+-])(?<!\d[ /:,-])(?:tel:|\()?(?:(?:\+|\(\+){_BLANK}?)?\(?{_SIGNS}{_WITH_EXTENSION}{_ENDS}",
     re.IGNORECASE,
+)
+# In a list, a field or a URL, whatever stands before the plus.
+_INTERNATIONAL = re.compile(rf"(?<![\w+])\+{_BLANK}?\(?{_SIGNS}{_ENDS}")
+# A North American one beside another number: `room 5 415-555-0132`.
+_BESIDE = re.compile(r"(?<=\d[ ,:/])(?:\([2-9]\d\d\) ?|[2-9]\d\d-)[2-9]\d\d-\d{4}(?![\w%°@]|[-./]\w)")
+# What stands before a number as its field's name: `phone:`, `?mobile=`, `"tel":`.
+_FIELD = re.compile(
+    r"(?:phone|mobile|whatsapp|telefon|(?<![a-z])(?:tel|cell|fax|sms|call|contact|handy|tél|fon|móvil|movil|celular))[\w-]{0,12}['\"]?[:=]$"
 )
 _EXTENSION = re.compile(r"\s?,?\s?(?:x|e|d|p|#)[^\d]*\d{1,6}$", re.IGNORECASE)
 
@@ -52,29 +64,74 @@ _DATE = re.compile(
     r"(?:\d{1,2}[./\-]\d{1,2}[./\-](?:19|20)?\d\d|(?:19|20)\d\d[./\-]\d{1,2}[./\-]\d{1,2})(?:[ T]\d{1,2}(?:[:.]?\d\d)*)?"
     r"|(?:19|20)\d\d ?[-–/] ?(?:19|20)\d\d|(?:19|20)\d{12}"
 )
-_NANP = re.compile(r"\(?[2-9]\d\d\)?[ .\-\u2010-\u2015/]{1,2}[2-9]\d\d[ .\-\u2010-\u2015][0-9]{4}")
+_NANP = re.compile(
+    r"(?:1[.-]|1 ?(?=\(|\d{3}[.-]\d{3}[.-]))?\(?[2-9]\d\d\)?[ .\-\u2010-\u2015/]{1,2}[2-9]\d\d[ .\-\u2010-\u2015][0-9]{4}"
+)
 _LOCAL = re.compile(r"[2-9]\d\d[-.]\d{4}")
 _TRUNK = re.compile(r"\(?0\d{1,4}\)?(?:[ ./\-\u2010-\u2015]+\d{1,8}){1,5}")
 _PAIRS = re.compile(r"\d{2,3}(?:[ .-]\d{2,3}){3,4}|\d{3}[ .-]\d{3}[ .-]\d{3}|\d{3,5}[ -]\d{3,4}[ -]?\d{2,4}")
 _IPV4 = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}")
+_DIGIT = re.compile(r"\d")
 _UNIX_TIME = re.compile(r"1[4-9]\d{8}(?:\d{3})?")
 
 
 def find_phones(text: str) -> Iterator[Hit]:
     """From 0.9 (international, valid) down to 0.55 (a usual notation of some country); 0.7 for anything of the right
     length that is called a phone number."""
+    end = 0
+    for hit in sorted((*_find_usual(text), *_find_beside(text)), key=lambda hit: (hit.start, -hit.end)):
+        if hit.start >= end:
+            yield hit
+            end = hit.end
+
+
+def _find_usual(text: str) -> Iterator[Hit]:
     for match in _PHONE.finditer(text):
         start, end = match.span()
         if text[start : start + 4].lower() == "tel:":
             start += 4
             start += len(text[start:end]) - len(text[start:end].lstrip())
+        elif _is_in_a_field(text, start) and not _FIELD.search(text[max(0, start - 32) : start].lower()):
+            continue
         end = _balanced(text, start, end)
         if text[start] == "(" and ")" not in text[start:end]:
             start += 1
-        value = text[start:end]
-        score = _score(text, value, start, end)
-        if score:
+        score = _score(text, text[start:end], start, end)
+        stroke = text.find("/", start, end)
+        if not score and stroke > 0:  # two of them, taken for one
+            end = stroke
+            score = _score(text, text[start:end], start, end)
+        while score:
             yield Hit(ENTITY, score, start, end)
+            start, end = end + 1, end + 1 + end - start
+            score = score if _is_alike(text, start, end) else 0.0
+
+
+def _find_beside(text: str) -> Iterator[Hit]:
+    """Numbers whose form is enough wherever they stand."""
+    for match in _INTERNATIONAL.finditer(text):
+        for value in (match[0], match[0].rpartition(" ")[0]):  # a count or a price may stand behind it
+            if _is_valid(value, None) and not _IPV4.fullmatch(value[1:]):
+                yield Hit(ENTITY, 0.9, match.start(), match.start() + len(value))
+                break
+    for match in _BESIDE.finditer(text):
+        if _is_valid(match[0], "US"):
+            yield Hit(ENTITY, 0.75, *match.span())
+
+
+def _is_in_a_field(text: str, start: int) -> bool:
+    """Whether a number is glued to what stands before it: `id=`, `token:`."""
+    before = text[max(0, start - 2) : start]
+    return before.endswith("=") or (before.endswith(":") and (before[0].isalnum() or before[0] == "_"))
+
+
+def _is_alike(text: str, start: int, end: int) -> bool:
+    """Whether a number stands there, directly behind another, that is written as that is."""
+    if text[start - 1 : start] not in (" ", ",", "/", ":") or end > len(text) or text[end : end + 1].isalnum():
+        return False
+    length = end - start
+    before = text[start - 1 - length : start - 1]
+    return _DIGIT.sub("0", text[start:end]) == _DIGIT.sub("0", before) and _DIGIT.search(before) is not None
 
 
 def _balanced(text: str, start: int, end: int) -> int:

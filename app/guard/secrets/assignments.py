@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import re2
 
+from app.guard.secrets.code import end_of_call, is_variable, literals
 from app.guard.types import Hit
 
 _NAME = (
@@ -57,7 +58,7 @@ def entropy(value: str) -> float:
 
 
 def find_assigned(text: str) -> Iterator[Hit]:
-    """Values of what is called a secret, unless they are placeholders, references or prose."""
+    """Values of what is called a secret, unless they are placeholders, references, code or prose."""
     for match in _ASSIGNED.finditer(text):
         given = _VALUE.match(text, match.end())
         if given is None:
@@ -66,9 +67,16 @@ def find_assigned(text: str) -> Iterator[Hit]:
         group = given.lastindex or 0
         start, end = given.span(group)
         bare = group == 5
-        said = not any(sign in text[match.end(1) : start] for sign in ":=>：＝")
+        assigned = text[match.end(1) : start]
+        said = not any(sign in assigned for sign in ":=>：＝")
         if bare:
+            call = end_of_call(text, start, line=not said)
+            if call:
+                yield from _find_arguments(text, name, start, call)
+                continue
             end = _end_of_bare(text, start, end)
+            if not said and is_variable(text, assigned, start, end):
+                continue
         score = _score(name, text[start:end], said, quoted=not bare)
         if score:
             yield Hit(_rule(name), score, start, end)
@@ -89,7 +97,11 @@ def find_assigned(text: str) -> Iterator[Hit]:
                 yield Hit(_rule(match[1].lower()), score, *match.span(2))
     for match in _LOGIN.finditer(text):
         start, end = match.span(1)
+        if end_of_call(text, start, line=True):
+            continue
         end = _end_of_bare(text, start, end)
+        if text[start - 1] in ":=" and is_variable(text, text[start - 1], start, end):
+            continue
         if _score("password", text[start:end], True, quoted=False):
             yield Hit("PASSWORD", 0.75, start, end)
     if "ecret" in text or "aws" in text or "AWS" in text or "SECRET" in text or "AKIA" in text:
@@ -102,6 +114,14 @@ def find_assigned(text: str) -> Iterator[Hit]:
                 and any(map(str.islower, value))
             ):
                 yield Hit("AWS_KEY", 0.85, *match.span(1))
+
+
+def _find_arguments(text: str, name: str, start: int, end: int) -> Iterator[Hit]:
+    """A secret that a call wraps: `SecretStr("...")`. What else its arguments are is code."""
+    for first, last in literals(text, start, end):
+        score = _score(name, text[first:last], False, quoted=True)
+        if score >= 0.85:
+            yield Hit(_rule(name), score, first, last)
 
 
 def _end_of_bare(text: str, start: int, end: int) -> int:

@@ -57,6 +57,6 @@ def _goes_on(sign: str) -> bool:
 def _revision() -> str:
     """Of the rail's own source: it has no settings that change what it finds."""
     digest = hashlib.blake2b(digest_size=8)
-    for name in ("patterns", "assignments", "rail"):
+    for name in ("patterns", "assignments", "code", "rail"):
         digest.update(Path(__file__).with_name(f"{name}.py").read_bytes())
     return digest.hexdigest()

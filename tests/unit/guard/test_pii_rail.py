@@ -151,7 +151,7 @@ def test_hits_never_overlap_lie_in_the_text_and_have_no_white_space_at_their_end
 
 @pytest.mark.parametrize(
     "unit",
-    ["\ud800", "\u200b", "\0", "1", "1 2 ", "Ab ", "12 rue de la ", "DE12", "a@", "a.b@c.", "passport 1a ", "(", "Straße ", "{[", "A-", "my name is "],
+    ["\ud800", "\u200b", "\0", "1", "1 2 ", "Ab ", "12 rue de la ", "DE12", "a@", "a.b@c.", "passport 1a ", "(", "Straße ", "{[", "A-", "my name is ", "+1 ", "?a=b@c.", "415-555-0132 ", "4111111111111111,", "4111/", "10.0.0.1-", "(at)a."],
 )  # fmt: skip
 def test_time_grows_no_faster_than_the_text(rail: PiiRail, unit: str) -> None:
     def seconds(size: int) -> float:

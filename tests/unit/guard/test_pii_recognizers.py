@@ -71,6 +71,52 @@ def test_it_is_found_whole(find: Find, text: str, value: str) -> None:
     assert value in texts(find, text)
 
 
+LISTED: list[tuple[Find, str, list[str]]] = [
+    (find_emails, "https://example.com/unsubscribe?email=ann@example.com", ["ann@example.com"]),
+    (find_emails, "https://shop.example.com/users/ann.lee@gmail.com/orders", ["ann.lee@gmail.com"]),
+    (find_emails, "https://shop.example.com/a/long/way/to/the/page/with/some/more/parts?q=1&email=ann.lee@gmail.com", ["ann.lee@gmail.com"]),
+    (find_emails, "https://host.example:8080/users/ann@gmail.com", ["ann@gmail.com"]),
+    (find_emails, "mailto:ann@example.com?cc=bob@example.com", ["ann@example.com", "bob@example.com"]),
+    (find_emails, "bounce+ann=example.com@lists.example.org", ["bounce+ann=example.com@lists.example.org"]),
+    (find_emails, "ann [at] example.com or bob(at)example.co.uk", ["ann [at] example.com", "bob(at)example.co.uk"]),
+    (find_phones, "Phone:415-555-0132", ["415-555-0132"]),
+    (find_phones, "phone:+14155550132", ["+14155550132"]),
+    (find_phones, "Mobile:+44 7700 900123", ["+44 7700 900123"]),
+    (find_phones, "Handy:0176 12345678", ["0176 12345678"]),
+    (find_phones, "PHONE=+14155550132", ["+14155550132"]),
+    (find_phones, "/find?phone=415-555-0132&page=2", ["415-555-0132"]),
+    (find_phones, '{"mobile":"415-555-0132"}', ["415-555-0132"]),
+    (find_phones, "https://wa.me/+14155550132", ["+14155550132"]),
+    (find_phones, "5 +14155550133 12 left", ["+14155550133"]),
+    (find_phones, "room 5 415-555-0132", ["415-555-0132"]),
+    (find_phones, "1 (415) 555-0132", ["1 (415) 555-0132"]),
+    (find_phones, "1.415.555.0132", ["1.415.555.0132"]),
+    (find_phones, "1-415-555-0132", ["1-415-555-0132"]),
+    (find_phones, "call 415-555-0132/415-555-0133", ["415-555-0132", "415-555-0133"]),
+    (find_phones, "(415) 555-0132/(415) 555-0133", ["(415) 555-0132", "(415) 555-0133"]),
+    (find_phones, "Tel 0176 12345678/0176 87654321", ["0176 12345678", "0176 87654321"]),
+    (find_phones, "+14155550132,+14155550133,+14155550134", ["+14155550132", "+14155550133", "+14155550134"]),
+    (find_phones, "415-555-0132 415-555-0133", ["415-555-0132", "415-555-0133"]),
+    (find_phones, "call 4155550132/4155550133", ["4155550132", "4155550133"]),
+    (find_phones, "2,Ann,415-555-0132,12.50", ["415-555-0132"]),
+    (find_cards, "John Smith,4111111111111111,12/27,123", ["4111111111111111"]),
+    (find_cards, "7,4111111111111111,12.50", ["4111111111111111"]),
+    (find_cards, "4111 1111 1111 1111,123", ["4111 1111 1111 1111"]),
+    (find_cards, "4111111111111111,5555555555554444", ["4111111111111111", "5555555555554444"]),
+    (find_cards, "4111111111111111/5555555555554444", ["4111111111111111", "5555555555554444"]),
+    (find_cards, "card/4111111111111111", ["4111111111111111"]),
+    (find_ssns, "SSN#123-45-6789", ["123-45-6789"]),
+    (find_ips, "203.0.113.5-203.0.113.9", ["203.0.113.5", "203.0.113.9"]),
+    (find_addresses, "12 Rue de la Paix, 75002 Paris", ["12 Rue de la Paix, 75002 Paris"]),
+    (find_addresses, "3 Place de l’Opéra, 75009 Paris", ["3 Place de l’Opéra, 75009 Paris"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("find", "text", "values"), LISTED)
+def test_in_lists_fields_and_urls_all_are_found_and_nothing_else(find: Find, text: str, values: list[str]) -> None:
+    assert texts(find, text) == values
+
+
 NOT: list[tuple[Find, str]] = [
     (find_emails, "@app.route on user@1.2.3 and logo@2x.png"),
     (find_emails, "postgres://web:hunter2@db.example.com/shop"),
@@ -98,6 +144,33 @@ NOT: list[tuple[Find, str]] = [
     (find_addresses, "i have 5 ways to improve my drive way"),
     (find_addresses, "bearing 6204-2RS costs 12"),
     (find_addresses, "Top 10 Places to Visit"),
+    (find_emails, "https://web:hunter2@db.example.com/x and git+ssh://git@example.com/x"),
+    (find_emails, "postgres://web:pa/ss@db.example.com/shop"),
+    (find_emails, "https://cdn.example.com/npm/react@18.2.0/umd and https://example.com/actions/setup@v4.x"),
+    (find_emails, "items[at] = other.name; seek(at).name"),
+    (find_phones, "id=415-555-0132"),
+    (find_phones, "order:4155550132"),
+    (find_phones, "x=4155550132 port:8080 pid:12345678"),
+    (find_phones, "offset=+12345678, total=+1200000000"),
+    (find_phones, "a = 1+14155550132"),
+    (find_phones, "lat:+37.4219999,-122.0840575"),
+    (find_phones, "12:30:45+0100 or 2024-05-12T12:30:45+01:00"),
+    (find_phones, "id,price,qty\n1001,12.99,415\n1002,5550,1320\n12.50,13.75,415.00,1200,3000"),
+    (find_phones, "version 1.415.555.0132 of 10.0.0.0/24"),
+    (find_phones, "1 250 300 4000"),
+    (find_phones, "[1718000000,1718000001] and 2019-2023/2024-2025"),
+    (find_phones, "@@ -1201,7 +1201,9 @@"),
+    (find_phones, "call 2024-05-12 2024-05-13"),
+    (find_cards, "12.99,24.50,4111.00,1200.00,3500.00"),
+    (find_cards, "1,4142135623730951 and 0,4111111111111111"),
+    (find_cards, "4,111,111,111,111,111"),
+    (find_cards, "1718000000,4500000060,5718000120"),
+    (find_cards, "https://shop.example/orders/4111111111111111/items"),
+    (find_cards, "order,4111111111111112,5"),
+    (find_cards, "1001,4500.00,3200.50\n1002,2300.00,4100.10"),
+    (find_ssns, "order #123-45-6789 and #123-45-6780"),
+    (find_ips, "upgrade from version 1.2.3.4-1.2.3.9 or 1.2.3.4-5 or lib-1.2.3.4-rc1"),
+    (find_addresses, "Top 10 Place Names, 2 Route Maps, 3 Square Enix games, 1 Passage Read"),
 ]
 
 

@@ -1,5 +1,7 @@
 """Secrets: keys by their form, passwords by their name; placeholders and prose are none."""
 
+# ruff: noqa: E501 - one case a line
+
 import time
 
 import pytest
@@ -112,6 +114,58 @@ def test_placeholders_references_and_prose_are_none(text: str) -> None:
     assert found(text) == []
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        'token = jwt.encode(payload, key, algorithm="HS256")',
+        'const token = localStorage.getItem("token");',
+        'token = request.headers.get("Authorization")',
+        "token = await getAccessTokenSilently({\n  audience,",
+        "token: createToken(user._id, { expiresIn: '1h' }),",
+        "password = hash_password(password1)",
+        "password = sha256(password.encode()).hexdigest()",
+        'password_hash = generate_password_hash(raw, "pbkdf2:sha256")',
+        "password = await bcrypt.hash(password, 10);",
+        "password = user.password_hash",
+        "password = form.password1",
+        'password = request.form["password"]',
+        "db.login(user=username, password=hashed_password)",
+        '    "password": hashed_password,',
+        "const apiKey = configuration.mapsApiKey;",
+        'api_key := os.Getenv("API_KEY_V2")',
+        "private_key = rsa.generate_private_key(\n    public_exponent=65537,",
+        "token = jwt.encode(payload, ke",  # as a stream has it
+    ],
+)
+def test_calls_attributes_and_variables_of_code_are_none(text: str) -> None:
+    assert found(text) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        ("password: kX9(mP2$", "kX9(mP2$"),
+        ("password = Tr0ub4dor(3", "Tr0ub4dor(3"),
+        ("password is kX9(mP2$ (the old one) and", "kX9(mP2$"),
+        ("my password is Zq7(mP2)s", "Zq7(mP2)s"),
+        ("password: Winter(2023)!", "Winter(2023)!"),
+        ("password=Summer(2024)", "Summer(2024"),
+        ("password: correct_horse_battery", "correct_horse_battery"),
+        ("my password is secret_garden now", "secret_garden"),
+        ("my password is blue.horse", "blue.horse"),
+        ("password = sunny.day22", "sunny.day22"),
+        ("token = abc123def456.ghi789", "abc123def456.ghi789"),
+        ("secret = user_x9Kd82hQ", "user_x9Kd82hQ"),
+        ('api_key = SecretStr("9f8a7c6b5d4e3f2a1b0c")', "9f8a7c6b5d4e3f2a1b0c"),
+        ('api_key = os.getenv("API_KEY", "9f8a7c6b5d4e3f2a1b0c")', "9f8a7c6b5d4e3f2a1b0c"),
+        ('password = Secret("Qx!7vanilla")', "Qx!7vanilla"),
+        ('token = login(user, password="hunter2-long")', "hunter2-long"),
+    ],
+)
+def test_what_only_looks_like_code_is_found_and_so_is_what_code_holds(text: str, secret: str) -> None:
+    assert [value for _, value in found(text)] == [secret]
+
+
 def test_two_tokens_side_by_side_are_two() -> None:
     one, other = "ghp_" + MIXED, "npm_" + MIXED
 
@@ -119,8 +173,9 @@ def test_two_tokens_side_by_side_are_two() -> None:
 
 
 @pytest.mark.parametrize(
-    "unit", ["password is ", "eyJabcdefg.", "-----BEGIN PRIVATE KEY-----", "a", "\ud800", "\0", "http://a:b@"]
-)
+    "unit",
+    ["password is ", "eyJabcdefg.", "-----BEGIN PRIVATE KEY-----", "a", "\ud800", "\0", "http://a:b@", "token=a.", "token->", "pin = f((", 'key = a.b("x1!aaaa",'],
+)  # fmt: skip
 def test_time_grows_no_faster_than_the_text(unit: str) -> None:
     def seconds(size: int) -> float:
         text = unit * (size // len(unit))
