@@ -93,8 +93,8 @@ class Facts:
             self.config.max_tokens,
         )
         candidates = extract.facts_in(answer, self.config.max_per_turn)
-        # A placeholder of the model's own making would never be given back; a NUL is nothing that PostgreSQL stores.
-        candidates = [text for text in candidates if _names(text) <= said.vault.keys() and "\0" not in text]
+        # A placeholder of the model's own making would never be given back.
+        candidates = [text for text in candidates if _names(text) <= said.vault.keys()]
         kept = [text for text in await self._guard.notes(said.policy, candidates) if text is not None]
         if not kept:
             return 0
