@@ -109,6 +109,11 @@ def _written(value: Any) -> str:
         return f"[{','.join(map(_written, value))}]"
     if isinstance(value, _Number | _Constant):
         return str(value)
+    return quoted(value)
+
+
+def quoted(value: Any) -> str:
+    """A text as JSON source, escaped where it must be."""
     written = json.dumps(value, ensure_ascii=False)
     return written if _is_unicode(written) else json.dumps(value)
 

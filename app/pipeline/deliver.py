@@ -19,12 +19,14 @@ from app.pipeline.replay import replay_answer, replay_stream
 class Delivery:
     """How one client gets its answer, whoever made it and whenever.
 
-    `include_usage`: the client of a stream wants to be told at the end.
+    `include_usage`: the client of a stream wants to be told at the end. `is_json`: the answer is to be JSON, and stay
+    it whatever the values hold.
     """
 
     flight: Flight
     screened: Screened
     include_usage: bool
+    is_json: bool = False
 
     def answer(self, answer: Chunk) -> Chunk:
         """An answer of this request's own, in one piece. Changed in place."""
@@ -107,7 +109,10 @@ class Delivery:
     def _restoring(self) -> OutputFilter:
         vault = self.screened.vault
 
-        def restorer() -> Restorer:
+        def in_text() -> Restorer:
             return Restorer(vault)
 
-        return OutputFilter(restorer, lambda: Restorer(vault, in_json=True), restorer)
+        def in_json() -> Restorer:
+            return Restorer(vault, in_json=True)
+
+        return OutputFilter(in_json if self.is_json else in_text, in_json, in_text)

@@ -70,6 +70,8 @@ class Generation:
             withhold(answer)
         if self.guard:
             await self.guard.answer(answer)
+            if self.schema and self.guard.changed and await self.schema.refuses(answer):
+                withhold(answer)
         if self.marks:
             OutputFilter(self.marks.filter).answer(answer)
         self.flight.transcript.answer(answer)

@@ -1,28 +1,30 @@
 """Output rails on an answer, whole or while it streams: nothing leaves before its verdict.
 
 Each text of an answer (content, reasoning, refusal) has a window of its own; tool calls are held until they are whole,
-since nobody can use them before. A rail that needs all of the answer holds it to its end; one that only watches looks
-at it then. What is masked gets a placeholder that nobody gives back. Fields that no rail reads do not leave.
+since nobody can use them before, and of an answer that is to be JSON each value is. A rail that needs all of the answer
+holds it to its end; one that only watches looks at it then. What is masked gets a placeholder that nobody gives back.
+Fields that no rail reads do not leave.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
 
-from app.guard.output.stream_window import Window, masked
+from app.guard.output.stream_window import Mask, Window, masked
 from app.guard.screening import Answered, Kind, Screening
 from app.guard.spans import placeholder
 from app.guard.types import Context, Hit, Verdict
 from app.pipeline.answer_parts import Chunk, assembled, bare, ending, fields, known, parts_of, withhold_choice
 from app.pipeline.flight import Flight
+from app.pipeline.json_answers import begins_json, values_of, wants_json
 from app.pipeline.output import SPOKEN
 from app.pipeline.screen import note, tell
 from app.pipeline.texts import Place
 
 _ALL: tuple[Kind, ...] = ("window", "whole", "watch")
-AT_ONCE = 32  # values of a tool call: rails take a few hundred calls at a time, from all requests
+AT_ONCE = 32  # values of a JSON text: rails take a few hundred calls at a time, from all requests
 # What a model says first, and what then: reasoning, under whichever name, then the answer, or why there is none.
 _TURN = {"reasoning_content": 0, "reasoning": 0, "content": 1, "text": 1, "refusal": 2}
 
@@ -43,6 +45,9 @@ class OutputGuard:
         self._calls: dict[int, list[Chunk]] = {}  # by choice: deltas of tool calls that are held
         self._logprobs: dict[int, dict[str, Any]] = {}  # by choice: held to its end, since they spell the text out
         self._changed: set[int] = set()  # choices in which something was masked
+        self._wants_json = wants_json(context.response_format)
+        self._is_json: dict[int, bool] = {}  # by choice: its content is, by its beginning
+        self._hidden: dict[str, Sequence[Hit]] = {}  # in what strings with escapes say
         self._said: dict[tuple[int, str], list[str]] = {}  # what was released, for the rails that watch
         self._verdicts: dict[tuple[str, str, int], Verdict] = {}  # by rail, rule, and where it is
         self._failed: set[str] = set()  # rails that failed, and let the answer go on: not asked again
@@ -58,7 +63,7 @@ class OutputGuard:
                     found = await self._examine(holder[name], _ALL)
                     if self.withheld:
                         break
-                    self._mask(choice, holder, name, found.hits)
+                    await self._mask(choice, holder, name, found.hits)
                 for call in (choice.get("message") or {}).get("tool_calls") or ():
                     if await self._examine_call(call):
                         _forget_logprobs(choice)
@@ -79,6 +84,11 @@ class OutputGuard:
                 if "whole" in self._kinds and bare(chunk):
                     continue  # its words are in the windows; they come with the end
                 yield chunk
+
+    @property
+    def changed(self) -> bool:
+        """Whether something was masked."""
+        return bool(self._changed)
 
     def tell(self, attributes: dict[str, Any]) -> None:
         """Put the verdicts into the trace."""
@@ -106,7 +116,7 @@ class OutputGuard:
                 window.add(delta[name])
             # A field is over once a later one speaks, and it does not: what is cut in two is examined whole.
             is_over = name not in speaking and any(_TURN[other] > _TURN[name] for other in speaking)
-            released = await self._release(window, index, final=ended or is_over)
+            released = await self._release(window, index, name, final=ended or is_over)
             if self.withheld:
                 self._begun[index] = False
                 return
@@ -128,7 +138,7 @@ class OutputGuard:
         if "text" not in choice:
             choice["delta"] = delta
 
-    async def _release(self, window: Window, index: int, *, final: bool) -> str:
+    async def _release(self, window: Window, index: int, name: str, *, final: bool) -> str:
         if not self._enforced:
             return window.flush()
         if "whole" in self._kinds and not final:
@@ -136,15 +146,21 @@ class OutputGuard:
         due = window.due(final)
         if due is None:
             return ""
-        found = await self._examine(due[0], self._enforced, window.forgotten)
+        text, offset = due
+        found = await self._examine(text, self._enforced, window.forgotten)
+        spans: Sequence[Hit] = found.hits
+        mask: Mask = placeholder
         if found.hits:
             self._changed.add(index)
+        if not self.withheld and self._reads_json(index, name, text):
+            # A value is held like a hit: none leaves in two parts.
+            spans, mask = await self._in_json(index, text, found.hits, offset, window.forgotten, final=final)
         if self.withheld:
             return ""
         # What may become a hit is held like one; at the end nothing can any more.
-        is_open = not final and found.open_since < len(due[0])
-        held = [Hit("", 0.0, found.open_since, len(due[0]))] if is_open else []
-        return window.verdict([*found.hits, *held], placeholder)
+        is_open = not final and found.open_since < len(text)
+        held = [Hit("", 0.0, found.open_since, len(text))] if is_open else []
+        return window.verdict([*spans, *held], mask)
 
     def _hold_logprobs(self, index: int, choice: Chunk) -> None:
         kept = self._logprobs.setdefault(index, {})
@@ -162,19 +178,49 @@ class OutputGuard:
             return False
         place = Place(call["function"], "arguments", is_json=True)
         texts = place.read()
-        unique = list(dict.fromkeys(texts))
-        found: dict[str, Sequence[Hit]] = {}
-        for start in range(0, len(unique), AT_ONCE):
-            some = unique[start : start + AT_ONCE]
-            answers = await asyncio.gather(*(self._examine(text, _ALL) for text in some))
-            if self.withheld:
-                call["function"]["arguments"] = "{}"
-                return True
-            found |= {text: answered.hits for text, answered in zip(some, answers, strict=True)}
+        found = await self._examine_each(dict.fromkeys(texts, 0), _ALL)
+        if self.withheld:
+            call["function"]["arguments"] = "{}"
+            return True
         if not any(found.values()):
             return False
         place.write([masked(text, found[text], placeholder) for text in texts])
         return True
+
+    async def _examine_each(self, texts: Mapping[str, int], kinds: Sequence[Kind]) -> dict[str, Sequence[Hit]]:
+        """The hits in each text by itself. `texts`: and where they begin in the whole one."""
+        found: dict[str, Sequence[Hit]] = {}
+        left = list(texts.items())
+        for start in range(0, len(left), AT_ONCE):
+            some = left[start : start + AT_ONCE]
+            answers = await asyncio.gather(*(self._examine(text, kinds, begins) for text, begins in some))
+            found |= {text: answered.hits for (text, _), answered in zip(some, answers, strict=True)}
+            if self.withheld:
+                break
+        return found
+
+    def _reads_json(self, index: int, name: str, text: str) -> bool:
+        """Whether a field is JSON, and stays it. `text`: its beginning, when it is asked about first."""
+        if not self._wants_json or name != "content":
+            return False
+        if index not in self._is_json and text.strip():
+            self._is_json[index] = begins_json(text)
+        return self._is_json.get(index, False)
+
+    async def _in_json(
+        self, index: int, text: str, hits: Sequence[Hit], offset: int = 0, begins: int = 0, *, final: bool = True
+    ) -> tuple[list[Hit], Mask]:
+        """The values of JSON source from `offset` on, and what stands in their places. What escapes hide is examined
+        as well, once a string is whole."""
+        values = values_of(text, offset)
+        if "window" in self._kinds:
+            whole = [(v.legible, begins + v.start + 1) for v in values if v.legible and (v.is_closed or final)]
+            new = {said: at for said, at in reversed(whole) if said not in self._hidden}
+            self._hidden |= await self._examine_each(new, ("window",))
+        sources = {v.start: v.masked(hits, self._hidden.get(v.legible or "", ())) for v in values}
+        if any(sources[value.start] != value.source for value in values):
+            self._changed.add(index)
+        return [value.span for value in values], lambda hit, value: sources.get(hit.start, value)
 
     async def _watch(self, index: int) -> None:
         """Let the rails that change nothing see what was said, once."""
@@ -205,9 +251,15 @@ class OutputGuard:
             self._flight.flag(verdict)
         return found
 
-    def _mask(self, choice: Chunk, holder: Chunk, name: str, hits: Sequence[Hit]) -> None:
-        if hits:
-            holder[name] = masked(holder[name], hits, placeholder)
+    async def _mask(self, choice: Chunk, holder: Chunk, name: str, hits: Sequence[Hit]) -> None:
+        index, text = choice.get("index", 0), holder[name]
+        spans: Sequence[Hit] = hits
+        mask: Mask = placeholder
+        if self._reads_json(index, name, text):
+            spans, mask = await self._in_json(index, text, hits)
+        holder[name] = masked(text, spans, mask)
+        if holder[name] != text:
+            self._changed.add(index)
             _forget_logprobs(choice)
 
 

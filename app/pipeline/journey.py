@@ -10,6 +10,7 @@ from app.pipeline.deliver import Delivery
 from app.pipeline.desks import Prompts
 from app.pipeline.draft import Draft
 from app.pipeline.flight import Flight
+from app.pipeline.json_answers import wants_json
 from app.pipeline.route import Route
 from app.pipeline.screen import Clearance
 from app.retrieval.types import Passage
@@ -44,4 +45,9 @@ class Journey:
     @property
     def delivery(self) -> Delivery:
         options = self.request.stream_options
-        return Delivery(self.flight, self.screened, include_usage=bool(options and options.include_usage))
+        return Delivery(
+            self.flight,
+            self.screened,
+            include_usage=bool(options and options.include_usage),
+            is_json=wants_json(self.draft.body.get("response_format")),
+        )

@@ -67,6 +67,18 @@ class SchemaCheck:
         with self._flight.timeline.stage("guard.schema") as attributes:
             return await self._mend(answer, attributes)
 
+    async def refuses(self, answer: Chunk) -> bool:
+        """Whether an answer in which the guard has masked something is no longer what was asked for (a number that is
+        masked is a string), and must not leave."""
+        if self._settings.mode != "block":
+            return False
+        for choice in filter(_is_text, answer.get("choices") or ()):
+            text = content_of(choice)
+            if choice.get("finish_reason") != "content_filter" and (await self._problem(text))[0] is not None:
+                self._tell(text)
+                return True
+        return False
+
     def _tell(self, text: str) -> None:
         told = Verdict("output", self._settings.name, VERSION, self._settings.mode, flagged=True, rule=RULE)
         told = replace(told, score=1.0, end=len(text))

@@ -16,6 +16,7 @@ from app.guard.spotlight import Style
 from app.guard.types import Context, GuardPlace, Screened, Verdict
 from app.pipeline.draft import Draft
 from app.pipeline.flight import Flight
+from app.pipeline.json_answers import wants_json
 from app.pipeline.route import Route
 from app.pipeline.schema import SchemaCheck
 from app.retrieval.types import Passage
@@ -63,8 +64,7 @@ class Guarding:
 
     def json_rail(self, draft: Draft, policy: str) -> JsonSchemaSettings | None:
         """The policy's rail for an answer that must be JSON; None where the request wants any other."""
-        wanted = (draft.body.get("response_format") or {}).get("type")
-        if self.screening is None or draft.task != "chat" or wanted not in ("json_object", "json_schema"):
+        if self.screening is None or draft.task != "chat" or not wants_json(draft.body.get("response_format")):
             return None
         rails = self.screening.policies[policy].at("output")
         return next((rail for rail in rails if isinstance(rail, JsonSchemaSettings)), None)
