@@ -81,6 +81,10 @@ class InvalidRequest(SextantError):
     status, type, code = 400, "invalid_request_error", "invalid_request"
 
 
+class NotForThisTarget(InvalidRequest):
+    """What was asked for cannot be said in this target's API; another one may take it."""
+
+
 class ContextTooLong(InvalidRequest):
     code = "context_length_exceeded"
 
