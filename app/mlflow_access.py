@@ -9,6 +9,8 @@ from collections.abc import Mapping
 
 import httpx
 
+from app.loopback import is_here
+
 USERNAME, PASSWORD = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"
 TOKEN = "MLFLOW_TRACKING_TOKEN"  # noqa: S105 (the name of a variable)
 
@@ -27,7 +29,10 @@ def authorization(environment: Mapping[str, str] = os.environ) -> dict[str, str]
 
 def open_mlflow(url: str, timeout_s: float, environment: Mapping[str, str] = os.environ) -> httpx.AsyncClient:
     """A client of the server at `url`. Connects at first use."""
-    return httpx.AsyncClient(base_url=url, timeout=timeout_s, headers=authorization(environment))
+    through_proxy = not is_here(httpx.URL(url).host)
+    return httpx.AsyncClient(
+        base_url=url, timeout=timeout_s, headers=authorization(environment), trust_env=through_proxy
+    )
 
 
 async def mlflow_answers(url: str, timeout_s: float) -> bool:

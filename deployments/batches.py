@@ -1,6 +1,7 @@
 """The jobs of the batch API, on Ray."""
 
 import json
+import os
 import shlex
 import sys
 import uuid
@@ -60,7 +61,12 @@ class RayJobs:
         if self._client is None:
             from ray.job_submission import JobSubmissionClient
 
-            self._client = JobSubmissionClient(self._url or _own_cluster())
+            address = self._url or _own_cluster()
+            if address is not None:
+                # Ray's client lets this variable, and RAY_ADDRESS without it, come before its argument: jobs, and the
+                # token with them, would go to another cluster.
+                os.environ["RAY_API_SERVER_ADDRESS"] = address
+            self._client = JobSubmissionClient(address)
         return self._client
 
     def _away(self) -> Unavailable:

@@ -19,8 +19,11 @@ def of_model(config: StackConfig) -> float:
 
 
 def of_ingress(config: StackConfig) -> float:
-    """Seconds for an ingress, which is sent new requests for a while: such a one's body has to arrive first."""
-    return STILL_REACHABLE_S + config.gateway.body_timeout_s + config.gateway.request_timeout_s + MARGIN_S
+    """Seconds for an ingress, which is sent new requests for a while: such a one's body has to arrive first. That of an
+    upload may take longer than any other request as a whole."""
+    gateway = config.gateway
+    longest_s = max(gateway.body_timeout_s + gateway.request_timeout_s, config.batches.upload_timeout_s)
+    return STILL_REACHABLE_S + longest_s + MARGIN_S
 
 
 def of_guard(config: StackConfig) -> float:

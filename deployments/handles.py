@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import math
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
@@ -37,8 +39,12 @@ logger = logging.getLogger(__name__)
 # What a call through a handle can raise. Not all of Serve's are RayErrors.
 SERVE_ERRORS = (RayError, RequestCancelledError, BackPressureError, DeploymentUnavailableError)
 
+AWAY = (RayActorError, DeploymentUnavailableError)
+
 KNOWLEDGE = "knowledge base"
 PATIENCE_S = 60.0  # for work in the background
+PING_S = 1.5  # less than the readiness check's own patience, past which nothing can be told any more
+LATELY_S = 30.0
 
 # Fields that vLLM adds to OpenAI's, nearly always null: not worth their bytes in each chunk.
 VLLM_FIELDS = (
@@ -59,20 +65,40 @@ VLLM_MESSAGE_FIELDS = ("annotations", "audio", "function_call", "reasoning")
 ADAPTER_FAILURES = ("Failed to load lora model", "Unable to find LoRA adapter")
 
 
+class Pulse:
+    """When a deployment last answered a request of this process. Pings do not count: they find one that hangs."""
+
+    def __init__(self) -> None:
+        self._at = -math.inf
+
+    def beat(self) -> None:
+        self._at = time.monotonic()
+
+    def stop(self) -> None:
+        """A request has found it away."""
+        self._at = -math.inf
+
+    @property
+    def is_there(self) -> bool:
+        return time.monotonic() - self._at < LATELY_S
+
+
 class GuardHandle:
     """The text rails in the Guard deployment."""
 
     def __init__(self, handle: DeploymentHandle, timeout_ms: float) -> None:
         self._handle = handle
         self._timeout_s = timeout_ms / 1000
+        self._pulse = Pulse()
 
     async def examine(self, policy: str, jobs: Sequence[Job]) -> list[list[Examined]]:
         call = self._handle.examine.remote(policy, list(jobs))
         examined: list[list[Examined]] = await called(call, "guard", self._timeout_s)
+        self._pulse.beat()
         return examined
 
     async def ping(self) -> bool:
-        return bool(await called(self._handle.ping.remote(), "guard"))
+        return await is_up(self._handle, "guard", self._pulse)
 
 
 class CacheHandle:
@@ -172,15 +198,19 @@ class RetrieverHandle:
 class ModelHandle:
     def __init__(self, handle: DeploymentHandle) -> None:
         self._handle = handle
+        self._pulse = Pulse()
 
     async def stream(self, task: Task, body: dict[str, Any], request_id: str) -> AsyncIterator[dict[str, Any]]:
         answers = self._for(body).options(stream=True).generate.remote(task, body, request_id)
         finished = False
         try:
             async for payload in answers:
+                self._pulse.beat()
                 yield parse_payload(payload)
             finished = True
         except SERVE_ERRORS as error:
+            if isinstance(error, AWAY):
+                self._pulse.stop()
             raise translated(error, "model") from error
         finally:
             if not finished:
@@ -199,7 +229,7 @@ class ModelHandle:
         return parse_payload(await called(self._for(body).tokenize_text.remote(body), "model"))
 
     async def ping(self) -> bool:
-        return bool(await called(self._handle.ping.remote(), "model"))
+        return await is_up(self._handle, "model", self._pulse)
 
     def _for(self, body: dict[str, Any]) -> DeploymentHandle:
         _, _, adapter = body["model"].partition(":")
@@ -239,6 +269,21 @@ async def called(response: DeploymentResponse, name: str, timeout_s: float | Non
         raise translated(error, name) from error
 
 
+async def is_up(handle: DeploymentHandle, name: str, pulse: Pulse) -> bool:
+    """Whether a deployment answers pings, or is only too busy for them: they queue behind requests. Then its queue is
+    full, or it has answered one lately. Raises SextantError when it cannot be reached."""
+    try:
+        async with asyncio.timeout(PING_S):
+            return bool(await called(handle.ping.remote(), name))
+    except Overloaded:
+        return True
+    except TimeoutError:
+        return pulse.is_there
+    except SextantError:
+        pulse.stop()
+        raise
+
+
 def translated(error: Exception, name: str) -> SextantError:
     """Our error for Ray's."""
     cause = error.cause if isinstance(error, RayTaskError) else error
@@ -246,7 +291,7 @@ def translated(error: Exception, name: str) -> SextantError:
         return cause
     if isinstance(cause, BackPressureError):
         return Overloaded(f"The {name} has more requests than it can queue; try again later.", retry_after_s=5)
-    if isinstance(cause, RayActorError | DeploymentUnavailableError):
+    if isinstance(cause, AWAY):
         return Unavailable(f"The {name} is starting or restarting; try again.", retry_after_s=5)
     if isinstance(cause, TaskCancelledError | RequestCancelledError):
         return ClientClosedRequest("The request was cancelled.")

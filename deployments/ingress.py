@@ -59,6 +59,8 @@ from deployments.retriever import DIRECT as RETRIEVER_SOCKET
 from deployments.routing import build_dispatching
 from deployments.routing_metrics import RoutingMetrics
 
+MODELS = "models"  # all that generate
+
 
 @serve.ingress()
 class Ingress:
@@ -179,7 +181,11 @@ class Ingress:
     def _dependencies(
         self, config: StackConfig, stages: Stages, ports: Mapping[str, ModelPort]
     ) -> dict[str, Dependency]:
-        """What /readyz asks. A model that may scale to zero is not woken by it, and no provider is paid for it."""
+        """What /readyz asks. A model that may scale to zero is not woken by it, and no provider is paid for it.
+
+        One model that answers is enough. Hosted models alone are never missed: a provider that was down is only asked
+        again by a request, which would not come.
+        """
         found: dict[str, Dependency] = {}
         if stages.guard:
             found["guard"] = Dependency(stages.guard.text_rails.ping, required=needs_guard(config.guard))
@@ -187,9 +193,9 @@ class Ingress:
         found["knowledge base"] = Dependency(stages.search.ping, required=False)
         for model in config.models:
             if model.replicas.min > 0:
-                found[f"model {model.id}"] = Dependency(ports[model.id].ping, required=True)
+                found[f"model {model.id}"] = Dependency(ports[model.id].ping, required=True, group=MODELS)
         for hosted in config.hosted:
-            found[f"model {hosted.id}"] = Dependency(ports[hosted.id].ping, required=False)
+            found[f"model {hosted.id}"] = Dependency(ports[hosted.id].ping, required=False, group=MODELS)
         if config.cache.enabled:
             found["cache store"] = Dependency(self._shared.ping, required=False)
         found["accounts"] = Dependency(self._accounting.ping, required=True)

@@ -28,7 +28,7 @@ from deployments import mlflow_database
 from deployments.announcement import KnowledgeBase, announce, write_facts
 from deployments.plan import LAPTOP, LOGICAL_CPUS, LOOPBACK, Plan, make_plan
 from deployments.processes import Child, Supervisor, adopt_orphans
-from deployments.waiting import StartFailed, Waiting, answers, finished
+from deployments.waiting import StartFailed, Waiting, all_up, answers, finished
 
 console = Console(highlight=False)
 PYTHON = sys.executable
@@ -68,7 +68,7 @@ class Laptop:
         serve = self._run("serve", ["serve", "run", str(self._plan.serve_file)], essential=True)
         self._job("ingest", "jobs.ingest", *map(str, self._documents))
         self._publish_prompts(mlflow)
-        self._waiting.require("gateway, guard, cache, retriever, model", answers(f"{ports.base_url}/readyz"), serve)
+        self._waiting.require("gateway, guard, cache, retriever, model", all_up(f"{ports.base_url}/readyz"), serve)
         self._follow_ingest(GRACE_S)
         announce(console, self._plan, self._waiting.seconds, self._knowledge_base)
 

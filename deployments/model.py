@@ -99,7 +99,7 @@ def llm_config(stack: StackConfig, model: ModelConfig) -> LLMConfig:
     deployment: dict[str, Any] = {
         "max_ongoing_requests": replicas.max_ongoing_requests,
         "max_queued_requests": replicas.max_queued_requests,
-        "ray_actor_options": {"num_cpus": 0},
+        "ray_actor_options": {"num_cpus": _actor_cpus(model)},
         "graceful_shutdown_timeout_s": draining.of_model(stack),
     }
     if replicas.router != "power_of_two":
@@ -118,7 +118,6 @@ def llm_config(stack: StackConfig, model: ModelConfig) -> LLMConfig:
         model_loading_config={
             "model_id": model.id,
             "model_source": str(checkpoint or model.source),
-            **({"tokenizer_source": model.tokenizer} if model.tokenizer else {}),
         },
         accelerator_type=model.accelerator_type,
         placement_group_config=_placement(model),
@@ -151,7 +150,14 @@ def _router(replicas: ReplicasConfig) -> dict[str, Any]:
 def _placement(model: ModelConfig) -> dict[str, Any] | None:
     if model.placement:
         return {"bundles": list(model.placement.bundles), "strategy": model.placement.strategy}
-    return {"bundles": [{"CPU": model.cpus}]} if model.device == "cpu" else None
+    if model.device == "gpu":
+        return None  # by the number of GPUs that the engine wants, which Ray Serve LLM knows
+    return {"bundles": [{"CPU": 1 if model.cpus is None else model.cpus}]}
+
+
+def _actor_cpus(model: ModelConfig) -> float:
+    """What Ray adds to the first bundle for the replica itself: `_placement` says it where it makes the bundles."""
+    return (model.cpus or 0) if model.device == "gpu" and not model.placement else 0
 
 
 def _engine_arguments(stack: StackConfig, model: ModelConfig) -> dict[str, Any]:
@@ -159,6 +165,8 @@ def _engine_arguments(stack: StackConfig, model: ModelConfig) -> dict[str, Any]:
     if model.device == "cpu":
         # One process on one machine; Ray workers would each need a CPU of their own.
         arguments.setdefault("distributed_executor_backend", "mp")
+    if model.tokenizer:
+        arguments["tokenizer"] = model.tokenizer  # Ray's `tokenizer_source` reaches no engine
     if model.tool_parser:
         arguments |= {"enable_auto_tool_choice": True, "tool_call_parser": model.tool_parser}
     if model.chat_template:

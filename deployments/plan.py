@@ -18,6 +18,7 @@ from deployments.haproxy import MAX_DIRECTORY, find_haproxy, private_places, wri
 LAPTOP = PROJECT / "deployments" / "laptop.yaml"
 SERVE_ENV = PROJECT / "deployments" / "serve.env"
 LOOPBACK = "127.0.0.1"
+PROXY_EXCEPTIONS = ("no_proxy", "NO_PROXY")  # which of the two is read differs between libraries
 # Unix socket paths end at 107 bytes, and Ray puts up to 66 behind its temporary directory.
 MAX_RAY_DIRECTORY = 38
 # Texts in an alias's settings that name something else than a model.
@@ -198,9 +199,12 @@ def _environment(home: Path, ports: Ports, haproxy: Path | None, base: Mapping[s
     return {
         **tuned,
         **base,  # what the user has set stands
+        **without_proxy(base),
         "SEXTANT_HOME": str(home),
         "RAY_AUTH_TOKEN_PATH": str(home / "ray_token"),
         "RAY_ADDRESS": f"{LOOPBACK}:{ports.gcs}",
+        # Of another cluster, it would get our jobs and the token: it comes before `ray job submit --address`.
+        "RAY_API_SERVER_ADDRESS": ports.dashboard_url,
         "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(ports.fallback_proxy),
         "RAY_SERVE_HAPROXY_STATS_PORT": str(ports.haproxy_stats),
         "RAY_SERVE_HAPROXY_METRICS_PORT": str(ports.haproxy_metrics),
@@ -213,6 +217,18 @@ def _environment(home: Path, ports: Ports, haproxy: Path | None, base: Mapping[s
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "GIT_PYTHON_REFRESH": "quiet",
     }
+
+
+def without_proxy(base: Mapping[str, str]) -> dict[str, str]:
+    """The variables by which no proxy of `base` stands before this machine."""
+    given = {name: base[name] for name in PROXY_EXCEPTIONS if base.get(name)}
+    any_given = next(iter(given.values()), "")
+    exceptions = {}
+    for name in PROXY_EXCEPTIONS:
+        hosts = [host.strip() for host in given.get(name, any_given).split(",") if host.strip()]
+        ours = [host for host in (LOOPBACK, "localhost") if host not in hosts]
+        exceptions[name] = "*" if hosts == ["*"] else ",".join([*hosts, *ours])
+    return exceptions
 
 
 def read_env_file(path: Path) -> dict[str, str]:

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from app.config import default_home
+from deployments.plan import without_proxy
 
 
 def main() -> int:
@@ -33,7 +34,13 @@ def main() -> int:
     rest = absolute_paths(rest)
     ray = str(Path(sys.executable).parent / "ray")
     command = [ray, "job", "submit", "--address", stack["dashboard_url"], "--", sys.executable, "-m", module, *rest]
-    environment = {**os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(home / "ray_token")}
+    environment = {
+        **os.environ,
+        **without_proxy(os.environ),
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN_PATH": str(home / "ray_token"),
+        "RAY_API_SERVER_ADDRESS": stack["dashboard_url"],  # one in the shell would come before --address
+    }
     return subprocess.run(command, env=environment, check=False).returncode
 
 

@@ -66,12 +66,31 @@ def answers(url: str, good: Set[int] = frozenset({200})) -> Callable[[], bool]:
     """Whether a GET is answered with one of these statuses."""
 
     def check() -> bool:
-        try:
-            return httpx.get(url, timeout=5).status_code in good
-        except httpx.HTTPError:
-            return False
+        answer = _answer(url)
+        return answer is not None and answer.status_code in good
 
     return check
+
+
+def all_up(url: str) -> Callable[[], bool]:
+    """Whether the stack is ready with all that it requires: with each model served here, though one would do."""
+
+    def check() -> bool:
+        answer = _answer(url)
+        if answer is None or not answer.is_success:
+            return False
+        states = answer.json()["dependencies"].values()
+        return all(state["state"] == "up" for state in states if state["required"])
+
+    return check
+
+
+def _answer(url: str) -> httpx.Response | None:
+    try:
+        # No proxy of the environment leads to this machine.
+        return httpx.get(url, timeout=5, trust_env=False)
+    except httpx.HTTPError:
+        return None
 
 
 def finished(child: Child) -> Callable[[], bool]:

@@ -10,12 +10,14 @@ stopped between the two leaves the version marked, and the next one moves the al
 import json
 import logging
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
-from app.config import ConfigError, PromptsConfig, StackConfig
+from app.config import ConfigError
 from app.config.addresses import TO_MLFLOW, has_credentials, without_credentials
 from app.config.files import load_stack
 from app.prompts import Prompt, read_prompts
@@ -96,16 +98,19 @@ def main(
     mlflow_url: Annotated[
         str | None, typer.Option(help="MLflow server; default: observability.mlflow_url of the configuration.")
     ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="The stack's YAML. By default that of the running stack.", show_default=False)
+    ] = None,
 ) -> None:
     """Register the files in prompts/ with MLflow. Safe to run again."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     try:
-        config: StackConfig | None = load_stack()
-    except ConfigError:
-        config = None
-    settings = config.prompts if config else PromptsConfig()
-    url = mlflow_url or (config.observability.mlflow_url if config else None)
+        stack = load_stack(config)
+    except ConfigError as error:
+        console.print(f"[red]✗[/] {escape(str(error))}", soft_wrap=True)
+        raise typer.Exit(2) from None
+    url = mlflow_url or stack.observability.mlflow_url
     if url is None:
         console.print("[red]✗[/] no MLflow server: give --mlflow-url, or set observability.mlflow_url")
         raise typer.Exit(2)
@@ -117,8 +122,8 @@ def main(
 
     mlflow.set_tracking_uri(url)
     try:
-        for prompt in read_prompts(settings.directory).values():
-            console.print(publish(prompt, settings.alias))
+        for prompt in read_prompts(stack.prompts.directory).values():
+            console.print(publish(prompt, stack.prompts.alias))
     except MlflowException as error:
         console.print(f"[red]✗[/] MLflow at {without_credentials(url)} did not take the prompts: {error.message}")
         raise typer.Exit(1) from None

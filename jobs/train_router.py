@@ -19,6 +19,7 @@ from rich.console import Console
 
 from app.config import ConfigError, StackConfig, load_api_key
 from app.config.files import PROJECT, load_stack
+from app.config.routing import TiersConfig
 from app.evals import Dataset, load_dataset
 from app.evals.provenance import git_commit
 from app.evals.solver import ChatSolver
@@ -46,6 +47,7 @@ from jobs.command import (
 from jobs.console import job_console
 
 DEFAULT_TARGET_QUALITY = 0.95
+DEFAULT_CLASSIFIER = TiersConfig.model_fields["classifier"].default
 # The gateway's own deadline should be what ends a slow request: its error says more than ours.
 TIMEOUT_MARGIN_S = 10.0
 
@@ -102,6 +104,10 @@ def train_router(
         Path | None,
         typer.Option(help="The stack's YAML. By default that of the running stack.", rich_help_panel=ASK),
     ] = None,
+    alias: Annotated[
+        str | None,
+        typer.Option(help="The cost-tiered alias, where several could be meant.", rich_help_panel=ASK),
+    ] = None,
     target_quality: Annotated[
         float | None,
         typer.Option(
@@ -119,7 +125,10 @@ def train_router(
     ] = 0.6,
     out: Annotated[
         Path | None,
-        typer.Option(help="The classifier's file. By default <home>/router/tiers.npz.", rich_help_panel=KEEP),
+        typer.Option(
+            help="The classifier's file. By default where the alias has it, else <home>/router/tiers.npz.",
+            rich_help_panel=KEEP,
+        ),
     ] = None,
     experiment: Experiment = "sextant-router",
     mlflow_url: MlflowUrl = None,
@@ -138,7 +147,7 @@ def train_router(
     console = job_console()
     with explained("train_router"):
         stack = load_stack(config)
-        tiers = next((alias.tiers for alias in stack.aliases.values() if alias.tiers), None)
+        tiers = _tiers(stack, alias, small, large)
         if tiers:
             small, large = small or tiers.small, large or tiers.large
         if not small or not large:
@@ -158,7 +167,7 @@ def train_router(
             concurrency=concurrency,
         )
         check_categories(map(category_of, plan.dataset.samples))
-        saved_as = out or stack.home / "router" / "tiers.npz"
+        saved_as = out or stack.path(tiers.classifier if tiers else DEFAULT_CLASSIFIER)
         check_output(saved_as)
         if url is not None:
             check_tracking(url)
@@ -185,6 +194,29 @@ def train_router(
                 params=_params(plan, training),
             )
             console.print(f"recorded: {recorded}", markup=False, soft_wrap=True)
+
+
+def _tiers(stack: StackConfig, alias: str | None, small: str | None, large: str | None) -> TiersConfig | None:
+    """Those of the alias of that name, else those that have the models; None where there are none.
+
+    Raises ConfigError where it cannot be told which are meant.
+    """
+    tiered = {name: settings.tiers for name, settings in stack.aliases.items() if settings.tiers}
+    if alias is not None:
+        if alias not in tiered:
+            known = ", ".join(tiered) or "none"
+            raise ConfigError([f"--alias: {alias!r} has not the policy cost-tiered; those that have: {known}"])
+        return tiered[alias]
+    if len(tiered) == 1:
+        return next(iter(tiered.values()))
+    meant = {
+        name: tiers
+        for name, tiers in tiered.items()
+        if tiers.small == (small or tiers.small) and tiers.large == (large or tiers.large)
+    }
+    if len({tiers.model_dump_json() for tiers in meant.values()}) > 1:
+        raise ConfigError([f"several aliases have the policy cost-tiered: {', '.join(meant)}; choose one with --alias"])
+    return next(iter(meant.values()), None)
 
 
 async def _graded(plan: Plan, console: Console) -> tuple[Pair, ...]:

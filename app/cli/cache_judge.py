@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
@@ -41,6 +42,9 @@ def judge(
     threshold: Annotated[
         float | None, typer.Option(min=0, max=1, help="Score from which it is a hit; by default the shipped one.")
     ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="The stack's YAML; by default that of the running stack.", dir_okay=False)
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Say whether a stored answer to A would be served for B. No stack need run.
@@ -60,7 +64,7 @@ def judge(
         raise typer.BadParameter("with --json the pairs come from standard input")
     if not as_json and (a is None or b is None):
         raise typer.BadParameter("give two questions, or --json")
-    check = _load(threshold)
+    check = _load(config, threshold)
     if as_json:
         # Bytes that are no UTF-8 spoil their line, not the others.
         lines = sys.stdin.buffer
@@ -165,12 +169,12 @@ def explain(check: Check, verdict: "Verdict") -> None:
     console.print(f"No hit: {why} (score {verdict.score:.3f}, threshold {least:.3f}).")
 
 
-def _load(threshold: float | None) -> Check:
+def _load(path: Path | None, threshold: float | None) -> Check:
     from app.cache.judge import load_judge
     from app.retrieval.embedder import Embedder
 
     try:
-        config = load_stack()
+        config = load_stack(path)
         embedder = Embedder(config.path(config.embedder.directory), config.embedder.threads)
         judge = load_judge(embedder, config.cache_judge)
         settings = config.cache.semantic

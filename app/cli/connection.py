@@ -1,6 +1,5 @@
 """Finding the stack and its admin key, and asking it; every failure becomes a sentence that says what to do."""
 
-import ipaddress
 import json
 import os
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ import httpx
 import typer
 
 from app.config import default_home
+from app.loopback import is_here
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 TIMEOUT_S = 60.0
@@ -30,7 +30,7 @@ class Stack:
             base_url=base_url.copy_with(path=f"{base_url.path.rstrip('/')}/admin/v1"),
             headers={"authorization": f"Bearer {admin_key}"},
             timeout=TIMEOUT_S,
-            trust_env=not _is_here(base_url.host),  # no proxy of the environment leads to this machine
+            trust_env=not is_here(base_url.host),  # no proxy of the environment leads to this machine
         )
 
     def ask(
@@ -115,13 +115,6 @@ def _address(url: str) -> httpx.URL:
         return httpx.URL(url)
     except httpx.InvalidURL:
         raise CommandFailed(f"{url!r} is no address; check --url") from None
-
-
-def _is_here(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
 
 
 def _read(path: Path) -> str:

@@ -19,6 +19,9 @@ Tenant = Annotated[str, typer.Option(help="Whose knowledge base.")]
 Group = Annotated[list[str] | None, typer.Option(help="Search as somebody of this group (repeat); by default of none.")]
 AT_ONCE = 500  # documents of one request
 _SHOWN = 300  # characters of a passage
+NO_DOCUMENTS = (
+    "No documents. Ingest some: make ingest DOCS=FOLDER; on a cluster: ray job submit -- python -m jobs.ingest FOLDER"
+)
 
 
 @app.command("list")
@@ -36,7 +39,7 @@ def list_documents(context: typer.Context, tenant: Tenant = "default", as_json: 
     for document in documents:
         document["groups"] = document["groups"] or "everybody"
     columns = ["document", "title", "chunks", "groups", "metadata"]
-    print_table(documents, columns, "No documents. Ingest some: ray job submit -- python -m jobs.ingest FOLDER")
+    print_table(documents, columns, NO_DOCUMENTS)
 
 
 @app.command()

@@ -1,5 +1,6 @@
 """Reading the stack's configuration from the file that `serve run` takes."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,22 @@ PROJECT = Path(__file__).resolve().parents[2]
 def load_stack(path: Path | None = None) -> StackConfig:
     """The `args` of a Serve config file, validated.
 
-    Without a path: the configuration that `make serve` runs with (`<home>/run/serve.yaml`), else
-    `deployments/laptop.yaml`. Raises ConfigError when there is no such file or it is wrong.
+    Without a path: the configuration that a stack on this home runs with, or ran with last, else
+    `deployments/laptop.yaml`, which is told on standard error. Raises ConfigError when there is no such file or it is
+    wrong.
     """
-    if path is None:
-        running = default_home() / "run" / "serve.yaml"
-        path = running if running.is_file() else PROJECT / "deployments" / "laptop.yaml"
+    path = path or _running(default_home())
     return StackConfig.model_validate(read_serve_file(path)["applications"][0].get("args") or {})
+
+
+def _running(home: Path) -> Path:
+    """What `make serve` has written, else what every ingress leaves for the jobs of batches, as on a cluster."""
+    for path in (home / "run" / "serve.yaml", home / "files" / "serve.json"):
+        if path.is_file():
+            return path
+    path = PROJECT / "deployments" / "laptop.yaml"
+    print(f"No stack has run on {home}; the configuration is {path}. --config names another one.", file=sys.stderr)
+    return path
 
 
 def read_serve_file(path: Path) -> dict[str, Any]:

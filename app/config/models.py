@@ -105,8 +105,12 @@ class ModelConfig(Settings):
     accelerator_type: str | None = Field(
         None, description="Ray's name of the GPU to ask for (L4, A10G, A100, H100); any GPU when absent."
     )
-    cpus: float = Field(
-        1, ge=0, le=1024, description="Logical CPUs a replica reserves, where `placement` does not say."
+    cpus: float | None = Field(
+        None,
+        ge=0,
+        le=1024,
+        description="Logical CPUs a replica reserves, where `placement` does not say; absent, 1 for a model on CPUs "
+        "and none for one on GPUs.",
     )
     replicas: ReplicasConfig = Field(default_factory=ReplicasConfig, description="Autoscaling bounds.")
     engine: dict[str, Any] = Field(
@@ -152,9 +156,17 @@ class ModelConfig(Settings):
             raise ValueError(f"accelerator_type {self.accelerator_type} needs device: gpu; remove one of the two")
         if self.revision is not None and not self.is_directory:
             raise ValueError("revision names the weights in a directory; for a Hugging Face id set engine.revision")
-        if not self.price.is_free and not isinstance(self.engine.get("max_model_len"), int):
-            raise ValueError("a price needs engine.max_model_len: without it the cost of a request has no bound")
+        if not self.price.is_free and self.context_window is None:
+            raise ValueError(
+                "a price needs engine.max_model_len, a number of tokens: without it the cost of a request has no bound"
+            )
         return self
+
+    @property
+    def context_window(self) -> int | None:
+        """Tokens of prompt and answer together; None where vLLM finds out by itself (`auto`, -1, or nothing said)."""
+        tokens = self.engine.get("max_model_len")
+        return tokens if type(tokens) is int and tokens > 0 else None
 
     @property
     def is_directory(self) -> bool:

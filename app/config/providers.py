@@ -89,3 +89,8 @@ class HostedModelConfig(Settings):
         4096,
         description="Most tokens it generates; what a request without a limit gets, so that its cost is bounded.",
     )
+    sampling: bool = Field(
+        True,
+        description="Whether it takes `temperature`, `top_p` and `top_k`; `false` drops them. The newest Claude models "
+        "and OpenAI's reasoning models refuse them.",
+    )

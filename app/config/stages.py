@@ -1,8 +1,8 @@
 """Settings of the stages a request passes: gateway, guard, retrieval, prompts, observability."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from app.config.addresses import TO_MLFLOW, check_public
 from app.config.money import PriceConfig
@@ -23,6 +23,16 @@ class GatewayConfig(Settings):
         400, description="Requests that one process works on; one more is a 503 with retry-after at once."
     )
     batch_share: Share = Field(0.25, description="Share of `max_in_progress` that batches may take.")
+
+    @model_validator(mode="after")
+    def _sheds(self) -> Self:
+        if self.max_in_progress >= self.max_ongoing_requests:
+            raise ValueError(
+                f"max_in_progress ({self.max_in_progress}) must be below max_ongoing_requests "
+                f"({self.max_ongoing_requests}), at which requests queue unseen; set max_ongoing_requests above "
+                f"{self.max_in_progress}, or max_in_progress lower"
+            )
+        return self
 
 
 class EmbedderConfig(Settings):
@@ -159,7 +169,7 @@ class ObservabilityConfig(Settings):
         "it: MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, in the environment do.",
     )
     dashboard_url: str | None = Field(
-        None, description="Ray's dashboard, for the link on the console and for the jobs of batches; no password in it."
+        None, description="Ray's dashboard, for the link on the console; no password in it."
     )
     experiment: str = Field("sextant", min_length=1, description="MLflow experiment of the traces.")
     capture_content: bool = Field(

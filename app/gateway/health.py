@@ -16,15 +16,19 @@ MAX_AGE_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Dependency:
-    """Something the stack needs. Without a required one, no request can be answered."""
+    """Something the stack needs. Without a required one, no request can be answered, unless another of its group is up.
+
+    One that is not required can stand in for others of its group, and is not missed itself.
+    """
 
     probe: Probe
     required: bool
+    group: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """`GET /readyz`: 200 while every required dependency is up."""
+    """`GET /readyz`: 200 while every required dependency is up, of a group one."""
 
     ready: bool
     body: dict[str, Any]
@@ -57,7 +61,8 @@ async def _check(dependencies: Mapping[str, Dependency]) -> Readiness:
     states = await asyncio.gather(*(_probe(dependencies[name]) for name in names))
     by_name = dict(zip(names, states, strict=True))
     down = [name for name in names if by_name[name]["state"] == "down"]
-    ready = not any(dependencies[name].required for name in down)
+    stand_ins = {dependencies[name].group for name in names if name not in down} - {None}
+    ready = not any(dependencies[name].required and dependencies[name].group not in stand_ins for name in down)
     status = "ready" if not down else "degraded" if ready else "unready"
     return Readiness(ready, {"status": status, "dependencies": by_name})
 

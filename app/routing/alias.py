@@ -7,6 +7,7 @@ from typing import Protocol, get_args
 from app.config.routing import AliasConfig, FailureClass, Policy, SplitConfig
 from app.retrieval.types import Vector
 from app.routing.catalogue import Catalogue
+from app.routing.failures import Failure
 from app.routing.policies import Candidate, Choose, fastest, least_busy, ordered, weighted
 from app.routing.target import Target
 
@@ -99,8 +100,9 @@ def _tiers(
 def _fallbacks(config: AliasConfig, catalogue: Catalogue) -> dict[str, tuple[Target, ...]]:
     """By failure class; `any` where a class names none. Money has a fallback of its own."""
     configured = config.fallbacks.model_dump()
-    names: dict[FailureClass, tuple[str, ...]] = {
+    names: dict[Failure, tuple[str, ...]] = {
         kind: configured[kind] or config.fallbacks.any for kind in get_args(FailureClass) if kind != "budget"
     }
+    names["unsupported"] = config.fallbacks.any
     names["budget"] = (config.budget_fallback,) if config.budget_fallback else ()
     return {kind: tuple(map(catalogue.target, models)) for kind, models in names.items() if models}

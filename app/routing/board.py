@@ -4,11 +4,11 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from app.config.routing import FailureClass, RoutingConfig
+from app.config.routing import RoutingConfig
 from app.errors import InvalidRequest, SextantError, Unavailable, UpstreamFailed, UpstreamRateLimited
 from app.routing.breaker import Breaker
 from app.routing.events import BreakerChanged, Listener, State, tell
-from app.routing.failures import failure_class
+from app.routing.failures import Failure, failure_class
 from app.routing.latency import RecentLatency
 from app.routing.outlook import Outlook
 from app.routing.target import Target
@@ -142,11 +142,11 @@ class Call:
         if isinstance(error, SextantError) and kind in ("down", "rate_limit"):
             row.last_error = error.code
         match error:
-            case UpstreamRateLimited() | UpstreamFailed() if error.retry_after_s is not None:
+            case UpstreamRateLimited() | UpstreamFailed() if error.retry_after_s:
                 row.breaker.limited(self._generation, error.retry_after_s)
             case _ if kind == "down":
                 row.breaker.failed(self._generation)
-            case InvalidRequest():
+            case InvalidRequest() if kind != "unsupported":
                 # It refuses this request, and so is well.
                 row.breaker.released(row.breaker.succeeded(self._generation))
             case _:
@@ -158,12 +158,14 @@ class Call:
         self._row.outlook.abandoned()
         self._row.breaker.released(self._generation)
 
-    def _end_waiting(self, error: BaseException | None, kind: FailureClass | None) -> None:
+    def _end_waiting(self, error: BaseException | None, kind: Failure | None) -> None:
         """What a call without an answer tells of how long one takes."""
         outlook, waited_s = self._row.outlook, self._row.clock() - self._started
         match error:
-            case UpstreamRateLimited() | UpstreamFailed() if error.retry_after_s is not None:
+            case UpstreamRateLimited() | UpstreamFailed() if error.retry_after_s:
                 outlook.abandoned()  # the breaker keeps it out for as long as that holds
+            case _ if kind == "unsupported":
+                outlook.abandoned()  # nothing was sent
             case _ if kind in ("down", "rate_limit"):
                 outlook.failed(waited_s)
             case _:

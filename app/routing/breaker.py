@@ -10,6 +10,9 @@ closed ──── breaker_failures within breaker_window_s, or in a row ──
 A target that hangs fails once in `first_token_timeout_s`, which no window of seconds would ever count: so failures
 with no success between them do, however far apart they are. (As Envoy's outlier detection by consecutive errors.)
 
+A trial may be a whole answer, which tells nothing until its end: one that takes longer than a cool-down is followed
+by another, or the target would be kept out for as long as the longest answer takes.
+
 Every change of state begins a new generation, and a call's outcome only counts in the generation that
 admitted it: a time-out of a call from before an outage says nothing about the target after it. (As in
 Sony's gobreaker.)
@@ -41,7 +44,7 @@ class Breaker:
         self._failures: deque[float] = deque(maxlen=config.breaker_failures)
         self._in_a_row = 0  # failures since the last success
         self._until = 0.0  # end of `open` or `cooling`
-        self._is_trying = False  # a half-open breaker's call is under way
+        self._tried_at: float | None = None  # when a half-open breaker's call began that is under way
 
     @property
     def state(self) -> State:
@@ -57,7 +60,7 @@ class Breaker:
             case "closed":
                 return 0
             case "half-open":
-                return TRIAL_RETRY_S if self._is_trying else 0
+                return self._trial_wait_s()
             case _:
                 return max(0.0, self._until - self._clock())
 
@@ -70,8 +73,8 @@ class Breaker:
         match self.state:
             case "closed":
                 return self._generation
-            case "half-open" if not self._is_trying:
-                self._is_trying = True
+            case "half-open" if self._trial_wait_s() == 0:
+                self._tried_at = self._clock()
                 return self._generation
             case _:
                 return None
@@ -107,12 +110,19 @@ class Breaker:
     def released(self, generation: int) -> None:
         """The call ended, and (other than by `succeeded`) nothing was learned from it."""
         if generation == self._generation:
-            self._is_trying = False
+            self._tried_at = None
+
+    def _trial_wait_s(self) -> float:
+        """Seconds until a half-open breaker may admit a trial, or until a client should ask for it."""
+        if self._tried_at is None:
+            return 0
+        left_s = self._tried_at + self._config.breaker_cooldown_s - self._clock()
+        return min(TRIAL_RETRY_S, max(0.0, left_s))
 
     def _become(self, state: State) -> None:
         before, self._state = self._state, state
         self._generation += 1
-        self._is_trying = False
+        self._tried_at = None
         if before == "half-open":
             self._failures.clear()
             self._in_a_row = 0

@@ -51,7 +51,7 @@ def _served(model: ModelConfig) -> Target:
         engine_model=model.id,
         provider="local",
         price=model.price,
-        context_window=model.engine.get("max_model_len"),
+        context_window=model.context_window,
         has_priorities=model.engine.get("scheduling_policy") == "priority",
     )
 

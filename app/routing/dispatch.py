@@ -138,7 +138,8 @@ class _Leg:
 
     def end(self, error: BaseException | None = None) -> None:
         """The call is over."""
-        self._note(error)
+        is_sent = error is None or failure_class(error) != "unsupported"
+        self._note(error, called=is_sent)
         self.call.ended(error)
 
     def abandon(self, error: BaseException) -> None:

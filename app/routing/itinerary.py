@@ -3,10 +3,10 @@
 import asyncio
 from random import Random
 
-from app.config.routing import FailureClass, RoutingConfig
+from app.config.routing import RoutingConfig
 from app.errors import BudgetExceeded, SextantError, UpstreamTimeout
 from app.routing.board import Call, TargetBoard
-from app.routing.failures import most_telling
+from app.routing.failures import Failure, failure_class, most_telling
 from app.routing.target import Target
 from app.routing.types import Plan
 
@@ -28,14 +28,16 @@ class Itinerary:
     - the targets ahead that are in rotation: the rest of the plan, then the fallbacks for what happened.
       A request that a target cannot take (context window, content policy) goes to the fallbacks for that
       first, and of the targets for a long prompt to the larger ones first;
+    - where all of those are out of rotation, the fallbacks for what keeps them out, as if they had been asked;
     - targets that failed in passing, once they have had their pause: each at most `retries_per_target`
       times, none past the deadline.
 
     A target that was silent for too long is not asked again: it may be at work still, and both answers would
     be paid for.
 
-    All calls together are at most `max_attempts`. A refused reservation is no call. After it nobody is ahead
-    but the budget's fallbacks, each once, whether or not the plan had them ahead anyway.
+    All calls together are at most `max_attempts`. A refused reservation is no call, nor is what a target's API
+    cannot say. After a refused reservation nobody is ahead but the budget's fallbacks, each once, whether or not
+    the plan had them ahead anyway.
     """
 
     def __init__(self, plan: Plan, config: RoutingConfig, board: TargetBoard, random: Random) -> None:
@@ -71,7 +73,7 @@ class Itinerary:
         """A call is made now: it counts, whatever comes of it."""
         self._calls[target] = self._calls.get(target, 0) + 1
 
-    def failed(self, target: Target, error: SextantError, kind: FailureClass) -> None:
+    def failed(self, target: Target, error: SextantError, kind: Failure) -> None:
         """A call has failed in a way that another one may not."""
         self._errors.append(error)
         named = self._unseen(kind)
@@ -80,6 +82,9 @@ class Itinerary:
                 self._ahead = sorted([*named, *self._ahead], key=lambda other: _fits_worse(other, target))
             case "content_policy":
                 self._ahead = [*named, *self._ahead]
+            case "unsupported":
+                self._ahead += named
+                self._calls[target] -= 1  # nothing was sent
             case _:
                 self._ahead += named
                 if not isinstance(error, UpstreamTimeout):
@@ -98,13 +103,27 @@ class Itinerary:
         self._seen.update(self._ahead)
 
     def _begin_ahead(self) -> Call | None:
+        """A call to the first that is in rotation, of those ahead and then of what follows them."""
+        while (call := self._begin_one_of_these()) is None:
+            following = self._following_those_out()
+            if not following:
+                return None
+            self._ahead += following
+        return call
+
+    def _begin_one_of_these(self) -> Call | None:
         for target in self._ahead:
             if call := self._board.begin(target):
                 self._ahead.remove(target)
                 return call
         return None
 
-    def _unseen(self, kind: FailureClass) -> list[Target]:
+    def _following_those_out(self) -> list[Target]:
+        """The fallbacks for what keeps those ahead out of rotation, as far as they were not ahead before."""
+        kinds = dict.fromkeys(failure_class(self._board.refusal(target)) for target in self._ahead)
+        return [named for kind in kinds if kind for named in self._unseen(kind)]
+
+    def _unseen(self, kind: Failure) -> list[Target]:
         """The plan's fallbacks that were not ahead before."""
         named = [target for target in self._plan.fallbacks.get(kind, ()) if target not in self._seen]
         self._seen.update(named)

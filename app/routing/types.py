@@ -28,7 +28,7 @@ class Attempt:
     start_ns: int
     end_ns: int
     error: str | None  # the error's code; None: it answered
-    called: bool = True  # False: its reservation failed, and its model was never asked
+    called: bool = True  # False: its model was never asked: the reservation failed, or its API cannot say the request
 
 
 @dataclass(slots=True)

@@ -54,10 +54,27 @@ def test_an_unknown_key_is_told_by_its_path_and_a_near_name(sections: dict[str, 
     assert refusal(**sections).startswith(told)
 
 
+@pytest.mark.parametrize("length", [-1, 0, "auto", True, None])
+def test_a_price_needs_a_context_of_known_size(length: Any) -> None:
+    model = {**MODEL, "engine": {"max_model_len": length}}
+    assert StackConfig.model_validate({"models": [model]}).model("m").context_window is None
+    told = refusal(models=[{**model, "price": {"output_usd_per_million": 1}}])
+    assert "a price needs engine.max_model_len, a number of tokens" in told
+
+
 def test_an_unknown_key_like_no_other_gets_the_list_of_known_ones() -> None:
     problem = refusal(prompts={"zzz": 1})
 
     assert problem == "prompts.zzz: unknown key; known keys: alias, directory, refresh_s"
+
+
+@pytest.mark.parametrize("gateway", [{"max_in_progress": 512}, {"max_ongoing_requests": 300}])
+def test_a_gateway_that_could_never_shed_load_is_refused_with_what_to_set(gateway: dict[str, int]) -> None:
+    problem = refusal(gateway=gateway)
+
+    assert problem.startswith("gateway: max_in_progress (")
+    assert "set max_ongoing_requests above" in problem
+    assert StackConfig.model_validate({"models": [MODEL], "gateway": {"max_in_progress": 511}})
 
 
 @pytest.mark.parametrize(

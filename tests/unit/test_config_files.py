@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from app.config import ConfigError
+from app.config import ConfigError, StackConfig
 from app.config.files import PROJECT, load_stack, read_serve_file
+from deployments.batches import write_config
 
 GOOD = """
 applications:
@@ -31,15 +32,22 @@ def test_the_files_in_deployments_are_right(name: str) -> None:
     assert load_stack(PROJECT / "deployments" / name).models
 
 
-def test_without_a_path_the_running_configuration_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_path_the_running_configuration_comes_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("SEXTANT_HOME", str(tmp_path))
     laptop = load_stack()
+    assert "deployments/laptop.yaml" in capsys.readouterr().err
 
+    write_config(StackConfig.model_validate({"home": tmp_path, "models": [{"id": "cluster", "source": "org/c"}]}))
+    on_a_cluster = load_stack()
     (tmp_path / "run").mkdir()
     write(tmp_path / "run", GOOD)
 
-    assert laptop.models[0].id != "m"
+    assert laptop.models[0].id not in ("cluster", "m")
+    assert on_a_cluster.models[0].id == "cluster"
     assert load_stack().models[0].id == "m"
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize(

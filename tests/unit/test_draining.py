@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from ray.serve import Application
 
-from app.config import GatewayConfig, StackConfig
+from app.config import StackConfig
+from deployments import draining
 from deployments.application import build_app
 from deployments.handles import PATIENCE_S
 from deployments.model import llm_config
@@ -49,6 +50,12 @@ def test_so_may_who_hands_it_on_and_who_embeds(home: Path, timeout_s: float) -> 
     assert found["Cache"] > timeout_s
 
 
+def test_an_upload_may_arrive_at_an_ingress_that_is_to_go(home: Path) -> None:
+    found = patience_s(home, batches={"upload_timeout_s": 900})
+    assert found["Ingress"] > 900 + STILL_REACHABLE_S
+    assert found["Cache"] < 900
+
+
 def test_the_others_have_deadlines_of_their_own(home: Path) -> None:
     found = patience_s(home, guard={"timeout_ms": 40_000}, retrieval={"timeout_ms": 90_000})
     assert 40 < found["Guard"] < 60
@@ -59,5 +66,5 @@ def test_the_others_have_deadlines_of_their_own(home: Path) -> None:
 def test_nor_does_haproxy_cut_them_when_replicas_change() -> None:
     """It is started anew then, and the one before breaks what is left after this long."""
     hard_stop_s = float(read_env_file(SERVE_ENV)["RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S"])
-    gateway = GatewayConfig()
-    assert hard_stop_s > gateway.request_timeout_s + gateway.body_timeout_s
+    stack = StackConfig.model_validate(HOSTED)
+    assert hard_stop_s > draining.of_ingress(stack) > stack.batches.upload_timeout_s

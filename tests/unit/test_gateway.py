@@ -150,6 +150,30 @@ async def test_readiness_tells_required_from_optional(bench: Bench) -> None:
     assert states == {"a": "down", "b": "up"}
 
 
+async def test_one_of_the_models_is_enough_and_a_hosted_one_is_never_missed(bench: Bench) -> None:
+    async def up() -> bool:
+        return True
+
+    async def down() -> bool:
+        return False
+
+    away, here = Dependency(down, required=True, group="models"), Dependency(up, required=True, group="models")
+    hosted_up, hosted_down = (Dependency(probe, required=False, group="models") for probe in (up, down))
+    cases = [
+        ({"a": away, "b": here}, 200, "degraded"),
+        ({"a": away, "h": hosted_up}, 200, "degraded"),
+        ({"a": away, "b": away, "h": hosted_down}, 503, "unready"),
+        ({"h": hosted_down}, 200, "degraded"),
+        ({"a": here, "ledger": Dependency(down, required=True)}, 503, "unready"),
+        ({"ledger": Dependency(down, required=True), "mlflow": Dependency(up, required=False)}, 503, "unready"),
+    ]
+    for dependencies, status, word in cases:
+        bench.dependencies = dependencies
+        async with client_of(bench) as client:
+            response = await client.get("/readyz")
+        assert (response.status_code, response.json()["status"]) == (status, word)
+
+
 async def test_the_console_has_a_policy_and_leaves_no_folder(bench: Bench) -> None:
     async with client_of(bench) as client:
         page = await client.get("/console/")

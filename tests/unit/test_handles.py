@@ -1,5 +1,8 @@
 """Ray's errors become ours at one boundary, whichever way a call is made."""
 
+import asyncio
+from collections.abc import Callable, Generator
+from types import SimpleNamespace
 from typing import Any
 
 import orjson
@@ -17,7 +20,8 @@ from app.errors import (
     Unavailable,
     UpstreamFailed,
 )
-from deployments.handles import ModelHandle, parse_payload
+from deployments import handles
+from deployments.handles import GuardHandle, ModelHandle, parse_payload
 
 
 class FakeHandle:
@@ -62,6 +66,92 @@ async def test_a_model_that_is_full_or_away_is_unavailable_with_a_time_to_retry(
         await ModelHandle(handle).complete("chat", {"model": "m"}, "id")
     assert raised.value.headers()["retry-after"]
     assert handle.cancelled == 1
+
+
+class BusyHandle(FakeHandle):
+    """Its pings wait behind requests, or raise; its requests are answered."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        super().__init__(StopAsyncIteration())
+        self.ping = self.examine = self
+        self.ping_error = error
+        self.answers = [b"{}"]
+
+    async def __anext__(self) -> bytes:
+        if not self.answers:
+            raise self.error
+        return self.answers.pop()
+
+    def __await__(self) -> Generator[Any, None, bool]:
+        return self._pinged().__await__()
+
+    async def _pinged(self) -> bool:
+        if self.ping_error:
+            raise self.ping_error
+        await asyncio.Event().wait()
+        return True
+
+
+FULL = BackPressureError(num_queued_requests=9, max_queued_requests=8)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handles, "PING_S", 0.01)
+
+
+@pytest.mark.parametrize("port", [ModelHandle, lambda handle: GuardHandle(handle, 1000)])
+async def test_a_deployment_whose_queue_is_full_is_up(port: Callable[[Any], ModelHandle | GuardHandle]) -> None:
+    assert await port(BusyHandle(FULL)).ping()
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_model_that_has_no_time_for_pings_is_up_while_it_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    handle = BusyHandle()
+    model = ModelHandle(handle)
+    assert not await model.ping()
+    assert handle.cancelled == 1
+    await model.complete("chat", {"model": "m"}, "id")
+    assert await model.ping()
+    monkeypatch.setattr(handles, "LATELY_S", 0.0)
+    assert not await model.ping()
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_model_that_a_request_has_found_away_is_down_at_once() -> None:
+    handle = BusyHandle()
+    model = ModelHandle(handle)
+    await model.complete("chat", {"model": "m"}, "id")
+    handle.error = RayActorError()
+    with pytest.raises(Unavailable):
+        await model.complete("chat", {"model": "m"}, "id")
+    assert not await model.ping()
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_so_is_one_that_a_ping_has_found_away() -> None:
+    handle = BusyHandle()
+    model = ModelHandle(handle)
+    await model.complete("chat", {"model": "m"}, "id")
+    handle.ping_error = RayActorError()
+    with pytest.raises(Unavailable):
+        await model.ping()
+    handle.ping_error = None
+    assert not await model.ping()
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_guard_that_has_no_time_for_pings_is_up_while_it_examines() -> None:
+    handle = BusyHandle()
+    guard = GuardHandle(handle, 1000)
+    assert not await guard.ping()
+
+    async def examined() -> list[Any]:
+        return []
+
+    handle.__dict__["examine"] = SimpleNamespace(remote=lambda *_: examined())
+    await guard.examine("default", [])
+    assert await guard.ping()
 
 
 @pytest.mark.parametrize(

@@ -6,18 +6,31 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from fastapi import FastAPI
 
 from app.config import ConfigError, StackConfig
 from app.config.files import PROJECT
 from app.config.places import short_directory
 from deployments import plan as planning
+from deployments import submit
 from deployments.haproxy import MAX_DIRECTORY, find_haproxy, private_places, write_wrapper
 from deployments.laptop import lock_home, prepare, remove_haproxy_files
-from deployments.plan import Ports, haproxy_directory, make_plan, ray_directory, read_env_file, serve_file
+from deployments.plan import (
+    Ports,
+    haproxy_directory,
+    make_plan,
+    ray_directory,
+    read_env_file,
+    serve_file,
+    without_proxy,
+)
 from deployments.submit import absolute_paths
+from deployments.waiting import all_up, answers
+from tests.unit.server import listening
 
 PORTS = Ports(*range(9001, 9011))
 
@@ -145,6 +158,90 @@ def test_with_haproxy_the_tuned_variables_are_set_and_the_users_own_stand(tmp_pa
     assert wrapper.stat().st_mode & stat.S_IXUSR
     version = subprocess.run([wrapper, "-v"], capture_output=True, text=True, check=True)
     assert "HAProxy version" in version.stdout
+
+
+def test_another_cluster_that_the_shell_names_gets_neither_jobs_nor_the_token(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = {"RAY_API_SERVER_ADDRESS": "http://elsewhere.example:8265", "RAY_ADDRESS": "elsewhere.example:6379"}
+    plan = make_plan(tmp_path, planning._any_free(), None, elsewhere)
+    assert asked_by_rays_client(plan.environment, monkeypatch) == plan.ports.dashboard_url
+
+
+def asked_by_rays_client(environment: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> str:
+    """Where `ray job submit --address http://given:8265` goes to."""
+    from ray.dashboard.utils import get_address_for_submission_client
+
+    for name in ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS"):
+        monkeypatch.setenv(name, environment[name])
+    return str(get_address_for_submission_client("http://given:8265"))
+
+
+def test_nor_does_what_is_submitted_to_the_running_stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "stack.json").write_text('{"dashboard_url": "http://127.0.0.1:1234"}')
+    monkeypatch.setenv("SEXTANT_HOME", str(tmp_path))
+    monkeypatch.setenv("RAY_API_SERVER_ADDRESS", "http://elsewhere.example:8265")
+    monkeypatch.setenv("RAY_ADDRESS", "elsewhere.example:6379")
+    monkeypatch.setattr(sys, "argv", ["submit", "jobs.evaluate"])
+    environments: list[dict[str, str]] = []
+
+    def run(command: list[str], env: dict[str, str], check: bool) -> subprocess.CompletedProcess[str]:
+        environments.append(env)
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    assert submit.main() == 0
+    (environment,) = environments
+    assert asked_by_rays_client(environment, monkeypatch) == "http://127.0.0.1:1234"
+    assert "127.0.0.1" in environment["no_proxy"].split(",")
+
+
+@pytest.mark.parametrize(
+    ("given", "exceptions"),
+    [
+        ({}, "127.0.0.1,localhost"),
+        ({"NO_PROXY": "corp.example, localhost"}, "corp.example,localhost,127.0.0.1"),
+        ({"no_proxy": "*"}, "*"),
+    ],
+)
+def test_no_proxy_of_the_shell_stands_before_the_stacks_own_addresses(
+    tmp_path: Path, given: dict[str, str], exceptions: str
+) -> None:
+    proxy = {"HTTP_PROXY": "http://proxy.example:3128", **given}
+    environment = make_plan(tmp_path, planning._any_free(), None, proxy).environment
+    assert (environment["no_proxy"], environment["NO_PROXY"]) == (exceptions, exceptions)
+    assert environment["HTTP_PROXY"] == proxy["HTTP_PROXY"]
+
+
+def test_each_of_the_two_variables_keeps_its_own_exceptions() -> None:
+    given = {"no_proxy": "a.example", "NO_PROXY": "b.example"}
+    assert without_proxy(given) == {
+        "no_proxy": "a.example,127.0.0.1,localhost",
+        "NO_PROXY": "b.example,127.0.0.1,localhost",
+    }
+
+
+def test_the_start_asks_no_proxy_whether_something_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")  # nobody listens there
+    with listening(FastAPI()) as url:
+        assert answers(f"{url}/openapi.json")()
+
+
+@pytest.mark.parametrize("state", ["up", "down"])
+def test_a_start_waits_for_each_model_though_another_one_would_do(state: str) -> None:
+    app = FastAPI()
+    dependencies = {
+        "model slow": {"state": state, "required": True},
+        "model hosted": {"state": "up", "required": False},
+        "mlflow": {"state": "down", "required": False},
+    }
+    app.get("/readyz")(lambda: {"status": "degraded", "dependencies": dependencies})
+    with listening(app) as url:
+        assert all_up(f"{url}/readyz")() is (state == "up")
 
 
 NODE = "f" * 56  # Serve puts a folder of the Ray node's name between the directory and the file

@@ -21,6 +21,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_response(200)
         self.end_headers()
+        self.wfile.write(b'{{"dependencies": {{}}}}')
     def log_message(self, *_): pass
 http.server.HTTPServer(("127.0.0.1", {port}), Handler).serve_forever()
 """

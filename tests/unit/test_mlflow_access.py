@@ -79,6 +79,18 @@ async def test_whoever_asks_mlflow_carries_it(mlflow: Mlflow, monkeypatch: pytes
     assert {sent for _, sent in mlflow.asked} == {"Bearer t0ken"}
 
 
+async def test_no_proxy_of_the_environment_leads_to_a_server_on_this_machine(
+    mlflow: Mlflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("http_proxy", "HTTP_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")  # nobody listens there
+    assert await mlflow_answers(mlflow.url, timeout_s=2)
+    with pytest.raises(httpx.ConnectError):
+        await mlflow_answers("http://mlflow.example:5000", timeout_s=2)
+
+
 @pytest.mark.parametrize(
     "url", ["https://ada:geheim@host", "http://geheim@host/x", "ada:geheim@host", "https://a:geheim/1@h"]
 )

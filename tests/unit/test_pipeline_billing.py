@@ -247,6 +247,17 @@ def test_an_answer_without_a_limit_is_held_at_the_most_that_it_can_be(
     assert bound_of(body, model, 60).cost_nano == held * 1000
 
 
+@pytest.mark.parametrize("length", [-1, "auto"])
+async def test_a_context_that_the_engine_chooses_bounds_no_answer(make_bench: MakeBench, length: Any) -> None:
+    bench = make_bench(models=[{"id": "m", "source": "o/m", "engine": {"max_model_len": length}}])
+    await bench.answer("", max_tokens=10_000)
+    await bench.answer("", temperature=1)
+
+    asked, unsaid = [reservation.held[0][1] for reservation in bench.ledger.reservations]
+    assert asked >= 10_000
+    assert 0 < unsaid < 10_000
+
+
 @pytest.mark.parametrize(
     ("nano", "told"),
     [(0, "0"), (1, "0.000000001"), (1_500_000_000, "1.5"), (1234, "0.000001234"), (10**18, "1000000000")],

@@ -7,7 +7,7 @@ import pytest
 
 from app.cache.use import CacheUse
 from app.config import PriceConfig
-from app.errors import InvalidRequest, Unavailable
+from app.errors import InvalidRequest, Unavailable, UpstreamFailed
 from app.routing.target import Target
 from tests.unit.bench import Bench
 from tests.unit.conftest import MakeBench
@@ -114,6 +114,44 @@ async def test_a_count_that_is_none_is_not_believed(bench: Bench, usage: Any) ->
 
     assert bench.ledger.row.estimated
     assert 0 < bench.ledger.row.cost_nano < 1_000_000
+
+
+class CountingThePrompt(FakeModel):
+    """Tells its prompt's counts with its first chunk, as Anthropic does."""
+
+    def _chunks(self, task: Any, body: Any) -> Any:
+        first, *rest = super()._chunks(task, body)
+        details = {"cached_tokens": 150_000, "cache_write_tokens": 20}
+        yield {**first, "usage": {"prompt_tokens": 150_120, "prompt_tokens_details": details}}
+        yield from rest
+
+
+@pytest.mark.parametrize("ending", ["left", "cut"])
+async def test_a_prompt_that_was_counted_is_billed_by_its_count_though_the_answer_was_not(
+    bench: Bench, ending: str
+) -> None:
+    bench.model = CountingThePrompt(fails_at=3 if ending == "cut" else None, error=UpstreamFailed("no"))
+    reply = await bench.ask(stream=True)
+    assert reply.chunks
+    seen = [await anext(reply.chunks) for _ in range(3)]
+    if ending == "left":
+        await reply.chunks.aclose()
+    else:
+        with pytest.raises(UpstreamFailed):
+            await anext(reply.chunks)
+
+    row = bench.ledger.row
+    assert (row.prompt_tokens, row.cached_tokens, row.estimated) == (150_120, 150_000, True)
+    assert row.completion_tokens >= 2
+    assert row.cost_nano == 120 * 1000 + 150_000 * 100 + row.completion_tokens * 10_000
+    assert all("usage" not in chunk for chunk in seen)
+
+
+async def test_a_stream_that_counts_its_prompt_first_is_billed_by_its_last_count(bench: Bench) -> None:
+    bench.model = CountingThePrompt()
+    await bench.chunks()
+
+    assert (bench.ledger.row.cost_nano, bench.ledger.row.estimated) == (COST, False)
 
 
 async def test_a_bill_that_cannot_be_made_is_what_was_held(bench: Bench) -> None:

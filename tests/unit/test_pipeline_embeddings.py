@@ -8,6 +8,7 @@ import pytest
 
 from app.errors import DeadlineExceeded, InvalidRequest, ModelNotFound, Unavailable
 from app.wire.embeddings import EmbeddingRequest
+from app.wire.search import RerankBody
 from tests.unit.bench import Bench
 from tests.unit.conftest import MakeBench
 from tests.unit.fakes import vector_of
@@ -53,6 +54,19 @@ async def test_what_cannot_be_embedded_is_refused(
 
     assert raised.value.param == param
     assert bench.recorder.only.status == kind.status
+
+
+async def test_limits_take_an_estimate_and_budgets_the_worst_case(make_bench: MakeBench) -> None:
+    bench = make_bench(embedder={"price": {"input_usd_per_million": 1}})
+    texts = ["x" * 1000] * 64
+    await embed(bench, input=texts)
+    rerank = RerankBody.model_validate({"query": "x" * 1000, "documents": texts[1:]})
+    await bench.pipelines.rerank.answer(rerank, bench.flight("rerank"))
+
+    for reservation in bench.ledger.reservations:
+        ((model, tokens, cost_nano),) = reservation.held
+        assert (model, tokens) == (MODEL, 64 * 250)
+        assert cost_nano >= 64_000 * 1000
 
 
 async def test_the_models_own_dimensions_may_be_asked_for(bench: Bench) -> None:

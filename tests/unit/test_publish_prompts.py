@@ -1,15 +1,19 @@
 """Publishing prompts against a real registry, and what a run that is stopped in between leaves to the next."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
 import mlflow
 import pytest
+import typer
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
+from typer.testing import CliRunner, Result
 
 from app.prompts import Prompt
+from jobs import publish_prompts
 from jobs.publish_prompts import OWED_TAG, publish
 
 ALIAS = "production"
@@ -120,6 +124,36 @@ def test_a_version_that_was_never_served_is_served_when_its_text_is_the_files_ag
     assert served(registry) == 1
     publish(file("two"), ALIAS)
     assert served(registry) == 2
+
+
+def test_the_files_of_the_configuration_that_is_named_are_published(registry: MlflowClient, tmp_path: Path) -> None:
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "docs.md").write_text("one")
+    args = {
+        "models": [{"id": "m", "source": "org/m"}],
+        "prompts": {"directory": str(tmp_path / "own"), "alias": ALIAS},
+        "observability": {"mlflow_url": "http://127.0.0.1:1"},
+    }
+    path = tmp_path / "cluster.yaml"
+    path.write_text(json.dumps({"applications": [{"args": args}]}))
+
+    done = published("--config", str(path), "--mlflow-url", f"sqlite:///{tmp_path / 'mlflow.db'}")
+
+    assert done.exit_code == 0, done.output
+    assert "docs: new version 1" in done.output
+    assert served(registry) == 1
+
+
+def test_a_configuration_that_is_wrong_is_not_replaced_by_defaults(tmp_path: Path) -> None:
+    done = published("--config", str(tmp_path / "absent.yaml"), "--mlflow-url", "http://127.0.0.1:1")
+    assert done.exit_code == 2
+    assert "no configuration at" in done.output
+
+
+def published(*arguments: str) -> Result:
+    publishing = typer.Typer()
+    publishing.command()(publish_prompts.main)
+    return CliRunner().invoke(publishing, arguments)
 
 
 def test_a_registry_that_cannot_say_what_it_has_gets_nothing(

@@ -51,6 +51,13 @@ class Dashboard:
         return JSONResponse({"job_id": name, "submission_id": name})
 
 
+@pytest.fixture(autouse=True)
+def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An environment that names another cluster, as Serve's processes may have it. Ray's client believes it."""
+    monkeypatch.setenv("RAY_API_SERVER_ADDRESS", "http://127.0.0.1:1")
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+
+
 @pytest.fixture
 def dashboard() -> Dashboard:
     return Dashboard()

@@ -1,12 +1,16 @@
 """`sextant cache judge --json`: a line for each pair, whatever stands in it."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from app.cache.judge import Verdict
 from app.cli.cache_judge import Check, Labelled, answer_lines, pair_of
+from app.cli.connection import CommandFailed
+from app.cli.main import app
 
 
 class Words:
@@ -72,6 +76,14 @@ def test_labelled_pairs_are_counted() -> None:
 
 def test_without_a_hit_none_is_wrong() -> None:
     assert "0 hits, none of them wrong" in Labelled(pairs=1, same=1).summary()
+
+
+def test_the_configuration_that_is_named_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "cluster.yaml"
+    path.write_text("applications: [{args: {models: [{id: m, source: org/m}], cache: {semantic: {judge: 7}}}}]")
+
+    with pytest.raises(CommandFailed, match=r"cache\.semantic\.judge"):
+        CliRunner().invoke(app, ["cache", "judge", "a", "b", "--config", str(path)], catch_exceptions=False)
 
 
 def test_a_pair_may_come_without_a_label() -> None:

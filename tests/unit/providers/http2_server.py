@@ -47,6 +47,8 @@ class Http2Server:
         self.made = asyncio.Event()  # a connection
         self.lost = asyncio.Event()  # the same
         self.is_silent = False
+        self.refuses_early = False  # with status 429, once the headers are there, and without a reset
+        self.resets = 0
 
     def drop(self, *, goaway: bool = False) -> None:
         """Cut all connections, or announce that no more streams are taken on them."""
@@ -81,15 +83,19 @@ class _Connection(asyncio.Protocol):
             if isinstance(event, h2.events.RequestReceived):
                 headers = dict(cast(list[tuple[str, str]], event.headers))
                 self._received[event.stream_id] = (headers, bytearray())
+                if self._server.refuses_early:
+                    self._h2.send_headers(event.stream_id, [(":status", "429")], end_stream=True)
             elif isinstance(event, h2.events.DataReceived):
                 self._received[event.stream_id][1].extend(event.data)
-                self._h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+                if not self._server.refuses_early:
+                    self._h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
             elif isinstance(event, h2.events.StreamEnded):
                 self._tasks[event.stream_id] = asyncio.create_task(self._answer(event.stream_id))
             elif isinstance(event, h2.events.StreamReset):
                 if task := self._tasks.get(event.stream_id):
                     task.cancel()
                 self._server.reset.set()
+                self._server.resets += 1
             elif isinstance(event, h2.events.WindowUpdated):
                 self._windows.set()
         self._flush()

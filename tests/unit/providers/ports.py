@@ -1,7 +1,7 @@
 """Real ports to a provider double: what the tests here are made of."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,11 +24,13 @@ class Config:
     hosted: tuple[HostedModelConfig, ...]
 
 
-def provider_set(home: Path = Path("/nonexistent"), **settings: Any) -> ProviderSet:
-    """One provider with one model, `m`, of at most 100 tokens."""
+def provider_set(
+    home: Path = Path("/nonexistent"), hosted: Mapping[str, Any] | None = None, **settings: Any
+) -> ProviderSet:
+    """One provider with one model, `m`, of at most 100 tokens. `hosted`: what else is set for it."""
     config = Config(
         {"p": ProviderConfig.model_validate(settings)},
-        (HostedModelConfig(id="m", provider="p", max_output_tokens=100),),
+        (HostedModelConfig(id="m", provider="p", max_output_tokens=100, **(hosted or {})),),
     )
     return build_providers(config, home, ENVIRONMENT)
 

@@ -8,13 +8,14 @@ from typing import Any, cast
 import orjson
 import pytest
 
-from app.errors import InvalidRequest, UpstreamFailed
+from app.errors import NotForThisTarget, UpstreamFailed
 from app.providers.anthropic_answer import ChunkMaker, openai_answer
 from app.providers.anthropic_request import anthropic_request
 from tests.provider_double import ProviderDouble
 from tests.unit.providers.ports import KEY, chat, chunks_of, port_to, port_to_one_that_says, said
 
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "additionalProperties": False}
+ANY_NAMES = {"type": "object", "additionalProperties": {"type": "integer"}}
 WEATHER = {"type": "function", "function": {"name": "weather", "description": "Tells it.", "parameters": SCHEMA}}
 
 
@@ -160,14 +161,41 @@ def test_tool_choices(fields: dict[str, Any], expected: dict[str, Any] | None) -
 
 
 def test_sampling_keeps_what_it_knows_and_drops_the_rest() -> None:
-    known = translated(temperature=1.7, top_p=0.9, top_k=40, stop="END", max_tokens=7)
+    known = translated(temperature=1.7, top_k=40, stop="END", max_tokens=7)
     assert known["temperature"] == 1.0
-    assert known["top_p"] == 0.9
     assert known["top_k"] == 40
     assert known["stop_sequences"] == ["END"]
     assert known["max_tokens"] == 7
     unknown = {"seed": 1, "frequency_penalty": 1, "presence_penalty": 1, "logit_bias": {"1": 1}, "logprobs": True}
     assert translated(**unknown, min_p=0.1, ignore_eos=True, top_k=-1, n=1) == translated()
+
+
+@pytest.mark.parametrize("temperature", [0, 0.5])
+def test_top_p_is_sent_alone_or_not_at_all(temperature: float) -> None:
+    """Claude refuses both together."""
+    assert translated(top_p=0.9)["top_p"] == 0.9
+    both = translated(temperature=temperature, top_p=0.9)
+    assert both["temperature"] == temperature
+    assert "top_p" not in both
+
+
+async def test_a_model_that_takes_no_sampling_gets_none(double: ProviderDouble) -> None:
+    sampling = {"temperature": 0, "top_p": 0.9, "top_k": 40}
+    async with port_to(double.url, "anthropic", hosted={"sampling": False}) as port:
+        await port.complete("chat", chat(**sampling, max_tokens=7), "r1")
+        assert double.seen.last
+        assert double.seen.last.body["max_tokens"] == 7
+        assert not sampling.keys() & double.seen.last.body.keys()
+        await chunks_of(port, chat(**sampling))
+        assert not sampling.keys() & double.seen.last.body.keys()
+
+
+@pytest.mark.parametrize("schema", [None, {}, {"type": "object"}])
+def test_json_of_any_object_is_asked_for_in_words(schema: dict[str, Any] | None) -> None:
+    described = {"name": "any", **({} if schema is None else {"schema": schema})}
+    request = translated(response_format={"type": "json_schema", "json_schema": described})
+    assert "JSON object" in request["system"]
+    assert "output_config" not in request
 
 
 def test_a_json_object_is_asked_for_in_words() -> None:
@@ -179,21 +207,31 @@ def test_a_json_object_is_asked_for_in_words() -> None:
     ("body", "param"),
     [
         ({"n": 2}, "n"),
+    ]
+    + [
         (
             {
                 "messages": [
                     {
                         "role": "assistant",
-                        "tool_calls": [{"id": "a", "function": {"name": "f", "arguments": "[1]"}}],
+                        "tool_calls": [{"id": "a", "function": {"name": "f", "arguments": arguments}}],
                     }
                 ]
             },
             "messages",
+        )
+        for arguments in ("[1]", '{"city": "U')
+    ]
+    + [
+        (
+            {"response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": ANY_NAMES}}},
+            "response_format",
         ),
+        ({"tools": [{"function": {"name": "f", "parameters": ANY_NAMES, "strict": True}}]}, "tools"),
     ],
 )
 def test_what_cannot_be_said_there_is_refused(body: dict[str, Any], param: str) -> None:
-    with pytest.raises(InvalidRequest) as caught:
+    with pytest.raises(NotForThisTarget) as caught:
         anthropic_request({**chat(), **body}, stream=False, max_output_tokens=1)
     assert caught.value.param == param
 
@@ -254,9 +292,18 @@ def test_ids_of_calls_that_others_made_become_ids_that_it_takes() -> None:
 
 async def test_text_completions_are_refused(double: ProviderDouble) -> None:
     async with port_to(double.url, "anthropic") as port:
-        with pytest.raises(InvalidRequest, match="chat requests only"):
+        with pytest.raises(NotForThisTarget, match="chat requests only"):
             await port.complete("completions", {"model": "m", "prompt": "a"}, "r1")
+        with pytest.raises(NotForThisTarget):
+            await port.tokenize(chat())
     assert double.seen.requests == 0
+
+
+@pytest.mark.parametrize("content", ["\n\n", " ", "", None])
+def test_white_space_beside_a_call_is_left_out(content: str | None) -> None:
+    call = {"id": "a", "function": {"name": "f", "arguments": "{}"}}
+    (turn,) = translated(messages=[{"role": "assistant", "content": content, "tool_calls": [call]}])["messages"]
+    assert [block["type"] for block in turn["content"]] == ["tool_use"]
 
 
 def test_thinking_is_left_out_and_empty_arguments_become_an_object() -> None:

@@ -12,7 +12,8 @@ from app.providers.body import body_for
 from app.providers.build import build_providers
 from app.providers.key import KeyHeaders, ProviderKey, read_key
 from app.providers.presets import PRESETS, UNKNOWN, VLLM_FIELDS
-from tests.unit.providers.ports import KEY, Config, chat, provider_set
+from tests.provider_double import ProviderDouble
+from tests.unit.providers.ports import KEY, Config, chat, port_to, provider_set
 
 KEYLESS = {"ollama", "tgi", "vllm", "litellm"}
 EVERYTHING: dict[str, Any] = {
@@ -41,6 +42,17 @@ def test_hosts_outside_are_reached_over_tls_and_with_a_key(preset: Preset) -> No
     if facts.base_url:
         assert facts.base_url.startswith("http://localhost:" if preset in KEYLESS else "https://")
         assert not facts.base_url.endswith("/")
+
+
+async def test_a_model_that_takes_no_sampling_gets_none(double: ProviderDouble) -> None:
+    sampling = {"temperature": 0, "top_p": 0.9, "top_k": 40}
+    for takes in (True, False):
+        async with port_to(double.url, "vllm", hosted={"sampling": takes}) as port:
+            await port.complete("chat", chat(**sampling, seed=1), "r1")
+        assert double.seen.last
+        assert (sampling.keys() <= double.seen.last.body.keys()) is takes
+        assert bool(sampling.keys() & double.seen.last.body.keys()) is takes
+        assert double.seen.last.body["seed"] == 1
 
 
 @pytest.mark.parametrize("preset", sorted(set(PRESETS) - {"litellm", "azure"}))

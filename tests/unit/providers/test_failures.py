@@ -16,7 +16,7 @@ from app.errors import (
     UpstreamRateLimited,
     UpstreamTimeout,
 )
-from app.providers.failures import MAX_SENTENCE, error_of_answer, error_of_event
+from app.providers.failures import MAX_SENTENCE, OPERATOR_PAUSE_S, error_of_answer, error_of_event
 from app.providers.key import ProviderKey
 from app.providers.pause import MAX_PAUSE_S, pause_asked_for
 
@@ -61,6 +61,7 @@ REFUSED = [
     (400, openai("Your input was flagged", code="invalid_request_error")),
     (400, openai("Your input was flagged", code="400")),
     (403, {"error": {"code": 403, "message": "Your chosen model requires moderation and your input was flagged"}}),
+    (403, {"code": "permission-denied", "error": "Content violates usage guidelines. Failed check: BIO"}),
 ]
 OTHERS: list[tuple[int, Any, type[SextantError]]] = [
     (400, openai("Invalid value for 'temperature'"), InvalidRequest),
@@ -87,6 +88,47 @@ OTHERS: list[tuple[int, Any, type[SextantError]]] = [
 ]
 
 
+# A person has to act: nobody's request would be answered.
+FOR_THE_OPERATOR = [
+    (400, gemini("API key not valid. Please pass a valid API key.")),
+    (400, {"code": "invalid-argument", "error": "Incorrect API key provided: xa***Gk."}),
+    (401, openai("Incorrect API key provided", code="invalid_api_key")),
+    (401, b""),
+    (403, anthropic("permission_error", "Your API key does not have permission to use the specified resource.")),
+    (429, openai("You exceeded your current quota", code="insufficient_quota")),
+    (402, anthropic("billing_error", "There is a problem with your billing information.")),
+    (404, anthropic("not_found_error", "model: claude-9")),
+    (404, openai("The model `gpt-9` does not exist or you do not have access to it.", code="model_not_found")),
+    (404, {"error": {"message": "The model `m` does not exist.", "type": "NotFoundError", "code": 404}}),
+    (404, {"error": {"message": "model 'm' not found, try pulling it first", "type": "api_error"}}),
+    (400, {"error": {"code": 400, "message": "gpt-9 is not a valid model ID"}}),
+]
+# What is wrong may be this request alone, and some of these repeat its words.
+FOR_ONE_REQUEST: list[tuple[int, Any, type[SextantError]]] = [
+    (
+        400,
+        openai(
+            "Invalid schema: In context=('properties', 'model x does not exist')", code="invalid_function_parameters"
+        ),
+        InvalidRequest,
+    ),
+    (400, openai("Incorrect API key provided, says a tool", code="invalid_value"), InvalidRequest),
+    (400, anthropic("invalid_request_error", "tools.0: 'model x does not exist' is too long"), InvalidRequest),
+    (400, gemini("Unknown name \"API key expired\" at 'tools[0]': Cannot find field."), InvalidRequest),
+    (400, openai("'model x not found' is not a valid model ID of a tool"), InvalidRequest),
+    (404, {"error": {"code": 404, "message": "No endpoints found that support tool use"}}, UpstreamFailed),
+    (404, {"detail": "Not Found"}, UpstreamFailed),
+    (404, openai("No file 'the model x does not exist'", code="file_not_found"), UpstreamFailed),
+    (
+        402,
+        {"error": {"code": 402, "message": "This request requires more credits, or fewer max_tokens."}},
+        UpstreamFailed,
+    ),
+    (403, b"<html>Request blocked</html>", UpstreamFailed),
+    (403, {"error": {"code": 403, "message": "No.", "status": "PERMISSION_DENIED"}}, UpstreamFailed),
+]
+
+
 def error_of(status: int, body: Any, headers: dict[str, str] | None = None) -> SextantError:
     data = body if isinstance(body, bytes) else orjson.dumps(body)
     return error_of_answer(status, headers or {}, data, KEY)
@@ -105,6 +147,20 @@ def test_refused_content_is_told_as_such(status: int, body: Any) -> None:
 @pytest.mark.parametrize(("status", "body", "expected"), OTHERS)
 def test_what_else_goes_wrong(status: int, body: Any, expected: type[SextantError]) -> None:
     assert type(error_of(status, body)) is expected
+
+
+@pytest.mark.parametrize(("status", "body"), FOR_THE_OPERATOR)
+def test_a_key_a_model_and_an_account_are_left_alone_for_a_minute(status: int, body: Any) -> None:
+    error = error_of(status, body)
+    assert (type(error), error.retry_after_s) == (UpstreamFailed, OPERATOR_PAUSE_S)
+
+
+@pytest.mark.parametrize(("status", "body", "expected"), FOR_ONE_REQUEST)
+def test_what_may_be_wrong_with_one_request_alone_pauses_nobody_elses(
+    status: int, body: Any, expected: type[SextantError]
+) -> None:
+    error = error_of(status, body, {"retry-after": "30"})
+    assert (type(error), error.retry_after_s) == (expected, None)
 
 
 @pytest.mark.parametrize(

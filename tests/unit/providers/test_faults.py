@@ -23,7 +23,6 @@ REFUSED = [
     ("401", UpstreamFailed, OPERATOR_PAUSE_S),
     ("402", UpstreamFailed, OPERATOR_PAUSE_S),
     ("403", UpstreamFailed, OPERATOR_PAUSE_S),
-    ("404", UpstreamFailed, OPERATOR_PAUSE_S),
     ("408", UpstreamTimeout, 7),
     ("413", ContextTooLong, None),
     ("429", UpstreamRateLimited, 7),
@@ -56,6 +55,17 @@ async def test_error_answers(
         assert caught.retry_after_s == pause_s
         assert KEY not in str(caught)
     assert double.seen.connections == 1  # an error answer gives its connection back
+
+
+@pytest.mark.parametrize(("preset", "pause_s"), [("openai", None), ("anthropic", OPERATOR_PAUSE_S)])
+async def test_a_404_is_a_pause_where_a_code_tells_of_the_model(
+    double: ProviderDouble, preset: str, pause_s: float | None
+) -> None:
+    double.fail("404", retry_after_s=7)
+    async with port_to(double.url, preset) as port:
+        with pytest.raises(UpstreamFailed) as caught:
+            await port.complete("chat", chat(), "r1")
+    assert caught.value.retry_after_s == pause_s
 
 
 @pytest.mark.parametrize("preset", DIALECTS)

@@ -9,7 +9,7 @@ from typing import Any, cast
 import orjson
 import pytest
 
-from app.errors import UpstreamFailed
+from app.errors import UpstreamFailed, UpstreamRateLimited
 from app.pipeline.ports import ModelPort
 from app.providers.http2_connection import CONNECTION_WINDOW, STREAM_WINDOW
 from tests.unit.providers.http2_server import Http2Server, serving, serving_http1
@@ -58,6 +58,26 @@ async def test_closing_a_stream_resets_it_at_once_and_leaves_the_connection_to_t
             await server.reset.wait()
         assert said(await other) == "word " * 100
         assert len(server.connections) == 1
+
+
+async def test_streams_that_were_answered_before_they_were_sent_do_not_fill_the_connection(tmp_path: Path) -> None:
+    server = Http2Server(streams_allowed=3)
+    server.refuses_early = True
+    async with port_over(server, tmp_path) as port:
+        for _ in range(10):
+            with pytest.raises(UpstreamRateLimited):
+                await chunks_of(port, chat("long " * 30_000))
+        server.refuses_early = False
+        assert said(await chunks_of(port, chat())) == WORDS
+        assert (server.resets, len(server.connections)) == (10, 1)
+
+
+async def test_a_stream_that_was_sent_and_answered_is_not_reset(tmp_path: Path) -> None:
+    server = Http2Server()
+    async with port_over(server, tmp_path) as port:
+        await chunks_of(port, chat("long " * 30_000))
+        await chunks_of(port, chat())
+        assert (server.resets, len(server.connections)) == (0, 1)
 
 
 async def test_cancelling_a_call_that_waits_resets_it_at_once(tmp_path: Path) -> None:

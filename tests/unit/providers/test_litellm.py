@@ -8,14 +8,24 @@ from typing import Any, cast
 import pytest
 
 from app.config.errors import ConfigError
-from app.errors import ContextTooLong, InvalidRequest, SextantError, UpstreamFailed, UpstreamRateLimited
+from app.errors import (
+    ContextTooLong,
+    InvalidRequest,
+    NotForThisTarget,
+    SextantError,
+    UpstreamFailed,
+    UpstreamRateLimited,
+)
 from app.pipeline.ports import ModelPort
+from app.providers.hosted import Health
+from app.providers.litellm_port import LiteLLMPort
 from tests.provider_double import ProviderDouble
 from tests.unit.providers.ports import KEY, chat, chunks_of, provider_set, said
 
 is_installed = importlib.util.find_spec("litellm") is not None
 needs_sdk = pytest.mark.skipif(not is_installed, reason="needs the extra litellm")
 MODEL = "openai/m"
+WORDS = "word " * 8
 
 
 @pytest.fixture
@@ -29,6 +39,85 @@ def port(double: ProviderDouble, monkeypatch: pytest.MonkeyPatch) -> ModelPort:
 def test_without_the_extra_the_remedy_is_told() -> None:
     with pytest.raises(ConfigError, match=r"pip install 'sextant\[litellm\]'"):
         provider_set(preset="litellm")
+
+
+class Chunk:
+    """A chunk of a text completion, as the SDK's models are."""
+
+    def model_dump(self, *, exclude_none: bool) -> dict[str, Any]:
+        return {"choices": [{"index": 0, "text": "a", "finish_reason": "stop"}]}
+
+
+class Wrapped:
+    """What the SDK has a chat completion's stream in."""
+
+    is_closed = False
+
+    def __aiter__(self) -> "Wrapped":
+        return self
+
+    async def __anext__(self) -> Chunk:
+        return Chunk()
+
+    async def aclose(self) -> None:
+        self.is_closed = True
+
+
+class TextStream:
+    """The SDK's stream of a text completion: one chunk, and no way to close it but by what it wraps."""
+
+    def __init__(self, completion_stream: Any) -> None:
+        self.completion_stream = completion_stream
+        self._chunks = iter([Chunk()])
+
+    async def __anext__(self) -> Chunk:
+        for chunk in self._chunks:
+            return chunk
+        raise StopAsyncIteration
+
+
+@pytest.mark.parametrize("wrapped", [Wrapped(), None])
+async def test_a_stream_that_cannot_be_closed_itself_ends_well(wrapped: Wrapped | None) -> None:
+    class Sdk:
+        async def atext_completion(self, **_: Any) -> TextStream:
+            return TextStream(wrapped)
+
+    port = LiteLLMPort(Sdk(), Health(), None, None, 100)
+    chunks = [chunk async for chunk in port.stream("completions", {"model": "m", "prompt": "x"}, "r1")]
+    assert [choice["text"] for chunk in chunks for choice in chunk["choices"]] == ["a"]
+    assert wrapped is None or wrapped.is_closed
+
+
+async def test_what_the_sdk_cannot_say_to_a_provider_is_for_another_target() -> None:
+    class Refused(Exception):
+        status_code = 400
+
+    class Other(Exception): ...
+
+    class Sdk:
+        ContextWindowExceededError = ContentPolicyViolationError = Other
+        UnsupportedParamsError = Refused
+
+        async def acompletion(self, **_: Any) -> None:
+            raise Refused
+
+    with pytest.raises(NotForThisTarget):
+        await LiteLLMPort(Sdk(), Health(), None, None, 100).complete("chat", chat(), "r1")
+
+
+@needs_sdk
+@pytest.mark.parametrize("model", [MODEL, f"text-completion-{MODEL}"])
+async def test_a_text_completion_is_streamed_to_its_end_and_ends_when_it_is_left(
+    port: ModelPort, double: ProviderDouble, model: str
+) -> None:
+    body = {"model": model, "prompt": "one two three", "stream": True}
+    chunks = [chunk async for chunk in port.stream("completions", body, "r1")]
+    assert "".join(choice.get("text", "") for chunk in chunks for choice in chunk["choices"]) == WORDS
+    double.tokens, double.delay_s = 1000, 0.01
+    stream = cast(AsyncGenerator[dict[str, Any], None], port.stream("completions", body, "r1"))
+    await anext(stream)
+    await stream.aclose()
+    await double.seen.until(lambda seen: seen.cancelled == 1, timeout_s=0.5)
 
 
 @needs_sdk

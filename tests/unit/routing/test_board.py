@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 
 import pytest
 
@@ -10,6 +11,8 @@ from app.errors import (
     ClientClosedRequest,
     DeadlineExceeded,
     InvalidRequest,
+    NotForThisTarget,
+    SextantError,
     Unavailable,
     UpstreamFailed,
     UpstreamRateLimited,
@@ -100,6 +103,46 @@ def test_a_full_queue_of_our_own_counts_but_is_no_pause() -> None:
     board = TargetBoard(CONFIG, clock=Clock())
     call(board, Unavailable("full", retry_after_s=5))
     assert board.snapshot()["a"].state == "closed"
+
+
+@pytest.mark.parametrize("kind", [UpstreamFailed, UpstreamRateLimited])
+def test_a_pause_of_no_length_is_none(kind: type[SextantError]) -> None:
+    events = list[RoutingEvent]()
+    board = TargetBoard(CONFIG, clock=Clock(), listeners=[events.append])
+    for _ in range(CONFIG.breaker_failures):
+        call(board, kind("down", retry_after_s=0))
+    if kind is UpstreamFailed:
+        assert events == [BreakerChanged("a", "closed", "open", "upstream_failed")]
+    else:
+        assert events == []
+
+
+def test_a_failure_that_names_a_pause_of_no_length_is_no_fast_answer() -> None:
+    board = TargetBoard(CONFIG, clock=Clock())
+    begun = board.begin(A)
+    assert begun
+    begun.ended(UpstreamFailed("down", retry_after_s=0))
+    assert board.expected_s(A) == math.inf
+
+
+def test_what_was_never_sent_shows_neither_that_a_target_is_back_nor_how_fast_it_is() -> None:
+    clock = Clock()
+    board = TargetBoard(CONFIG, clock=clock)
+    call(board, UpstreamFailed("down"))
+    call(board, UpstreamFailed("down"))
+    clock.now = 5
+    expected_s = board.expected_s(A)
+    begun = board.begin(A)
+    assert begun
+    begun.ended(NotForThisTarget("no such field"))
+    status = board.snapshot()["a"]
+    assert (status.state, status.in_flight, status.retry_after_s) == ("half-open", 0, 0)
+    assert board.expected_s(A) == expected_s
+    fresh = TargetBoard(CONFIG, clock=clock)
+    begun = fresh.begin(A)
+    assert begun
+    begun.ended(NotForThisTarget("no such field"))
+    assert fresh.expected_s(A) is None
 
 
 def test_a_trial_that_is_refused_as_a_bad_request_shows_that_the_target_is_back() -> None:

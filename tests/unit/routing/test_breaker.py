@@ -37,13 +37,17 @@ class BreakerMachine(RuleBasedStateMachine):
         self.until = 0.0
         self.failures: list[float] = []
         self.in_a_row = 0
-        self.is_tried = False
+        self.tried_at: float | None = None
 
     def become(self, state: State) -> None:
         if self.state == "half-open":
             self.failures.clear()
             self.in_a_row = 0
-        self.state, self.era, self.is_tried = state, self.era + 1, False
+        self.state, self.era, self.tried_at = state, self.era + 1, None
+
+    @property
+    def is_tried(self) -> bool:
+        return self.tried_at is not None and self.now - self.tried_at < 5
 
     @rule(seconds=st.sampled_from([0.5, 1, 4, 5, 9, 11, 400]))
     def time_goes_by(self, seconds: float) -> None:
@@ -58,7 +62,8 @@ class BreakerMachine(RuleBasedStateMachine):
         assert (generation is not None) == may
         if generation is None:
             return multiple()
-        self.is_tried = self.state == "half-open"
+        if self.state == "half-open":
+            self.tried_at = self.now
         return Ticket(generation, self.era)
 
     @rule(ticket=consumes(tickets))
@@ -83,7 +88,7 @@ class BreakerMachine(RuleBasedStateMachine):
     def its_client_leaves(self, ticket: Ticket) -> None:
         self.breaker.released(ticket.generation)
         if ticket.era == self.era:
-            self.is_tried = False
+            self.tried_at = None
 
     @rule(target=tickets, ticket=consumes(tickets))
     def it_begins_to_answer(self, ticket: Ticket) -> Ticket:
@@ -148,3 +153,25 @@ def test_failures_in_a_row_open_it_however_far_apart_and_a_success_between_them_
     assert breaker.state == "closed"
     fail()
     assert breaker.admit() is None
+
+
+def test_a_trial_that_takes_longer_than_a_cool_down_is_followed_by_another_whose_success_counts() -> None:
+    now = 0.0
+    breaker = Breaker(CONFIG, lambda: now, lambda before, after: None)
+    for _ in range(3):
+        generation = breaker.admit()
+        assert generation is not None
+        breaker.failed(generation)
+    now = 5
+    slow = breaker.admit()
+    assert slow is not None
+    now = 9.5
+    assert (breaker.admit(), breaker.wait_s) == (None, 0.5)
+    now = 10
+    assert breaker.wait_s == 0
+    second = breaker.admit()
+    assert second is not None
+    assert breaker.admit() is None, "one for each cool-down"
+    breaker.released(breaker.succeeded(second))
+    breaker.failed(slow)
+    assert breaker.state == "closed"

@@ -11,6 +11,7 @@ from app.errors import (
     ContextTooLong,
     DeadlineExceeded,
     InvalidRequest,
+    NotForThisTarget,
     RateLimited,
     SextantError,
     Unavailable,
@@ -360,6 +361,11 @@ async def test_a_target_that_comes_back_during_a_wait_is_asked_before_the_retry(
         (DOWN, ContextTooLong("long"), UpstreamFailed),
         (DOWN, UpstreamTimeout("slow"), UpstreamTimeout),
         (ContextTooLong("long"), ContentRefused("no"), ContentRefused),
+        (NotForThisTarget("odd"), DOWN, UpstreamFailed),
+        (DOWN, NotForThisTarget("odd"), UpstreamFailed),
+        (limited(9), NotForThisTarget("odd"), UpstreamRateLimited),
+        (ContextTooLong("long"), NotForThisTarget("odd"), ContextTooLong),
+        (NotForThisTarget("odd"), NotForThisTarget("odd"), NotForThisTarget),
     ],
 )
 @in_virtual_time
@@ -383,3 +389,90 @@ async def test_with_every_breaker_open_the_answer_is_503_at_once_with_the_time_t
         await journey.text(journey.trip("a"))
     assert raised.value.retry_after_s == pytest.approx(10, abs=0.1)
     assert len(journey.ports["a"].called_at) == 1
+
+
+@pytest.mark.parametrize("error", [DOWN, limited(60)])
+@in_virtual_time
+async def test_fallbacks_answer_also_while_the_plan_is_out_of_rotation(error: SextantError) -> None:
+    journey = Journey({"a": ScriptedPort(failing(error)), "b": ScriptedPort()}, {"breaker_failures": 1})
+    fallbacks = {kind: (target("b"),) for kind in ("down", "rate_limit")}
+    assert await journey.text(journey.trip("a", fallbacks=fallbacks)) == "Hello world"
+    assert not journey.board.is_available(target("a"))
+    trip, started = journey.trip("a", fallbacks=fallbacks), now()
+    assert await journey.text(trip) == "Hello world"
+    assert attempts(trip) == [("b", None)]
+    assert now() - started < 0.01
+    assert len(journey.ports["a"].called_at) == 1
+
+
+@in_virtual_time
+async def test_the_fallbacks_of_what_is_out_go_by_why_it_is_and_may_be_out_themselves() -> None:
+    ports = {"a": ScriptedPort(failing(limited(60))), "b": ScriptedPort(failing(DOWN))}
+    journey = Journey({**ports, "c": ScriptedPort(), "d": ScriptedPort()}, {"breaker_failures": 1})
+    fallbacks = {"rate_limit": (target("b"),), "down": (target("c"),)}
+    for name in ports:
+        with pytest.raises(SextantError):
+            await journey.text(journey.trip(name))
+    trip = journey.trip("a", fallbacks=fallbacks)
+    await journey.text(trip)
+    assert attempts(trip) == [("c", None)]
+    trip = journey.trip("a", "d", fallbacks=fallbacks)
+    await journey.text(trip)
+    assert attempts(trip) == [("d", None)], "the rest of the plan comes first"
+
+
+@in_virtual_time
+async def test_with_the_fallbacks_out_as_well_the_client_is_told_when_the_first_is_back() -> None:
+    ports = {"a": ScriptedPort(failing(limited(60))), "b": ScriptedPort(failing(limited(20)))}
+    journey = Journey(ports)
+    for name in ports:
+        with pytest.raises(UpstreamRateLimited):
+            await journey.text(journey.trip(name))
+    with pytest.raises(UpstreamRateLimited) as raised:
+        await journey.text(journey.trip("a", fallbacks={"rate_limit": (target("b"),)}))
+    assert raised.value.retry_after_s == pytest.approx(20, abs=0.1)
+    assert [len(port.called_at) for port in ports.values()] == [1, 1]
+
+
+@pytest.mark.parametrize("is_stream", [True, False])
+@in_virtual_time
+async def test_what_a_targets_api_cannot_say_goes_to_the_next_target_and_then_to_the_fallback(is_stream: bool) -> None:
+    odd = failing(NotForThisTarget("This cannot be said there.", param="n"))
+    journey = Journey({"a": ScriptedPort(odd), "b": ScriptedPort(odd), "c": ScriptedPort()}, {"max_attempts": 1})
+    trip = journey.trip("a", "b", stream=is_stream, fallbacks={"unsupported": (target("c"),)})
+    assert await ask(journey, trip, is_stream) == "Hello world"
+    assert attempts(trip) == [("a", "invalid_request"), ("b", "invalid_request"), ("c", None)]
+    assert [attempt.called for attempt in trip.attempts] == [False, False, True]
+    trip = journey.trip("a", "b", stream=is_stream)
+    with pytest.raises(NotForThisTarget) as raised:
+        await ask(journey, trip, is_stream)
+    assert (raised.value.status, raised.value.param) == (400, "n")
+    assert [name for name, _ in attempts(trip)] == ["a", "b"], "each once: its API stays as it is"
+    assert journey.board.in_flight(target("a")) == 0
+
+
+@in_virtual_time
+async def test_a_model_that_was_given_up_is_the_last_called_though_another_could_not_be_asked() -> None:
+    ports = {"a": ScriptedPort(hanging()), "b": ScriptedPort(failing(NotForThisTarget("odd")))}
+    trip = (journey := Journey(ports)).trip("a", "b")
+    with pytest.raises(UpstreamTimeout):
+        await journey.text(trip)
+    assert trip.last_called
+    assert trip.last_called.target == target("a"), "it is owed for the prompt"
+
+
+@in_virtual_time
+async def test_a_slow_whole_answer_as_a_trial_does_not_keep_a_recovered_target_out() -> None:
+    acts = [failing(DOWN), Act(first_after_s=200), Act()]
+    journey = Journey({"a": ScriptedPort(*acts)}, {"breaker_failures": 1, "retries_per_target": 0})
+    with pytest.raises(UpstreamFailed):
+        await journey.text(journey.trip("a"))
+    await asyncio.sleep(15)
+    slow = asyncio.create_task(journey.dispatcher.complete(journey.trip("a", stream=False)))
+    await asyncio.sleep(1)
+    with pytest.raises(Unavailable):
+        await journey.text(journey.trip("a"))
+    await asyncio.sleep(14)
+    assert await journey.text(journey.trip("a")) == "Hello world"
+    assert journey.board.snapshot()["a"].state == "closed"
+    await slow

@@ -243,6 +243,7 @@ def test_fallbacks_go_by_class_with_any_for_the_rest_and_money_apart(tmp_path: P
         "content_policy": rest,
         "rate_limit": rest,
         "down": ["b"],
+        "unsupported": rest,
         "budget": ["bare"],
     }
 

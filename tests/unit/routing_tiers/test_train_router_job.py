@@ -265,6 +265,30 @@ def test_without_a_tiered_alias_the_models_must_be_named(job: Job) -> None:
     assert "--small and --large" in done.output
 
 
+def two_aliases(job: Job) -> str:
+    path = job.folder / "two.yaml"
+    tiered = "{{policy: cost-tiered, tiers: {{small: small-1, large: large-1, {}}}}}"
+    one, two = tiered.format("threshold: 0.5"), tiered.format("classifier: own/2.npz")
+    models_only = CONFIG.format(home=job.folder).split("      aliases")[0]
+    path.write_text(f"{models_only}      aliases: {{one: {one}, two: {two}}}")
+    return str(path)
+
+
+def test_the_classifier_is_saved_where_the_alias_has_it(job: Job) -> None:
+    done = job.run("--no-record", "--config", two_aliases(job), "--alias", "two")
+    assert done.exit_code == 0, done.output
+    TierClassifier.load(job.folder / "own" / "2.npz").check("all-minilm-l6-v2", "small-1", "large-1")
+    assert not job.classifier.exists()
+
+
+def test_of_several_tiered_aliases_one_has_to_be_named(job: Job) -> None:
+    for arguments, told in ((), "one, two; choose one with --alias"), (("--alias", "three"), "'three' has not"):
+        done = job.run("--no-record", "--config", two_aliases(job), *arguments)
+        assert done.exit_code == 2
+        assert told in done.output
+    assert job.stack.asked == []
+
+
 def test_models_that_are_equally_good_cannot_train_a_classifier(job: Job) -> None:
     done = job.run("--no-record", "--small", "large-1")
     assert done.exit_code == 2

@@ -61,7 +61,7 @@ def test_documents_are_listed_with_their_chunks(sextant: Sextant) -> None:
     shown = sextant("list", "--tenant", "acme").output
     assert "notes/b.md" in shown
     assert "everybody" in shown
-    assert "No documents" in sextant("list").output
+    assert "No documents. Ingest some: make ingest DOCS=FOLDER" in sextant("list").output
 
 
 def test_stats_tell_what_is_stored(sextant: Sextant) -> None:
