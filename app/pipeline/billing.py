@@ -1,6 +1,6 @@
 """What a call may cost at most, and what a request did cost."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -31,7 +31,7 @@ class Bound:
 
 @dataclass(frozen=True, slots=True)
 class Bill:
-    """What was used. `estimated`: the model did not say, so it was counted here."""
+    """What was used. `estimated`: the model did not say all of it, so it was counted here."""
 
     usage: Usage
     cost_nano: int
@@ -57,7 +57,9 @@ def bound_of(body: dict[str, Any], target: Target, timeout_s: float) -> Bound:
 def output_bound(body: dict[str, Any], target: Target) -> int:
     """Tokens that one answer can have."""
     wanted = _wanted(body)
-    most = target.max_output_tokens or target.context_window or DEFAULT_OUTPUT_TOKENS
+    most = target.max_output_tokens or target.context_window
+    if most is None:
+        return wanted or DEFAULT_OUTPUT_TOKENS
     return min(wanted, most) if wanted else most
 
 
@@ -76,7 +78,8 @@ def bill_of(
     if not transcript.is_counted:
         estimated = True
         generated = max(len(transcript.generated), sum(map(len, transcript.generated)) // CHARACTERS_PER_TOKEN)
-        usage = Usage(_estimated_prompt(body), generated, 0)
+        prompt = transcript.usage if transcript.is_prompt_counted else Usage(_estimated_prompt(body))
+        usage = replace(prompt, completion_tokens=generated)
     cost = cost_nano(
         target.price,
         usage.prompt_tokens,

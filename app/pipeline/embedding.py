@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 from app.config import EmbedderConfig
-from app.ledger.pricing import cost_nano, prompt_bound, worst_case
+from app.ledger.pricing import cost_nano, estimate_tokens, prompt_bound, worst_case
 from app.pipeline.billing import Bill
 from app.pipeline.flight import Flight
 from app.pipeline.ports import EmbedPort
@@ -27,7 +27,8 @@ class BilledEmbedder:
         Raises BudgetExceeded, RateLimited, Unavailable.
         """
         bound = prompt_bound({"prompt": list(texts)})
-        await flight.hold(self._target, bound, worst_case(self._config.price, bound, 0, 0, 0))
+        estimated = sum(map(estimate_tokens, texts))
+        await flight.hold(self._target, estimated, worst_case(self._config.price, bound, 0, 0, 0))
         with flight.timeline.stage("embed"):
             counted, vectors = await asyncio.gather(
                 self._embedder.count_tokens(texts), self._embedder.embed(texts) if with_vectors else _none()

@@ -6,7 +6,7 @@ import numpy as np
 
 from app.config import EmbedderConfig
 from app.errors import InvalidRequest, ModelNotFound
-from app.ledger.pricing import cost_nano, prompt_bound, worst_case
+from app.ledger.pricing import cost_nano, estimate_tokens, prompt_bound, worst_case
 from app.pipeline.billing import Bill
 from app.pipeline.flight import Flight
 from app.pipeline.ports import EmbedPort
@@ -41,7 +41,8 @@ class EmbeddingPipeline:
         if len(request.inputs) > self._config.max_inputs:
             raise InvalidRequest(f"'input': at most {self._config.max_inputs} texts a request.", param="input")
         bound = prompt_bound({"prompt": request.inputs})
-        await flight.hold(self._target, bound, worst_case(self._config.price, bound, 0, 0, 0))
+        estimated = sum(map(estimate_tokens, request.inputs))
+        await flight.hold(self._target, estimated, worst_case(self._config.price, bound, 0, 0, 0))
         with flight.timeline.stage("embed"):
             vectors = np.stack(await self._embedder.embed(request.inputs))
             tokens = sum(await self._embedder.count_tokens(request.inputs))

@@ -19,6 +19,7 @@ class Transcript:
         self.generated: list[str] = []  # all that was generated: text, reasoning, refusals, calls
         self.usage = Usage()
         self.is_counted = False  # the model has told its usage
+        self.is_prompt_counted = False  # it has told that of the prompt at least
         self.choices_per_prompt: int | None = None  # None: all choices are of one prompt
         self.replica_seconds = 0.0  # of a replica's time, as the model deployment splits it
         self.finish_reasons: list[str] = []
@@ -137,12 +138,16 @@ class Transcript:
 
     def _count(self, body: dict[str, Any]) -> None:
         self.replica_seconds = body.pop("replica_seconds", self.replica_seconds)
-        told = body.get("usage")
+        told: Any = body.get("usage")
         usage = _usage(told)
         if usage is None:
             return
-        self.is_counted = True
         choices = body.get("choices")
+        if choices and told.get("completion_tokens") is None:
+            # Anthropic counts the prompt before there is an answer, and the answer at its end.
+            self.usage, self.is_prompt_counted = usage, True
+            return
+        self.is_counted = True
         if not choices:
             self._usage, self.usage = told, usage
             return

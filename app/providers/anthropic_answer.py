@@ -3,7 +3,9 @@
 Thinking, citations and the like have no place in that wire and are left out. Usage: Anthropic
 counts what its cache held, and what it wrote into it, apart from the other prompt tokens; here
 `prompt_tokens` is all of them, `cached_tokens` what was read from the cache, `cache_write_tokens` what was
-written into it, and `cache_write_1h_tokens` the part of that which is kept for an hour and costs more.
+written into it, and `cache_write_1h_tokens` the part of that which is kept for an hour and costs more. A stream tells
+the prompt's counts with its first chunk, so that one that is cut is billed by them. A usage without both of its counts
+is left out: to estimate is better than to bill nothing.
 """
 
 import time
@@ -59,7 +61,9 @@ class ChunkMaker:
             message = event["message"]
             self._head = _head(message, "chat.completion.chunk")
             self._usage = dict(message.get("usage") or {})
-            return [self._chunk({"role": "assistant", "content": ""})]
+            self._usage.pop("output_tokens", None)  # of what has not been said yet
+            prompt = _prompt_usage(self._usage)
+            return [{**self._chunk({"role": "assistant", "content": ""}), **({"usage": prompt} if prompt else {})}]
         if not self._head:
             if kind == "ping":
                 return []
@@ -92,7 +96,9 @@ class ChunkMaker:
         if reason is None:
             return []
         self.is_finished = True
-        return [self._chunk({}, _finish(reason)), {**self._head, "choices": [], "usage": _usage(self._usage)}]
+        usage = _usage(self._usage)
+        counted = [{**self._head, "choices": [], "usage": usage}] if usage else []
+        return [self._chunk({}, _finish(reason)), *counted]
 
     def _calling(self, call: dict[str, Any]) -> dict[str, Any]:
         return self._chunk({"tool_calls": [{"index": self._calls - 1, **call}]})
@@ -120,16 +126,24 @@ def _finish(stop_reason: str | None) -> str:
     return _FINISH.get(stop_reason or "", "stop")
 
 
-def _usage(usage: dict[str, Any]) -> dict[str, Any]:
+def _usage(usage: dict[str, Any]) -> dict[str, Any] | None:
+    """All counts; None where one of the two that are billed is missing."""
+    prompt, generated = _prompt_usage(usage), usage.get("output_tokens")
+    if prompt is None or generated is None:
+        return None
+    return {**prompt, "completion_tokens": generated, "total_tokens": prompt["prompt_tokens"] + generated}
+
+
+def _prompt_usage(usage: dict[str, Any]) -> dict[str, Any] | None:
+    """The prompt's counts; None where they are not told."""
     read = usage.get("cache_read_input_tokens") or 0
     written = usage.get("cache_creation_input_tokens") or 0
     prompt = (usage.get("input_tokens") or 0) + read + written
     for_an_hour = (usage.get("cache_creation") or {}).get("ephemeral_1h_input_tokens") or 0
-    generated = usage.get("output_tokens") or 0
+    if usage.get("input_tokens") is None:
+        return None
     return {
         "prompt_tokens": prompt,
-        "completion_tokens": generated,
-        "total_tokens": prompt + generated,
         "prompt_tokens_details": {
             "cached_tokens": read,
             "cache_write_tokens": written,

@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator
 from typing import Any
 
-from app.errors import InvalidRequest, UpstreamFailed
+from app.errors import NotForThisTarget, UpstreamFailed
 from app.pipeline.ports import Task
 from app.providers.anthropic_answer import ChunkMaker, openai_answer
 from app.providers.anthropic_request import anthropic_request
@@ -18,8 +18,16 @@ _NONSENSE = (KeyError, TypeError, AttributeError, ValueError)
 class AnthropicPort(HostedModel):
     """A ModelPort. Chat alone: there is no text completion in this API."""
 
-    def __init__(self, upstream: Upstream, url: str, max_output_tokens: int, *, caches_unasked: bool = False) -> None:
-        super().__init__(upstream.health, max_output_tokens)
+    def __init__(
+        self,
+        upstream: Upstream,
+        url: str,
+        max_output_tokens: int,
+        *,
+        sampling: bool = True,
+        caches_unasked: bool = False,
+    ) -> None:
+        super().__init__(upstream.health, max_output_tokens, sampling=sampling)
         self._upstream = upstream
         self._url = url
         self._caches_unasked = caches_unasked
@@ -51,9 +59,9 @@ class AnthropicPort(HostedModel):
 
     def _payload(self, task: Task, body: dict[str, Any], *, stream: bool) -> dict[str, Any]:
         if task != "chat":
-            raise InvalidRequest("this model answers chat requests only", param="model")
+            raise NotForThisTarget("this model answers chat requests only", param="model")
         return anthropic_request(
-            body,
+            self._accepted(body),
             stream=stream,
             max_output_tokens=self._max_output_tokens,
             caches_unasked=self._caches_unasked,

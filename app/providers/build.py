@@ -100,14 +100,15 @@ class _Provider:
 
     def port(self, model: HostedModelConfig) -> ModelPort:
         dialect = self.config.dialect or self.facts.dialect
+        most, sampling = model.max_output_tokens, model.sampling
         if self.upstream is None:
-            return LiteLLMPort(load_sdk(), self.health, self.key, self.base_url or None, model.max_output_tokens)
+            return LiteLLMPort(load_sdk(), self.health, self.key, self.base_url or None, most, sampling=sampling)
         if dialect == "anthropic":
             caches_unasked = self.config.prompt_caching == "auto"
             url = f"{self.base_url}/messages"
-            return AnthropicPort(self.upstream, url, model.max_output_tokens, caches_unasked=caches_unasked)
+            return AnthropicPort(self.upstream, url, most, sampling=sampling, caches_unasked=caches_unasked)
         url_for = _azure_url(self.base_url, self.config.api_version) if dialect == "azure" else _url(self.base_url)
-        return OpenAIPort(self.upstream, self.facts, url_for, model.max_output_tokens)
+        return OpenAIPort(self.upstream, self.facts, url_for, most, sampling=sampling)
 
 
 def _url(base_url: str) -> UrlFor:

@@ -5,16 +5,19 @@
 | the prompt is too long (by code, else by wording; any 413) | ContextTooLong |
 | its content policy refuses | ContentRefused |
 | another 400 or 422 | InvalidRequest, with the provider's sentence, shortened and cleaned |
-| 401, 403; Gemini's 400 for a key | UpstreamFailed: it refused our key |
-| 402, out of credit or quota | UpstreamFailed |
-| 404, an unknown model or deployment | UpstreamFailed: our configuration is wrong |
+| our key is refused (401, by code, a 400 by wording) | UpstreamFailed |
+| out of credit or quota (by code) | UpstreamFailed |
+| an unknown model or deployment (by code, a 400 or 404 by wording) | UpstreamFailed: our configuration is wrong |
+| another 402, 403 or 404 | UpstreamFailed, with no pause |
 | 408, 504, 524 | UpstreamTimeout |
 | 429, 498 | UpstreamRateLimited, with the pause it asks for |
 | 5xx, 529, 3xx, anything else | UpstreamFailed, with the pause it asks for |
 
 A key, an account or a model name is not put right within seconds. Those three errors ask for a pause
 of `OPERATOR_PAUSE_S`: it keeps the dispatcher from trying the same target again, and the target
-out of the way of the next requests.
+out of the way of the next requests. A pause is everybody's. So none is read out of what may concern one request
+alone: a 402 for more tokens than the credit covers, a firewall's 403, a 404 for a feature that no endpoint has; and
+wording tells of a key or a model only where no code says otherwise, and at the beginning, before anything is quoted.
 """
 
 import re
@@ -52,9 +55,15 @@ _CONTEXT = re.compile(
     r"|max_new_tokens`? must be|reduce the length of|max_model_len|maximum model length",
     re.IGNORECASE,
 )
-_CONTENT = re.compile(r"content (management|filter|polic)|safety system|flagged|moderation", re.IGNORECASE)
-_KEY = re.compile(r"api key (is )?(not valid|invalid|expired)|incorrect api key", re.IGNORECASE)
-_MODEL = re.compile(r"not a valid model|model .{0,80}(does not exist|not found)", re.IGNORECASE)
+_CONTENT = re.compile(
+    r"content (management|filter|polic)|safety system|flagged|moderation|violates usage guidelines", re.IGNORECASE
+)
+# These two are matched at the beginning.
+_KEY = re.compile(r"(your |the )?api key (is )?(not valid|invalid|expired)|incorrect api key", re.IGNORECASE)
+_MODEL = re.compile(
+    r"\S{1,100} is not a valid model|(the )?(requested )?model:? \S{1,100} (does not exist|(is |was )?not found)",
+    re.IGNORECASE,
+)
 
 # Status of an error that has none: an event in a stream, or an error under status 200.
 _STATUS_OF_TYPE = {
@@ -104,7 +113,8 @@ def _translate(status: int, report: _Report, pause_s: float | None, key: Provide
     codes, message = report.codes, report.message
     is_refusal = status in (400, 403, 413, 422)
     is_named = report.has_own_code or bool(codes & _CONTEXT_CODES)
-    if codes & _QUOTA_CODES or status == 402:
+    worded = "" if report.has_own_code or status not in (400, 404) else message
+    if codes & _QUOTA_CODES:
         return UpstreamFailed("The provider's account is out of credit.", retry_after_s=OPERATOR_PAUSE_S)
     if status in (429, 498) or codes & _RATE_CODES:
         return UpstreamRateLimited("The provider's rate limit is reached.", retry_after_s=pause_s)
@@ -112,10 +122,12 @@ def _translate(status: int, report: _Report, pause_s: float | None, key: Provide
         return ContentRefused("The provider's content policy refuses this request.")
     if status == 413 or (is_refusal and (codes & _CONTEXT_CODES or _CONTEXT.search(message))):
         return ContextTooLong("The prompt and the answer asked for do not fit the model's context.")
-    if status in (401, 403) or codes & _KEY_CODES or (status == 400 and _KEY.search(message)):
+    if status == 401 or codes & _KEY_CODES or _KEY.match(worded):
         return UpstreamFailed("The provider refused our key.", retry_after_s=OPERATOR_PAUSE_S)
-    if status == 404 or codes & _MODEL_CODES or (status == 400 and _MODEL.search(message)):
+    if codes & _MODEL_CODES or _MODEL.match(worded):
         return UpstreamFailed("The provider does not know this model.", retry_after_s=OPERATOR_PAUSE_S)
+    if status in (402, 403, 404):
+        return UpstreamFailed(f"The provider refused the request with status {status}.")
     if status in (400, 422):
         return InvalidRequest(_sentence(message, key), param=report.param)
     if status in (408, 504, 524):

@@ -134,7 +134,8 @@ class Http2Connection(asyncio.Protocol):
             if room <= 0:
                 await stream.wait()
             else:
-                self._h2.send_data(stream.id, bytes(view[:room]), end_stream=room == len(view))
+                stream.is_sent = room == len(view)
+                self._h2.send_data(stream.id, bytes(view[:room]), end_stream=stream.is_sent)
                 view = view[room:]
                 self.flush()
                 await self._writable.wait()
@@ -149,18 +150,19 @@ class Http2Connection(asyncio.Protocol):
     def finish(self, stream: Http2Stream) -> None:
         """Be done with a stream; reset it if it is not over, so that the provider stops.
 
+        So is one that was answered before it was all sent: half open it would count among the streams for ever.
         One that is given up after `SILENCE_S` without a byte on the whole connection takes that out of
         use: a router may have forgotten it, and every further request would wait in vain.
         """
         self._streams.pop(stream.id, None)
         self.last_used = self._loop.time()
-        if not stream.is_over:
+        if not (stream.is_over and stream.is_sent):
             try:
                 self._h2.reset_stream(stream.id, h2.errors.ErrorCodes.CANCEL)
             except h2.exceptions.H2Error:
                 self.retire()
             self.flush()
-            if self.last_used - max(self._last_received, stream.opened_at) > SILENCE_S:
+            if not stream.is_over and self.last_used - max(self._last_received, stream.opened_at) > SILENCE_S:
                 self.retire()
         if not self._takes_more and not self._streams:
             self.close()

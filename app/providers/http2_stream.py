@@ -24,6 +24,7 @@ class Http2Stream:
         self.id = stream_id
         self.opened_at = opened_at  # event-loop time, seconds
         self.is_over = False  # ended, reset or cut
+        self.is_sent = False  # the whole request is, or the provider wants no more of it
         self._connection = connection
         self._pieces: list[bytes] = []
         self._unacknowledged = 0  # bytes, padding included
@@ -77,6 +78,7 @@ class Http2Stream:
 
     def fail(self) -> None:
         """It was reset, or its connection is gone."""
+        self.is_sent = True
         if not self.is_over:
             self.is_over = self._failed = True
         self.wake()

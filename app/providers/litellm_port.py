@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator
 from typing import Any
 
 from app.config.errors import ConfigError
-from app.errors import ContentRefused, ContextTooLong, SextantError, UpstreamFailed
+from app.errors import ContentRefused, ContextTooLong, NotForThisTarget, SextantError, UpstreamFailed
 from app.pipeline.ports import Task
 from app.providers.body import body_for
 from app.providers.failures import error_of_answer
@@ -22,9 +22,16 @@ class LiteLLMPort(HostedModel):
     """A ModelPort. The model's name is LiteLLM's, such as `bedrock/anthropic.claude-sonnet-4`."""
 
     def __init__(
-        self, sdk: Any, health: Health, key: ProviderKey | None, base_url: str | None, max_output_tokens: int
+        self,
+        sdk: Any,
+        health: Health,
+        key: ProviderKey | None,
+        base_url: str | None,
+        max_output_tokens: int,
+        *,
+        sampling: bool = True,
     ) -> None:
-        super().__init__(health, max_output_tokens)
+        super().__init__(health, max_output_tokens, sampling=sampling)
         self._sdk = sdk
         self._key = key
         self._base_url = base_url
@@ -38,7 +45,7 @@ class LiteLLMPort(HostedModel):
                 is_finished = is_finished or any(choice.get("finish_reason") for choice in chunk["choices"])
                 yield chunk
         finally:
-            await chunks.aclose()
+            await _close(chunks)
         if not is_finished:
             raise UpstreamFailed("The provider broke the answer off.")
 
@@ -48,7 +55,8 @@ class LiteLLMPort(HostedModel):
         return answer
 
     async def _call(self, task: Task, body: dict[str, Any], *, stream: bool) -> Any:
-        arguments = body_for(UNKNOWN, task, body, stream=stream, max_output_tokens=self._max_output_tokens)
+        accepted = self._accepted(body)
+        arguments = body_for(UNKNOWN, task, accepted, stream=stream, max_output_tokens=self._max_output_tokens)
         call = self._sdk.acompletion if task == "chat" else self._sdk.atext_completion
         try:
             answer = await call(
@@ -79,12 +87,22 @@ class LiteLLMPort(HostedModel):
             return ContextTooLong("The prompt and the answer asked for do not fit the model's context.")
         if isinstance(error, self._sdk.ContentPolicyViolationError):
             return ContentRefused("The provider's content policy refuses this request.")
+        if isinstance(error, self._sdk.UnsupportedParamsError):
+            return NotForThisTarget("This model does not take a field of the request.")
         status = getattr(error, "status_code", None)
         response = getattr(error, "response", None)
         headers = {name.lower(): value for name, value in getattr(response, "headers", {}).items()}
         translated = error_of_answer(status if isinstance(status, int) else 502, headers, b"{}", self._key)
         self._health.is_up = translated.status < 500
         return translated
+
+
+async def _close(chunks: Any) -> None:
+    """End the generation. The SDK's stream of a text completion can only be closed by the one that it wraps."""
+    for stream in (chunks, getattr(chunks, "completion_stream", None)):
+        if close := getattr(stream, "aclose", None):
+            await close()
+            return
 
 
 def load_sdk() -> Any:

@@ -24,8 +24,10 @@ DONE = b"[DONE]"
 class OpenAIPort(HostedModel):
     """A ModelPort. Chunks and answers pass as they come, but for what `openai_answer` puts right."""
 
-    def __init__(self, upstream: Upstream, facts: Facts, url_for: UrlFor, max_output_tokens: int) -> None:
-        super().__init__(upstream.health, max_output_tokens)
+    def __init__(
+        self, upstream: Upstream, facts: Facts, url_for: UrlFor, max_output_tokens: int, *, sampling: bool = True
+    ) -> None:
+        super().__init__(upstream.health, max_output_tokens, sampling=sampling)
         self._upstream = upstream
         self._facts = facts
         self._url_for = url_for
@@ -59,4 +61,5 @@ class OpenAIPort(HostedModel):
         return answer
 
     def _body(self, task: Task, body: dict[str, Any], *, stream: bool) -> dict[str, Any]:
-        return body_for(self._facts, task, body, stream=stream, max_output_tokens=self._max_output_tokens)
+        accepted = self._accepted(body)
+        return body_for(self._facts, task, accepted, stream=stream, max_output_tokens=self._max_output_tokens)

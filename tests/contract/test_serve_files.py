@@ -44,7 +44,7 @@ def test_every_model_scales_within_its_bounds_on_its_device(name: str, built: di
             assert scaling.downscale_delay_s == replicas.downscale_delay_s
         assert deployment.max_ongoing_requests == replicas.max_ongoing_requests
         assert deployment._deployment_config.graceful_shutdown_timeout_s > stack.gateway.request_timeout_s
-        on_gpu = {"CPU": 0, "GPU": 1, f"accelerator_type:{model.accelerator_type}": 0.001}
+        on_gpu = {"CPU": model.cpus or 0, "GPU": 1, f"accelerator_type:{model.accelerator_type}": 0.001}
         on_cpu = {"CPU": model.cpus, "GPU": 0}
         bundles = deployment._replica_config.placement_group_bundles
         assert bundles == [on_gpu if model.device == "gpu" else on_cpu]

@@ -87,8 +87,7 @@ class _Connection(asyncio.Protocol):
                     self._h2.send_headers(event.stream_id, [(":status", "429")], end_stream=True)
             elif isinstance(event, h2.events.DataReceived):
                 self._received[event.stream_id][1].extend(event.data)
-                if not self._server.refuses_early:
-                    self._h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+                self._h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
             elif isinstance(event, h2.events.StreamEnded):
                 self._tasks[event.stream_id] = asyncio.create_task(self._answer(event.stream_id))
             elif isinstance(event, h2.events.StreamReset):

@@ -180,7 +180,7 @@ def test_top_p_is_sent_alone_or_not_at_all(temperature: float) -> None:
 
 
 async def test_a_model_that_takes_no_sampling_gets_none(double: ProviderDouble) -> None:
-    sampling = {"temperature": 0, "top_p": 0.9, "top_k": 40}
+    sampling: dict[str, Any] = {"temperature": 0, "top_p": 0.9, "top_k": 40}
     async with port_to(double.url, "anthropic", hosted={"sampling": False}) as port:
         await port.complete("chat", chat(**sampling, max_tokens=7), "r1")
         assert double.seen.last

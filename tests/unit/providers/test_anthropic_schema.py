@@ -34,7 +34,7 @@ def closed(**fields: Any) -> dict[str, Any]:
     ],
 )
 def test_what_it_refuses_is_told_in_words(schema: dict[str, Any], told: str) -> None:
-    kept = {name: schema[name] for name in ("type", "items") if name in schema}
+    kept: dict[str, Any] = {name: schema[name] for name in ("type", "items") if name in schema}
     assert fitted(schema) == {**kept, "description": f"JSON schema: {told}"}
     described = fitted({**schema, "description": "A thing."})
     assert described["description"] == f"A thing.\n\nJSON schema: {told}"

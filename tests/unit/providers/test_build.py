@@ -45,7 +45,7 @@ def test_hosts_outside_are_reached_over_tls_and_with_a_key(preset: Preset) -> No
 
 
 async def test_a_model_that_takes_no_sampling_gets_none(double: ProviderDouble) -> None:
-    sampling = {"temperature": 0, "top_p": 0.9, "top_k": 40}
+    sampling: dict[str, Any] = {"temperature": 0, "top_p": 0.9, "top_k": 40}
     for takes in (True, False):
         async with port_to(double.url, "vllm", hosted={"sampling": takes}) as port:
             await port.complete("chat", chat(**sampling, seed=1), "r1")

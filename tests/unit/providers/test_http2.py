@@ -63,7 +63,7 @@ async def test_closing_a_stream_resets_it_at_once_and_leaves_the_connection_to_t
 async def test_streams_that_were_answered_before_they_were_sent_do_not_fill_the_connection(tmp_path: Path) -> None:
     server = Http2Server(streams_allowed=3)
     server.refuses_early = True
-    async with port_over(server, tmp_path) as port:
+    async with port_over(server, tmp_path) as port, asyncio.timeout(10):
         for _ in range(10):
             with pytest.raises(UpstreamRateLimited):
                 await chunks_of(port, chat("long " * 30_000))
