@@ -71,9 +71,7 @@ class Semantics:
         here = is_alone and len(place.question) <= SHORT_CHARACTERS
         if vector is None:
             core = core_of(place.question)
-            vector = (
-                self._embedder.embed_one(core) if here else await asyncio.to_thread(self._embedder.embed_one, core)
-            )
+            vector = self._embedder.embed_one(core) if here else await asyncio.to_thread(self._embedder.embed_one, core)
         if not place.is_read:
             return vector, None  # for `remember` alone
         return vector, await self._tier.find(place.tenant, place.scope, place.question, vector, here=here)

@@ -125,6 +125,7 @@ def train(archive: Archive, directory: Path, params: Mapping[str, object], conso
         "tuned_layers": list(LAYERS),
         "folds_held_out": f"{HELD_OUT} of {FOLDS}",
         "held_out_found": round(point.found, 4),
+        "held_out_spared": round(point.spared, 4),
         "held_out_flagged": {name: round(share, 4) for name, share in point.flagged.items()},
     }
     return InjectionModel(
@@ -139,6 +140,8 @@ def train(archive: Archive, directory: Path, params: Mapping[str, object], conso
         slope=point.slope,
         offset=point.offset,
         doubling=point.doubling,
+        harmless=point.harmless,
+        unread=point.unread,
         probe=Encoder(directory, layers).tokens(PROBE).vectors.mean(axis=0),
         card=card,
     )

@@ -9,12 +9,13 @@ from typing import Literal, Protocol
 from app.config.policy import AnyRail, Policy, RailSettings
 from app.failures import Failures
 from app.guard.rail import RailMissing, TextRail
-from app.guard.runner import Runner
+from app.guard.runner import Lane, Runner
 from app.guard.types import Examined, GuardPlace
 
 logger = logging.getLogger(__name__)
 
 TEXT_RAILS = frozenset("pii secrets injection regex length language urls topics python nemo guardrails_ai".split())
+EXPRESS_CHARACTERS = 400  # of all texts of a call together; longer ones take long enough for two cores
 # What changes nothing about what a rail finds.
 _NOT_THE_RAILS = {"mode", "threshold", "deadline_ms", "on_failure"}
 
@@ -63,6 +64,7 @@ class Engine:
         self._policies = policies
         self._rails: dict[str, TextRail | None] = {}
         self._runners: dict[tuple[str, str, float], Runner] = {}
+        self.express = Lane("express", tells_late=True)
         for policy in policies.values():
             for place in ("input", "retrieved", "tool_result", "output"):
                 for settings in policy.at(place):
@@ -70,10 +72,12 @@ class Engine:
                         self._make(settings, make)
 
     async def examine(self, policy: str, jobs: Sequence[Job]) -> list[list[Examined]]:
-        """See `TextRails.examine`. All rails run at the same time."""
+        """See `TextRails.examine`. All rails run at the same time, but for who is alone with a short text."""
+        is_short = characters(jobs) <= EXPRESS_CHARACTERS
+        express = self.express if is_short and self.express.is_free else None
         wanted = [
             [
-                self._examine(settings, job.texts)
+                self._examine(settings, job.texts, express)
                 for settings in self._policies[policy].at(job.place)
                 if settings.rail in TEXT_RAILS and is_meant(settings, job)
             ]
@@ -93,13 +97,13 @@ class Engine:
         """Rails that could not be made."""
         return [key for key, rail in self._rails.items() if rail is None]
 
-    async def _examine(self, settings: AnyRail, texts: Sequence[str]) -> Examined:
+    async def _examine(self, settings: AnyRail, texts: Sequence[str], express: Lane | None) -> Examined:
         if not texts:
             return Examined(settings.name, "")
         runner = self._runners.get(_runner_key(settings))
         if runner is None:
             return Examined(settings.name, "", failure="missing")
-        return await runner.run(texts)
+        return await runner.run(texts, express)
 
     def _make(self, settings: AnyRail, make: Callable[[AnyRail], TextRail]) -> None:
         key = rail_key(settings)
@@ -114,6 +118,11 @@ class Engine:
         if rail is not None and _runner_key(settings) not in self._runners:
             failures = Failures(logger, f"guard rail {settings.name}")
             self._runners[_runner_key(settings)] = Runner(rail, settings.name, settings.deadline_ms / 1000, failures)
+
+
+def characters(jobs: Sequence[Job]) -> int:
+    """Of all texts together. One that rails of several kinds read is one text."""
+    return sum(map(len, {text for job in jobs for text in job.texts}))
 
 
 def rail_key(settings: RailSettings) -> str:

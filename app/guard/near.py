@@ -6,7 +6,7 @@ hold up everybody else's requests in this process, so they go to one of their ow
 
 from collections.abc import Sequence
 
-from app.guard.engine import Engine, Job, TextRails
+from app.guard.engine import Engine, Job, TextRails, characters
 from app.guard.types import Examined
 
 
@@ -26,8 +26,3 @@ class NearRails:
     async def ping(self) -> bool:
         """Whether the far one answers: without it no long text passes."""
         return await self._far.ping()
-
-
-def characters(jobs: Sequence[Job]) -> int:
-    """Of all texts together. One that rails of several kinds read is one text."""
-    return sum(map(len, {text for job in jobs for text in job.texts}))

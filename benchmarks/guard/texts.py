@@ -6,28 +6,30 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from app.evals.errors import DatasetError
+from app.evals.guard.injection_set import HALVED, held_back_half, load_labelled
 from benchmarks.errors import BenchmarkFailed
 
 _MARK = re.compile(r"\[\[[A-Z_]+\|(.*?)\]\]", re.DOTALL)
-_BENIGN = "benign"
 _VALUE_SHARE = 0.3  # of the pieces hold personal data: in most texts there is something to mask, in no text is it all
 
 
 def read_pieces(evals: Path) -> tuple[list[str], list[str]]:
-    """Texts without personal data (benign ones of the injection sets) and with it, of `evals/guard`.
+    """Texts without personal data (benign ones of the injection sets' test halves: what the classifier learnt it is
+    quicker with) and with it, of `evals/guard`.
 
     Raises BenchmarkFailed.
     """
     try:
         plain = [
-            row["text"]
-            for name in ("direct.jsonl", "indirect.jsonl")
-            for row in map(json.loads, (evals / "injection" / name).read_text().splitlines())
-            if row["label"] == _BENIGN
+            row.text
+            for name in HALVED
+            for row in held_back_half(load_labelled(evals / "injection" / f"{name}.jsonl"))
+            if not row.is_attack
         ]
         rows = map(json.loads, (evals / "pii" / "chat.jsonl").read_text().splitlines())
         marked = [row["text"] for row in rows if _MARK.search(row["text"])]
-    except (OSError, KeyError, json.JSONDecodeError) as error:
+    except (OSError, KeyError, json.JSONDecodeError, DatasetError) as error:
         raise BenchmarkFailed(f"the evaluation sets in {evals} cannot be read: {error}") from error
     if not plain or not marked:
         raise BenchmarkFailed(f"the evaluation sets in {evals} hold no texts to measure with")

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
+from app.guard.injection.classifier import SHORT
 from jobs.guard.data import DOCUMENT_FILES, PROMPT_FILES, TWINS, Example
 from jobs.guard.fit import Fitted, Scores
 from jobs.guard.table import Table
@@ -19,6 +20,9 @@ PROMPTS, DOCUMENTS = PROMPT_FILES - TWINS, DOCUMENT_FILES - TWINS
 # flagged: 4% of this project's own.)
 MOST_HARD, MOST_ORDINARY = 0.02, 0.0075
 MOST_LONG = 0.02  # of packages' whole descriptions
+# Share of the attacks in short texts, of those that are found, which may be lost since the encoder does not read what
+# the linear judge finds harmless.
+MOST_UNREAD = 0.0075
 SHARES = (0.0, 0.1, 0.2, 0.3, 0.45, 0.6)  # of the linear judge
 _BOUNDS = (0.01, 0.02, 0.05)  # of flagged look-alikes, at which shares are compared
 
@@ -34,13 +38,17 @@ class HeldOut:
 @dataclass(frozen=True, slots=True)
 class Calibration:
     """See `app.guard.injection.model.InjectionModel`. `found`: of the held-out attacks on `PROMPTS` and
-    `DOCUMENTS`, the share found at 0.5; `flagged`: of harmless texts, by their group."""
+    `DOCUMENTS`, the share found at 0.5; `flagged`: of harmless texts, by their group; `spared`: the share of harmless
+    short texts that the encoder need not read."""
 
     share: float
     slope: float
     offset: float
     doubling: float
+    harmless: float
+    unread: float
     found: float
+    spared: float
     flagged: dict[str, float]
 
 
@@ -80,9 +88,31 @@ def calibrate(table: Table, examples: Sequence[Example], scores: HeldOut) -> Cal
         for name, kind in named.items()
         if groups.harmless(kind).any()
     }
-    return Calibration(
-        share, slope, offset, doubling, float((raw[groups.hard & groups.attack] > point).mean()), flagged
-    )
+    cascade = _cascade(table, examples, scores, (raw > point) & groups.attack)
+    found = float((raw[groups.hard & groups.attack] > point).mean())
+    return Calibration(share, slope, offset, doubling, cascade.harmless, cascade.unread, found, cascade.spared, flagged)
+
+
+@dataclass(frozen=True, slots=True)
+class _Cascade:
+    harmless: float
+    unread: float
+    spared: float
+
+
+def _cascade(table: Table, examples: Sequence[Example], scores: HeldOut, found: NDArray[np.bool_]) -> _Cascade:
+    """From which linear logit on the encoder reads a short text, and what stands for its score below: what it says of
+    harmless ones there, on average. `found`: which examples are attacks that both judges together find."""
+    length = np.array([len(example.text) for example in examples])
+    attack = np.array([example.is_attack for example in examples])
+    one_row = np.bincount(table.owner, minlength=len(examples)) == 1
+    short = (one_row & (length <= SHORT))[table.owner] & ~np.isnan(scores.linear)
+    harmless = float(np.quantile(scores.linear[short & found[table.owner]], MOST_UNREAD))
+    ordinary = short & ~attack[table.owner]
+    spared = ordinary & (scores.linear < harmless)
+    if not spared.any():
+        return _Cascade(-np.inf, 0.0, 0.0)
+    return _Cascade(harmless, float(scores.encoder[spared].mean()), float(spared.sum() / ordinary.sum()))
 
 
 class Groups:

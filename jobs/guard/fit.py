@@ -12,7 +12,7 @@ from jobs.guard.data import Example
 from jobs.guard.table import POSITIVE, UNKNOWN, UNUSED, Table
 from jobs.guard.tune import Lower, Tuned, tune
 
-LINEAR_C = 10.0
+LINEAR_C = 30.0
 WRITTEN = 2.5  # of written_*.jsonl
 # What people wrote about this very question counts most; what others wrote, and what is made, least.
 WEIGHTS: Mapping[str, float] = {

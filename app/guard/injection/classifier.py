@@ -1,7 +1,7 @@
 """How likely a text is an injection: what is seen, decoded or hidden in it, window by window."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -20,6 +20,9 @@ from app.guard.injection.windows import Span, cut, sentences
 # Windows of one text that the encoder reads, about 7 ms each: the first and the last, and those whose n-grams look
 # worst. The n-grams of all windows are read.
 MOST_WINDOWS = 64
+# Characters of a window that the encoder need not read where the linear judge finds it plainly harmless. In longer ones
+# an order could hide among harmless words: n-grams count by their share.
+SHORT = 240
 _SURE = 30.0  # logits beyond are cut off
 # Raw score for hiding: nobody harmless encodes an order. By hand; the classifier was trained on legible text. What a
 # page merely does not show gets none: harmless comments and titles are as frequent.
@@ -89,47 +92,55 @@ class Classifier:
         self._model = model
         self._encoder = encoder
 
-    def score(self, views: Sequence[View]) -> list[Scored]:
-        """Each view that is read, the worst first."""
+    def score(self, views: Sequence[View], suspects: Collection[int] = ()) -> list[Scored]:
+        """Each view that is read, the worst first. `suspects`: numbers of those that the encoder reads in any case."""
         plain = sum(view.kind == "plain" for view in views)
-        scored = [self._scored(number, views[number], plain) for number in self._chosen(views)]
+        chosen = self._chosen(views)
+        scored = [self._scored(number, views[number], plain, number in suspects) for number in chosen]
         return sorted(scored, key=lambda one: -one.logit)
 
     def with_rule(self, logit: float) -> float:
         """A window's logit when a rule matches in it, too."""
         return min(logit + self._model.slope * _RULE, _SURE)
 
-    def raw(self, text: str) -> tuple[float, Span]:
-        """A window's uncalibrated score, and the sentence that adds most to it."""
+    def raw(self, text: str, is_suspect: bool = True) -> tuple[float, Span]:
+        """A window's uncalibrated score, and the sentence that adds most to it. `is_suspect`: the encoder reads it,
+        whatever the linear judge says."""
         text = without_ids(text)
-        worst, where = self._read(text)
+        worst, where = self._read(text, is_suspect)
         legible = fold_leet(text)
         if legible != text:
             replaced = sum(one != other for one, other in zip(text, legible, strict=True))
-            score = self._read(legible)[0] + (_LEET if replaced * _LEET_SHARE >= len(text) else 0.0)
+            is_leet = replaced * _LEET_SHARE >= len(text)
+            score = self._read(legible, is_suspect or is_leet)[0] + (_LEET if is_leet else 0.0)
             if score > worst:
                 return score, (0, len(text))
         return worst, where
 
-    def _scored(self, number: int, view: View, windows: int) -> Scored:
-        raw, (start, end) = self.raw(view.text)
+    def _scored(self, number: int, view: View, windows: int, is_suspect: bool) -> Scored:
+        # What somebody hid, encoded or spelled apart has nothing plain about it.
+        is_suspect = is_suspect or not view.is_literal or view.evasion > 0
+        raw, (start, end) = self.raw(view.text, is_suspect)
         logit = min(max(self._model.logit(raw + view.evasion, windows), -_SURE), _SURE)
         if view.is_literal:
             return Scored(number, logit, view.kind, view.start + start, view.start + end)
         return Scored(number, logit, view.kind, view.start, view.end)
 
-    def _read(self, text: str) -> tuple[float, Span]:
+    def _read(self, text: str, is_suspect: bool) -> tuple[float, Span]:
+        linear = self._model.linear(ngrams(text), cues_of(text))
+        if not is_suspect and len(text) <= SHORT and linear < self._model.harmless:
+            return self._model.raw_unread(linear), (0, len(text))
         tokens = self._encoder.tokens(text)
         if len(tokens.starts) <= 2:  # nothing that the encoder has a token for
             return -_SURE, (0, len(text))
         if tokens.is_cut and len(text) > 64:
             # Denser than windows are meant to be: what the model did not see is a window of its own.
             half = len(text) // 2
-            first, (a, b) = self._read(text[: half + 32])
-            second, (c, d) = self._read(text[half - 32 :])
+            first, (a, b) = self._read(text[: half + 32], is_suspect=True)
+            second, (c, d) = self._read(text[half - 32 :], is_suspect=True)
             return (first, (a, b)) if first >= second else (second, (c + half - 32, d + half - 32))
         parts = self._model.parts(tokens.vectors)
-        return self._model.raw(parts, ngrams(text), cues_of(text)), _worst_sentence(text, tokens, parts)
+        return self._model.raw(parts, linear), _worst_sentence(text, tokens, parts)
 
     def _chosen(self, views: Sequence[View]) -> list[int]:
         if len(views) <= MOST_WINDOWS:

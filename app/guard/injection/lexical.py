@@ -8,7 +8,7 @@ import re
 import numpy as np
 from numpy.typing import NDArray
 
-BUCKETS_BITS = 17
+BUCKETS_BITS = 20
 BUCKETS = 1 << BUCKETS_BITS
 CHARACTERS = (3, 4, 5)  # lengths of character n-grams, in bytes
 _BASE = np.uint32(0x01000193)  # the prime of FNV-1

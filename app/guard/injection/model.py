@@ -1,6 +1,7 @@
 """The classifier's weights, as they lie in the repository: arrays and a JSON card, no pickle."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,7 @@ PROBE = "Summarise the report, and leave out what the appendix says about earlie
 Floats = NDArray[np.float32]
 Ids = NDArray[np.int32]
 _LAYER = "layer/"
+_NUMBERS = 9  # that are stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,9 @@ class InjectionModel:
     `attention` and `value`, float32 (pools, dimensions). Each pool looks at the tokens by its own softmax and sums
     what they are worth to it. A linear one: `words`, float32 (BUCKETS,), a weight for each hashed n-gram, and `cues`,
     float32 (len(CUES),). The logit is slope * (encoder + share * linear) + offset; above 0 is an injection.
+
+    The two make a cascade (Viola and Jones, 2001): a short window whose linear logit is below `harmless` costs no pass
+    of the encoder, and `unread` stands for what it would have said.
     """
 
     layers: Mapping[str, NDArray[Any]]
@@ -44,6 +49,8 @@ class InjectionModel:
     offset: float = 0.0
     # Taken off for each doubling of a text's windows: the maximum of many is high by chance.
     doubling: float = 0.0
+    harmless: float = -math.inf
+    unread: float = 0.0
     probe: Floats = field(default_factory=lambda: np.zeros(0, dtype=np.float32))
     card: dict[str, Any] = field(default_factory=dict)
 
@@ -59,9 +66,13 @@ class InjectionModel:
         shares: Floats = (looks / looks.sum(axis=0) * (vectors @ self.value.T)).sum(axis=1)
         return shares
 
-    def raw(self, parts: Floats, ngrams: Ids, cues: Floats) -> float:
-        """Uncalibrated."""
-        return float(parts.sum()) + self.bias + self.share * self.linear(ngrams, cues)
+    def raw(self, parts: Floats, linear: float) -> float:
+        """Uncalibrated, of both judges."""
+        return float(parts.sum()) + self.bias + self.share * linear
+
+    def raw_unread(self, linear: float) -> float:
+        """The same where the encoder was not asked."""
+        return self.unread + self.share * linear
 
     def logit(self, raw: float, windows: int = 1) -> float:
         """Calibrated; `windows`: of the whole text."""
@@ -71,6 +82,7 @@ class InjectionModel:
         """Write an .npz: layers as they are, the n-grams' weights as int8 with one scale. Appears by one rename."""
         scale = float(np.abs(self.words).max()) / 127 or 1.0
         numbers = [scale, self.bias, self.linear_bias, self.share, self.slope, self.offset, self.doubling]
+        numbers += [self.harmless, self.unread]
         arrays: dict[str, Any] = {
             "words": np.round(self.words / scale).astype(np.int8),
             "cues": self.cues.astype(np.float32),
@@ -91,10 +103,10 @@ class InjectionModel:
             if not {"words", "cues", "numbers", "card"} <= set(stored.files):
                 raise ValueError(f"{path} is not an injection classifier")
             same = stored["words"].shape == (BUCKETS,) and stored["cues"].shape == (len(CUES),)
-            if not same or "attention" not in stored.files:
+            if not same or "attention" not in stored.files or stored["numbers"].shape != (_NUMBERS,):
                 raise ValueError(f"{path} is an injection classifier of another version; train it again")
             scale, *numbers = (float(number) for number in stored["numbers"])
-            bias, linear_bias, share, slope, offset, doubling = numbers
+            bias, linear_bias, share, slope, offset, doubling, harmless, unread = numbers
             return cls(
                 layers={name.removeprefix(_LAYER): stored[name] for name in stored.files if name.startswith(_LAYER)},
                 attention=stored["attention"],
@@ -107,6 +119,8 @@ class InjectionModel:
                 slope=slope,
                 offset=offset,
                 doubling=doubling,
+                harmless=harmless,
+                unread=unread,
                 probe=stored["probe"].astype(np.float32),
                 card=json.loads(str(stored["card"])),
             )

@@ -43,10 +43,12 @@ class InjectionRail:
         cleaned = clean(text)
         views = views_of(cleaned)
         hits = [Hit("hidden_characters", SCORE, 0, len(text))] if smuggled(text) else []
-        scored = self._classifier.score(views)
+        matches = {number: found for number, view in enumerate(views) if (found := self._rules.find(view.text))}
+        scored = self._classifier.score(views, matches)
         logits = {one.view: one.logit for one in scored}
-        for number, view in enumerate(views):
-            for match in self._rules.find(view.text):
+        for number, found in matches.items():
+            view = views[number]
+            for match in found:
                 start, end = (match.start, match.end) if view.is_literal else (0, view.end - view.start)
                 known = number in logits
                 score = round(probability(self._classifier.with_rule(logits[number])), 4) if known else SCORE

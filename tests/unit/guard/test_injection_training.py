@@ -7,7 +7,8 @@ import pytest
 from scipy import sparse  # type: ignore[import-untyped]  # it has none
 
 from app.evals.guard.injection_set import FRESH, INJECTION_SETS
-from jobs.guard.calibrate import FOLDS, HELD_OUT, MOST_HARD, HeldOut, calibrate, folds_taught
+from app.guard.injection.classifier import SHORT
+from jobs.guard.calibrate import FOLDS, HELD_OUT, MOST_HARD, MOST_UNREAD, HeldOut, calibrate, folds_taught
 from jobs.guard.data import DOCUMENT_FILES, PROMPT_FILES, Example
 from jobs.guard.packages import descriptions
 from jobs.guard.table import NEGATIVE, POSITIVE, UNKNOWN, UNUSED, Table, _label
@@ -64,6 +65,36 @@ def test_the_operating_point_keeps_harmless_texts_below_and_long_ones_too() -> N
     assert point.found > 0.9
     packages = logits[-400:].reshape(20, 20).max(axis=1) - point.doubling * np.log2(20)
     assert (packages > 0.2).sum() == 0
+
+
+def test_what_goes_unread_loses_few_of_the_attacks_that_are_found_and_long_texts_are_always_read() -> None:
+    draw = np.random.default_rng(0)
+    examples, encoder, linear = [], [], []
+    kinds = [("direct", True), ("direct", False), ("indirect", True), ("indirect", False), ("docs", False)]
+    for source, is_attack in [*kinds, ("packages", False)]:
+        for number in range(1_000):
+            examples.append(Example(f"{source} {is_attack} {number}", is_attack, source))
+            encoder.append(draw.normal(5.0 if is_attack else -5.0))
+            linear.append(draw.normal(2.5 if is_attack else -2.5))
+    for number in range(50):  # attacks that look harmless to the linear judge, but too long to go unread
+        examples.append(Example(f"long {number} " + "x" * SHORT, True, "direct"))
+        encoder.append(5.0)
+        linear.append(-9.0)
+    count = len(examples)
+    empty = sparse.csr_matrix((count, 1))
+    table = Table([[]] * count, empty, np.arange(count), np.zeros(count, np.int8), np.zeros(count), np.ones(count, int))
+    scores = HeldOut(np.array(encoder), np.array(linear))
+
+    point = calibrate(table, examples, scores)
+
+    attack = np.array([one.is_attack for one in examples[:6_000]])
+    unread = scores.linear[:6_000] < point.harmless
+    lost = unread & attack
+    assert 0 < lost.sum() / attack.sum() <= MOST_UNREAD + 0.001
+    assert point.spared == pytest.approx(unread[~attack].mean())
+    assert point.spared > 0.4
+    assert point.unread == pytest.approx(-5, abs=0.2)
+    assert point.slope * (point.unread + point.share * point.harmless) + point.offset < 0
 
 
 def test_every_labelled_file_is_of_a_kind_and_the_one_that_only_measures_of_none() -> None:

@@ -1,0 +1,79 @@
+"""Which windows the encoder reads, and which the linear judge alone."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from app.guard.injection.characters import clean
+from app.guard.injection.classifier import SHORT, Classifier, Scored, View, views_of
+from app.guard.injection.cues import CUES
+from app.guard.injection.encoder import Tokens
+from app.guard.injection.lexical import BUCKETS, ngrams
+from app.guard.injection.model import InjectionModel
+
+HARMLESS, OTHER = "when does the library open", "say nothing to anybody"
+UNREAD = -4.0
+
+
+class Reader:
+    """An encoder that notes what it was given, and finds everything alarming."""
+
+    def __init__(self) -> None:
+        self.read: list[str] = []
+
+    def tokens(self, text: str) -> Tokens:
+        self.read.append(text)
+        ends = np.array([0, len(text), 0])
+        return Tokens(np.ones((3, 2), dtype=np.float32), np.zeros(3, dtype=np.int64), ends, False)
+
+
+def judged(text: str, suspects: Sequence[int] = (), views: Sequence[View] | None = None) -> tuple[Reader, list[Scored]]:
+    """By a model that knows the n-grams of `HARMLESS` for harmless ones, and no others."""
+    words = np.zeros(BUCKETS, dtype=np.float32)
+    words[ngrams(HARMLESS)] = -1
+    pool = np.ones((1, 2), dtype=np.float32)
+    model = InjectionModel(
+        {}, pool, 4 * pool, 0.0, words, np.zeros(len(CUES), np.float32), 0.0, harmless=-1, unread=UNREAD
+    )
+    reader = Reader()
+    return reader, Classifier(model, reader).score(views_of(clean(text)) if views is None else views, suspects)
+
+
+def test_what_is_plainly_harmless_is_not_read() -> None:
+    reader, (scored,) = judged(HARMLESS)
+    assert not reader.read
+    assert scored.logit < UNREAD
+    assert (scored.start, scored.end) == (0, len(HARMLESS))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        OTHER,
+        " ".join([HARMLESS] * (SHORT // len(HARMLESS) + 1)),  # an order could hide in it
+        " ".join(HARMLESS),  # spelled apart
+        "\u200b".join(HARMLESS),
+    ],
+    ids=["unknown", "long", "apart", "invisible"],
+)
+def test_all_else_is(text: str) -> None:
+    reader, scored = judged(text)
+    assert reader.read
+    assert scored[0].logit > UNREAD
+
+
+def test_a_suspect_is_read_whatever_it_says() -> None:
+    reader, _ = judged(HARMLESS, suspects=[0])
+    assert reader.read == [HARMLESS]
+
+
+@pytest.mark.parametrize("kind", ["encoded", "hidden"])
+def test_what_somebody_hid_is_read_whatever_it_says(kind: str) -> None:
+    reader, _ = judged("", views=[View(HARMLESS, kind, 0, 9)])
+    assert reader.read == [HARMLESS]
+
+
+def test_digits_for_letters_are_read_in_both_spellings() -> None:
+    reader, _ = judged("wh3n d03s th3 l1br4ry 0p3n")
+    assert len(reader.read) == 2
