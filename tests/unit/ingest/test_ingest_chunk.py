@@ -1,7 +1,5 @@
 """The promises of chunking: nothing lost, nothing too long, nothing across a heading, always the same."""
 
-import gc
-import time
 from itertools import pairwise
 
 import pytest
@@ -12,6 +10,7 @@ from app.ingest.chunk import TARGET_TOKENS, chunk, embedding_text, titled
 from app.ingest.document import DocumentBuilder, Limits, ParsedDocument, UnreadableDocument
 from app.ingest.split import CHARACTERS_PER_TOKEN, TokenCounter
 from app.retrieval.types import Chunk
+from tests.unit.processor_time import processor_seconds
 
 MAX_TOKENS = 256
 
@@ -145,14 +144,10 @@ def test_of_long_heading_paths_the_nearest_stay(word_counter: TokenCounter) -> N
 
 
 def timed(text: str, counter: TokenCounter) -> tuple[list[Chunk], float]:
-    """The chunks of a text, and the seconds of processor time that they took: without the garbage collector, which
-    would walk through everything that the tests before this one have left."""
-    gc.disable()
-    try:
-        began = time.process_time()
-        return chunks_of(document_of(text), counter), time.process_time() - began
-    finally:
-        gc.enable()
+    """The chunks of a text, and the seconds of processor time that they took."""
+    chunks: list[Chunk] = []
+    seconds = processor_seconds(lambda: chunks.extend(chunks_of(document_of(text), counter)))
+    return chunks, seconds
 
 
 @pytest.mark.parametrize(
