@@ -2,13 +2,12 @@
 
 # ruff: noqa: E501 - one case a line
 
-import time
-
 import pytest
 
 from app.accounts.tokens import new_key
 from app.config.policy import SecretsSettings
 from app.guard.secrets.rail import SecretsRail
+from tests.unit.processor_time import processor_seconds
 
 RAIL = SecretsRail(SecretsSettings())
 
@@ -179,9 +178,7 @@ def test_two_tokens_side_by_side_are_two() -> None:
 def test_time_grows_no_faster_than_the_text(unit: str) -> None:
     def seconds(size: int) -> float:
         text = unit * (size // len(unit))
-        started = time.thread_time()
-        RAIL.examine([text])
-        return time.thread_time() - started
+        return processor_seconds(lambda: RAIL.examine([text]))
 
     seconds(1_000)
     short, long = min(seconds(5_000) for _ in range(2)), seconds(40_000)
