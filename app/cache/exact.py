@@ -159,7 +159,8 @@ class ExactCache:
 
     async def kept(self) -> None:
         """Return once everything that was kept is in the store, or will not get there."""
-        await asyncio.gather(*self._in_background)
+        if self._in_background:
+            await asyncio.wait(self._in_background)
 
     async def _find(self, owner: str, key: str, max_age_s: float | None) -> Found | None:
         fetched = await self._fetch(owner, key, max_age_s)

@@ -2,12 +2,15 @@
 
 import asyncio
 import uuid
+from collections.abc import Awaitable, Callable
 
 from app.cache.store import SharedStore
 
 LEASE_S = 10.0
 RENEW_S = 3.0
 LOOK_S = 0.025
+# A look that came to nothing tells nothing of the lease; after so many in a row the store is in trouble.
+BLIND_LOOKS = 3
 
 
 class Leases:
@@ -18,10 +21,12 @@ class Leases:
         self._owner = uuid.uuid4().hex.encode()
         self._held: dict[str, asyncio.Task[None]] = {}
         self._watched: dict[str, asyncio.Task[None]] = {}
-        self._releasing: set[asyncio.Task[bool]] = set()
+        self._releasing: dict[str, asyncio.Task[None]] = {}
 
     async def take(self, key: str) -> bool:
         """Whether this process is to make the answer; the lease is kept up until it is given back."""
+        if releasing := self._releasing.get(key):
+            await asyncio.wait({releasing})  # it would end the new lease
         if key in self._held:
             return True
         try:
@@ -44,12 +49,12 @@ class Leases:
             watching.add_done_callback(lambda _: self._watched.pop(key, None))
         await asyncio.shield(watching)  # one looks for all who wait
 
-    def give_back(self, key: str) -> None:
-        """End the lease, if this process has it."""
+    def give_back(self, key: str, after: Callable[[], Awaitable[None]] | None = None) -> None:
+        """End the lease, if this process has it; `after`: once that is done."""
         task = self._held.pop(key, None)
         if task is not None:
             task.cancel()
-            self._release(key)
+            self._release(key, after)
 
     async def aclose(self) -> None:
         """Give everything back."""
@@ -57,15 +62,24 @@ class Leases:
             self.give_back(key)
         for watching in self._watched.values():
             watching.cancel()
-        await asyncio.gather(*self._releasing, *self._watched.values(), return_exceptions=True)
+        await asyncio.gather(*self._releasing.values(), *self._watched.values(), return_exceptions=True)
 
-    def _release(self, key: str) -> None:
-        releasing = asyncio.create_task(self._store.release(_name(key), self._owner))
-        self._releasing.add(releasing)
-        releasing.add_done_callback(self._releasing.discard)
+    def _release(self, key: str, after: Callable[[], Awaitable[None]] | None = None) -> None:
+        releasing = self._releasing[key] = asyncio.create_task(self._end(key, after))
+        releasing.add_done_callback(lambda _: self._releasing.pop(key, None))
+
+    async def _end(self, key: str, after: Callable[[], Awaitable[None]] | None) -> None:
+        if after is not None:
+            await after()
+        await self._store.release(_name(key), self._owner)
 
     async def _watch(self, key: str) -> None:
-        while await self._store.get(_name(key)) is not None:  # noqa: ASYNC110 - the condition is another process's
+        blind = 0
+        while blind < BLIND_LOOKS:
+            holders = await self._store.get_many([_name(key)])
+            if holders == [None]:
+                return
+            blind = blind + 1 if holders is None else 0
             await asyncio.sleep(LOOK_S)
 
     async def _keep_up(self, key: str) -> None:

@@ -20,6 +20,9 @@ T = TypeVar("T")
 # A store that has not answered this often in a row is left alone for a while; then one call tries again.
 FAILURES_IN_A_ROW = 3
 PAUSE_S = 1.0
+# How many deadlines a call may take whose loss costs more than a wait, where the store has answered until now: without
+# a lease another replica makes the same answer, which takes seconds and is billed.
+PATIENT = 5
 # For calls that somebody who runs the stack waits for.
 PATIENCE_S = 5.0
 SCAN_COUNT = 1000
@@ -69,17 +72,20 @@ class SharedStore:
         return await self._ask(lambda: self._client.mget(keys))
 
     async def put(self, key: str, value: bytes, ttl_s: float | None) -> bool:
-        """Store a value. False when the store did not take it."""
+        """Store a value, for which nobody waits. False when the store did not take it."""
         px = None if ttl_s is None else _ms(ttl_s)
-        return bool(await self._ask(lambda: self._client.set(key, value, px=px)))
+        return bool(await self._ask(lambda: self._client.set(key, value, px=px), is_patient=True))
 
     async def claim(self, key: str, owner: bytes, ttl_s: float) -> bytes | None:
-        """Hold a key, or hold it longer, unless another owner does. Who held it until now; None: nobody, or unknown."""
-        return await self._ask(lambda: self._eval(CLAIM, key, owner, _ms(ttl_s)))
+        """Hold a key, or hold it longer, unless another owner does. Who held it until now; None: nobody, or unknown.
+
+        Takes PATIENT deadlines, where it must.
+        """
+        return await self._ask(lambda: self._eval(CLAIM, key, owner, _ms(ttl_s)), is_patient=True)
 
     async def release(self, key: str, owner: bytes) -> bool:
         """Hold it no longer; another owner's stays. False when the store did not answer in time."""
-        return bool(await self._ask(lambda: self._eval(RELEASE, key, owner)))
+        return bool(await self._ask(lambda: self._eval(RELEASE, key, owner), is_patient=True))
 
     async def insist(self, key: str, value: bytes) -> bool:
         """Store a value for good. Takes seconds, where it must. False when the store did not take it."""
@@ -119,14 +125,14 @@ class SharedStore:
     async def _eval(self, script: str, key: str, *arguments: bytes | int) -> Any:
         return await self._client.execute_command("EVAL", script, 1, key, *arguments)  # type: ignore[no-untyped-call]
 
-    async def _ask(self, call: Callable[[], Awaitable[T]]) -> T | None:
+    async def _ask(self, call: Callable[[], Awaitable[T]], *, is_patient: bool = False) -> T | None:
         """Call, unless the store is left alone."""
         if self._in_a_row >= FAILURES_IN_A_ROW:
             now = time.monotonic()
             if now < self._paused_until:
                 return None
             self._paused_until = now + PAUSE_S  # this call tries; the others wait for what it finds
-        return await self._call(call, self._timeout_s)
+        return await self._call(call, self._timeout_s * (PATIENT if is_patient and not self._in_a_row else 1))
 
     async def _call(self, call: Callable[[], Awaitable[T]], timeout_s: float) -> T | None:
         try:

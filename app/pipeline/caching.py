@@ -1,5 +1,6 @@
 """The cache as the pipeline uses it: both tiers asked in turn, what was found told, what was made learned from."""
 
+import asyncio
 import functools
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass
@@ -45,6 +46,7 @@ class Caching:
         self._semantic = semantic if exact is not None else None
         self._leases = leases
         self._revalidating: set[str] = set()
+        self._looking: dict[str, asyncio.Future[None]] = {}  # by key: done when that look-up is
 
     async def look_up(self, desk: CacheDesk, flight: Flight) -> Found | None:
         """The exact tier's answer. The request counts as a miss from the first look-up to the one that finds it."""
@@ -120,12 +122,13 @@ class Caching:
 
     async def elsewhere(self, key: str, desk: CacheDesk, flight: Flight) -> Found | None:
         """Wait, once, while another replica makes this very answer; then look whether it, or anybody else's that was
-        finished since the first look, is there. None: it is to be made here, under a lease if one was to be had."""
+        finished since the first look, is there. None: it is to be made here, under a lease if one was to be had, or
+        has been begun here meanwhile."""
         if self._leases is not None and not await self._leases.take(key):
             await self._leases.changed(key)
         is_to_be_made = False
         try:
-            found = await desk.look_up()
+            found = await self._look_for_all(key, desk)
             is_to_be_made = found is None
         finally:
             if not is_to_be_made:
@@ -134,6 +137,20 @@ class Caching:
             self._count(found, was_missed=True)
             flight.cache, flight.reuse = "shared", Reuse(found.age_s, tier=found.tier)
         return found
+
+    async def _look_for_all(self, key: str, desk: CacheDesk) -> Found | None:
+        """Look once more, one at a time: what one finds is in this process's memory for the others; where it finds
+        nothing, it has begun to make it before they come on."""
+        while other := self._looking.get(key):
+            await asyncio.wait({other})
+        if self.flights.under_way(key):
+            return None
+        looking = self._looking[key] = asyncio.get_running_loop().create_future()
+        try:
+            return await desk.look_up()
+        finally:
+            del self._looking[key]
+            looking.set_result(None)
 
     def share(
         self,
@@ -151,9 +168,10 @@ class Caching:
         ).lead()
 
     def give_back(self, key: str) -> None:
-        """End the lease, unless the answer is being made: it is over, or will not be made."""
+        """End the lease, unless the answer is being made: it is over, or will not be made. Who waits for it elsewhere
+        looks at the store at once, so what was made is there first."""
         if self._leases is not None and not self.flights.under_way(key):
-            self._leases.give_back(key)
+            self._leases.give_back(key, after=self.exact.kept if self.exact is not None else None)
 
     def _let_others(self, key: str) -> None:
         """End the lease though the answer is being made: its readers take their time, and other replicas wait."""

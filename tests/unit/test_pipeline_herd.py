@@ -2,11 +2,13 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from app.cache import single_flight
+from app.cache.exact import PREFIX
 from app.cache.lease import Leases
 from app.errors import (
     BudgetExceeded,
@@ -175,3 +177,29 @@ async def test_a_model_that_takes_its_time_is_no_stall(make_bench: MakeBench, mo
         assert text_of(reply.body or {}) == "Hello world."
 
     assert len(model.bodies) == 1
+
+
+async def test_of_those_who_wait_for_another_replica_one_looks_for_all(
+    make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = make_bench(**PRICE)
+    bench.model = model = GatedModel()
+    here, there = replica(bench), replica(bench)
+    leading = asyncio.create_task(bench.send({}, bench.flight(), pipeline=here))
+    await model.waits.wait()
+    waiting = [asyncio.create_task(bench.send({}, bench.flight(), pipeline=there)) for _ in range(50)]
+    await turns()
+    looks = 0
+    get_many = bench.store.get_many
+
+    async def counted(keys: Sequence[str]) -> list[bytes | None] | None:
+        nonlocal looks
+        looks += any(key.startswith(PREFIX) for key in keys)
+        return await get_many(keys)
+
+    monkeypatch.setattr(bench.store, "get_many", counted)
+    model.gate.set()
+    replies = await asyncio.gather(leading, *waiting)
+
+    assert {text_of(reply.body or {}) for reply in replies} == {"Hello world."}
+    assert (len(model.bodies), looks) == (1, 1)

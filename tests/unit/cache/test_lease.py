@@ -1,7 +1,7 @@
 """Leases over a real Valkey: of several processes one makes an answer, and the others learn when it has ended."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -10,6 +10,7 @@ from app.cache import lease
 from app.cache.embedded import EmbeddedValkey, socket_path
 from app.cache.lease import Leases
 from app.cache.store import SharedStore
+from tests.unit.cache.dict_store import DictStore
 
 
 @pytest.fixture
@@ -78,3 +79,63 @@ async def test_without_a_store_everybody_makes_an_answer(tmp_path: Path) -> None
     alone = Leases(SharedStore.connect(None, tmp_path / "nobody.sock", timeout_ms=50))
     assert await alone.take("key")
     alone.give_back("key")
+
+
+class FailingStore(DictStore):
+    """Does not answer the next `failures` looks."""
+
+    failures_left = 0
+    looks = 0
+
+    async def get_many(self, keys: Sequence[str]) -> list[bytes | None] | None:
+        self.looks += 1
+        if self.failures_left:
+            self.failures_left -= 1
+            return None
+        return await super().get_many(keys)
+
+
+async def test_a_look_that_fails_does_not_end_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lease, "LOOK_S", 0)
+    store = FailingStore()
+    one, two = Leases(store), Leases(store)
+    assert await one.take("key")
+    waiting = asyncio.create_task(two.changed("key"))
+    for failures in (1, lease.BLIND_LOOKS - 1):
+        store.failures_left, store.looks = failures, 0
+        async with asyncio.timeout(5):
+            while store.looks < failures + 2:  # noqa: ASYNC110 - the watch tells nobody of a look
+                await asyncio.sleep(0)
+        assert not waiting.done()
+
+    store.failures_left = 1000  # now it is in trouble
+    async with asyncio.timeout(5):
+        await waiting
+    assert store.failures_left > 900
+    one.give_back("key")
+
+
+async def test_a_lease_ends_when_what_was_made_is_in_the_store() -> None:
+    store, is_written = DictStore(), asyncio.Event()
+    one, two = Leases(store), Leases(store)
+
+    async def written() -> None:
+        await is_written.wait()
+
+    assert await one.take("key")
+    one.give_back("key", after=written)
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert not await two.take("key")
+
+    again = asyncio.create_task(one.take("key"))  # not before the old one has ended: that would end the new one
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert not again.done()
+    is_written.set()
+    async with asyncio.timeout(5):
+        assert await again
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert not await two.take("key")
+    one.give_back("key")

@@ -13,7 +13,7 @@ from app.cache import store as store_module
 from app.cache.embedded import EmbeddedValkey, socket_path
 from app.cache.entry import Entry
 from app.cache.exact import ExactCache
-from app.cache.store import FAILURES_IN_A_ROW, MAX_CONNECTIONS, SharedStore
+from app.cache.store import FAILURES_IN_A_ROW, MAX_CONNECTIONS, PATIENT, SharedStore
 from app.config import CacheConfig
 from tests.unit.fake_model import whole_answer
 
@@ -116,7 +116,7 @@ async def test_after_a_while_one_call_tries_the_store_again(monkeypatch: pytest.
     monkeypatch.setattr(store_module, "PAUSE_S", 0.4)
     server = Server()
     server.is_stalled = True
-    async with server.store(timeout_ms=50) as store:
+    async with server.store(timeout_ms=250) as store:  # enough for a hundred answers on a busy machine
         for _ in range(FAILURES_IN_A_ROW):
             assert await store.get("k") is None
         await asyncio.sleep(0.41)
@@ -149,6 +149,16 @@ async def test_a_late_answer_is_never_taken_for_the_answer_to_the_next_question(
         await asyncio.sleep(0.1)  # by now the late answer is there
         for key in ("yours", "theirs"):
             assert await store.get(key) == key.encode()
+
+
+async def test_a_claim_may_take_longer_unless_the_store_is_in_trouble() -> None:
+    server = Server()
+    server.delay_s = 0.12
+    async with server.store(timeout_ms=60) as store:
+        assert await store.claim("k", b"me", 1) is not None
+        assert await store.get("k") is None
+        assert await took_s(lambda: store.claim("k", b"me", 1)) < 0.06 * PATIENT
+        assert store.failures == 2
 
 
 async def test_a_client_that_leaves_in_the_middle_leaves_no_answer_behind() -> None:
