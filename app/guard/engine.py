@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 from app.config.policy import AnyRail, Policy, RailSettings
 from app.failures import Failures
 from app.guard.rail import RailMissing, TextRail
-from app.guard.runner import Lane, Runner
+from app.guard.runner import BATCH_TEXTS, PATIENCE_S, Asked, Lane, Runner
 from app.guard.types import Examined, GuardPlace
 
 logger = logging.getLogger(__name__)
@@ -63,7 +63,8 @@ class Engine:
         """`make`: from a rail's settings to the rail; may raise RailMissing."""
         self._policies = policies
         self._rails: dict[str, TextRail | None] = {}
-        self._runners: dict[tuple[str, str, float], Runner] = {}
+        self._alike: dict[tuple[str, str, float], Runner] = {}
+        self._runners: dict[int, Runner] = {}  # by the identity of a policy's settings: a request looks up several
         self.express = Lane("express", tells_late=True)
         for policy in policies.values():
             for place in ("input", "retrieved", "tool_result", "output"):
@@ -73,20 +74,21 @@ class Engine:
 
     async def examine(self, policy: str, jobs: Sequence[Job]) -> list[list[Examined]]:
         """See `TextRails.examine`. All rails run at the same time, but for who is alone with a short text."""
-        is_short = characters(jobs) <= EXPRESS_CHARACTERS
-        express = self.express if is_short and self.express.is_free else None
         wanted = [
             [
-                self._examine(settings, job.texts, express)
+                (settings, job.texts)
                 for settings in self._policies[policy].at(job.place)
                 if settings.rail in TEXT_RAILS and is_meant(settings, job)
             ]
             for job in jobs
         ]
-        flat = [work for works in wanted for work in works]
-        # A task for one alone would cost more than it gives.
-        answers = iter([await flat[0]] if len(flat) == 1 else await asyncio.gather(*flat))
-        return [[next(answers) for _ in works] for works in wanted]
+        flat = [each for some in wanted for each in some]
+        count = sum(len(job.texts) for job in jobs)
+        if count <= BATCH_TEXTS and characters(jobs) <= EXPRESS_CHARACTERS and self.express.is_free:
+            answers = iter(await self._by_express(flat))
+        else:
+            answers = iter(await asyncio.gather(*(self._examine(settings, texts) for settings, texts in flat)))
+        return [[next(answers) for _ in some] for some in wanted]
 
     async def ping(self) -> bool:
         """It is here."""
@@ -97,13 +99,32 @@ class Engine:
         """Rails that could not be made."""
         return [key for key, rail in self._rails.items() if rail is None]
 
-    async def _examine(self, settings: AnyRail, texts: Sequence[str], express: Lane | None) -> Examined:
-        if not texts:
-            return Examined(settings.name, "")
-        runner = self._runners.get(_runner_key(settings))
-        if runner is None:
-            return Examined(settings.name, "", failure="missing")
-        return await runner.run(texts, express)
+    async def _examine(self, settings: AnyRail, texts: Sequence[str]) -> Examined:
+        runner = self._runners.get(id(settings))
+        if runner is None or not texts:
+            return _without(settings, texts)
+        return await runner.run(texts)
+
+    async def _by_express(self, wanted: Sequence[tuple[AnyRail, Sequence[str]]]) -> list[Examined]:
+        """All of them one after the other in one thread, which is told once and tells once. After PATIENCE_S each waits
+        for its own."""
+        asked = [self._begin(settings, texts) for settings, texts in wanted]
+        calls = [one.call for one in asked if isinstance(one, Asked) and one.call]
+        try:
+            if calls and self.express.put(calls, PATIENCE_S):
+                await asyncio.wait([call.answer for call in calls], timeout=PATIENCE_S)
+            ending = [one.runner.end(one) for one in asked if isinstance(one, Asked)]
+            # A task each would cost more than there is left to do.
+            is_over = all(call.answer.done() for call in calls)
+            ended = iter([await each for each in ending] if is_over else await asyncio.gather(*ending))
+        finally:
+            for call in calls:
+                call.given_up = True  # whoever waited may have left
+        return [next(ended) if isinstance(one, Asked) else one for one in asked]
+
+    def _begin(self, settings: AnyRail, texts: Sequence[str]) -> Asked | Examined:
+        runner = self._runners.get(id(settings))
+        return _without(settings, texts) if runner is None or not texts else runner.begin(texts)
 
     def _make(self, settings: AnyRail, make: Callable[[AnyRail], TextRail]) -> None:
         key = rail_key(settings)
@@ -114,10 +135,18 @@ class Engine:
                 # Its own setting decides what then happens to requests.
                 logger.error("guard: the rail %r is missing: %s", settings.name, error)
                 self._rails[key] = None
-        rail = self._rails[key]
-        if rail is not None and _runner_key(settings) not in self._runners:
+        rail, alike = self._rails[key], (key, settings.name, settings.deadline_ms)
+        if rail is None:
+            return
+        if alike not in self._alike:
             failures = Failures(logger, f"guard rail {settings.name}")
-            self._runners[_runner_key(settings)] = Runner(rail, settings.name, settings.deadline_ms / 1000, failures)
+            self._alike[alike] = Runner(rail, settings.name, settings.deadline_ms / 1000, failures)
+        self._runners[id(settings)] = self._alike[alike]
+
+
+def _without(settings: RailSettings, texts: Sequence[str]) -> Examined:
+    """What there is to say of texts of which there are none, or whose rail is not there."""
+    return Examined(settings.name, "", failure="missing" if texts else "")
 
 
 def characters(jobs: Sequence[Job]) -> int:
@@ -128,7 +157,3 @@ def characters(jobs: Sequence[Job]) -> int:
 def rail_key(settings: RailSettings) -> str:
     """The same for settings that find the same."""
     return repr(sorted(settings.model_dump(exclude=_NOT_THE_RAILS).items(), key=lambda item: item[0]))
-
-
-def _runner_key(settings: RailSettings) -> tuple[str, str, float]:
-    return rail_key(settings), settings.name, settings.deadline_ms

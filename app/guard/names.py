@@ -36,6 +36,9 @@ PEOPLE = ("PERSON", "PER")
 
 LONGEST_RUN = 64  # characters without white space between them
 
+# Forms of words whose own vectors are kept, at some 600 bytes; then they are found anew.
+MOST_FORMS = 16_384
+
 LAYERS = {"extract_features", "ints-getitem", "hashembed", "maxout", "layernorm", "dropout", "expand_window"}
 
 
@@ -118,6 +121,7 @@ class _Network:
         output = layers[-1]  # to the width of the transition system's features
         self._output, self._output_bias = _weights(output, "W").T.copy(), _weights(output, "b")
         self._moves = _Moves(model.get_ref("lower"), model.get_ref("upper"), moves)
+        self._forms: dict[bytes, Floats] = {}
 
     @classmethod
     def of(cls, pipeline: Language) -> "_Network | None":
@@ -168,20 +172,9 @@ class _Network:
 
     def _vectors(self, docs: Sequence[Doc]) -> tuple[Floats, list[int]]:
         """The tokens' vectors, text after text, and where each text begins."""
-        features = np.concatenate([doc.to_array(self._columns) for doc in docs])
-        mixed = self._mix(
-            np.concatenate(
-                [
-                    self._ops.gather_add(
-                        table, self._ops.hash(np.ascontiguousarray(features[:, column]), seed) % table.shape[0]
-                    )
-                    for table, seed, column in self._hashes
-                ],
-                axis=1,
-            )
-        )
+        mixed = self._mixed(np.concatenate([doc.to_array(self._columns) for doc in docs]))
         # Zero rows around each text: as many as the network looks to each side, and one for the window's edge.
-        pad, starts, rows, size = len(self._windows), [], np.empty(len(features), np.intp), len(self._windows)
+        pad, starts, rows, size = len(self._windows), [], np.empty(len(mixed), np.intp), len(self._windows)
         begin = 0
         for doc in docs:
             starts.append(begin)
@@ -196,6 +189,31 @@ class _Network:
             neighbours = np.lib.stride_tricks.as_strided(padded, (size, 3 * width), padded.strides)
             padded[1:-1] += window(neighbours)
         return padded[1:-1][rows] @ self._output + self._output_bias, starts
+
+    def _mixed(self, features: npt.NDArray[np.uint64]) -> Floats:
+        """Each token's own vector. It depends on nothing but the token's form (digests of its parts and its shape), and
+        most forms come again, so that the vectors are kept: a third of the network's arithmetic."""
+        forms = [row.tobytes() for row in features]
+        known = {form: vector for form in forms if (vector := self._forms.get(form)) is not None}
+        new = {form: number for number, form in enumerate(forms) if form not in known}
+        if new:
+            rows = features[list(new.values())]
+            made = self._mix(
+                np.concatenate(
+                    [
+                        self._ops.gather_add(
+                            table, self._ops.hash(np.ascontiguousarray(rows[:, column]), seed) % table.shape[0]
+                        )
+                        for table, seed, column in self._hashes
+                    ],
+                    axis=1,
+                )
+            )
+            if len(self._forms) + len(new) > MOST_FORMS:
+                self._forms.clear()
+            for form, vector in zip(new, made, strict=True):
+                known[form] = self._forms[form] = vector.copy()  # of its own: a view would keep all of them
+        return np.concatenate([known[form] for form in forms]).reshape(len(forms), -1)
 
 
 def _weights(layer: Layer, name: str) -> Floats:

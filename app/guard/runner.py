@@ -19,7 +19,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 
 from app.attentive import attentive
@@ -51,11 +51,6 @@ class _Call:
     begun: threading.Lock = field(default_factory=threading.Lock)  # taken by the thread that examines it
     outcome: "Hits | Exception | None" = None
 
-    def tell(self) -> None:
-        """Called in a thread."""
-        with suppress(RuntimeError):  # the loop is closed
-            self.loop.call_soon_threadsafe(self.resolve)
-
     def resolve(self) -> None:
         """Called on the loop; in vain as long as there is no outcome."""
         if self.outcome is None or self.answer.done():
@@ -64,6 +59,18 @@ class _Call:
             self.answer.set_exception(self.outcome)
         else:
             self.answer.set_result(self.outcome)
+
+
+def _tell(calls: Sequence[_Call]) -> None:
+    """Called in a thread: the outcomes, to each loop in one go."""
+    for loop in {call.loop for call in calls}:
+        with suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(_resolve, [call for call in calls if call.loop is loop])
+
+
+def _resolve(calls: Sequence[_Call]) -> None:
+    for call in calls:
+        call.resolve()
 
 
 @dataclass(slots=True)
@@ -87,14 +94,14 @@ class Lane:
         """Whether a call would be examined at once."""
         return not self.waiting and self.idle == self.threads
 
-    def put(self, call: _Call, hung_after_s: float) -> bool:
-        """Take a call; False when no thread will come to it."""
+    def put(self, calls: Sequence[_Call], hung_after_s: float) -> bool:
+        """Take calls; False when no thread will come to them."""
         with self.changed:
             since = time.monotonic() - hung_after_s
             all_hang = self.threads == len([1 for started in self.started_s.values() if started < since])
             if len(self.waiting) >= MOST_WAITING or (all_hang and self.threads == THREADS):
                 return False
-            self.waiting.append(call)
+            self.waiting += calls
             if self.idle:
                 self.changed.notify()
             elif all_hang:  # or there is none yet
@@ -119,8 +126,7 @@ class Lane:
                 done.append(call)
             del batch
             if not (self.tells_late and self.waiting):
-                for call in done:
-                    call.tell()
+                _tell(done)
                 done = []
 
     def _take(self) -> list[_Call]:
@@ -155,6 +161,20 @@ class Lane:
         return [tuple(next(cleaned) for _ in call.texts) for call in calls]
 
 
+@dataclass(slots=True)
+class Asked:
+    """Texts before a rail: what it is known to say of them (None: nothing yet), and those that are `new`, each once.
+    `call`: to an express."""
+
+    digests: Sequence[str]
+    known: Sequence[tuple[Hit, ...] | None]
+    texts: Sequence[str]
+    new: Sequence[str]
+    runner: "Runner"
+    call: _Call | None = None
+    started: float = field(default_factory=time.perf_counter)
+
+
 class Runner:
     """One rail, for all requests of a process."""
 
@@ -168,48 +188,73 @@ class Runner:
         self._rail = rail
         self._short, self._long = Lane(name), Lane(name)
 
-    async def run(self, texts: Sequence[str], express: Lane | None = None) -> Examined:
-        """What the rail says of the texts, or how it failed. Never raises. `express`: a lane to be tried first."""
-        started = time.perf_counter()
+    async def run(self, texts: Sequence[str]) -> Examined:
+        """What the rail says of the texts, or how it failed. Never raises."""
+        asked = self._asked(texts)
+        return self._examined(asked, *await self._in_slices(asked.new))
+
+    def begin(self, texts: Sequence[str]) -> Asked:
+        """The call for an express: of at most BATCH_TEXTS texts."""
+        asked = self._asked(texts)
+        asked.call = self._call(asked.new) if asked.new else None
+        return asked
+
+    async def end(self, asked: Asked) -> Examined:
+        """What the rail says of texts that an express has had for PATIENCE_S. Where it has not begun with them, the
+        rail's own threads do. Never raises."""
+        found: Hits = ()
+        call, failure = asked.call, ""
+        if call is not None:
+            left_s = self._deadline_s - (time.perf_counter() - asked.started)
+            found, failure = await self._outcome(call, left_s) if self._move(call) else ((), "busy")
+        return self._examined(asked, found, failure)
+
+    def _asked(self, texts: Sequence[str]) -> Asked:
         digests = [self._digest(text) for text in texts]
         known = [self._recent.get(digest) for digest in digests]
         new = list(dict.fromkeys(text for text, hits in zip(texts, known, strict=True) if hits is None))
-        found, failure = await self._in_slices(new, express)
+        return Asked(digests, known, texts, new, self)
+
+    def _examined(self, asked: Asked, found: Hits, failure: str) -> Examined:
         hits: Hits = ()
         if not failure:
-            learned = dict(zip(new, found, strict=True))
-            hits = tuple(learned[text] if before is None else before for text, before in zip(texts, known, strict=True))
-            for digest, each in zip(digests, hits, strict=True):
+            learned = dict(zip(asked.new, found, strict=True))
+            both = zip(asked.texts, asked.known, strict=True)
+            hits = tuple(learned[text] if before is None else before for text, before in both)
+            for digest, each in zip(asked.digests, hits, strict=True):
                 self._recent.put(digest, each)
-        return Examined(self._name, self._version, hits, round((time.perf_counter() - started) * 1000, 3), failure)
+        spent = round((time.perf_counter() - asked.started) * 1000, 3)
+        return Examined(self._name, self._version, hits, spent, failure)
 
     def _digest(self, text: str) -> str:
         """Stands for a text in memory, so that no text stays there."""
         return hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=16, key=self._key).hexdigest()
 
-    async def _in_slices(self, texts: Sequence[str], express: Lane | None) -> tuple[Hits, str]:
+    async def _in_slices(self, texts: Sequence[str]) -> tuple[Hits, str]:
         """All answers, under one deadline. Many texts go in slices, between which others get their turn."""
         loop = asyncio.get_running_loop()
         deadline, hits = loop.time() + self._deadline_s, list[tuple[Hit, ...]]()
         for start in range(0, len(texts), BATCH_TEXTS):
-            found, failure = await self._answer(texts[start : start + BATCH_TEXTS], deadline - loop.time(), express)
+            call = self._call(texts[start : start + BATCH_TEXTS])
+            if not self._own(call).put([call], self._deadline_s):
+                return (), "busy"
+            found, failure = await self._outcome(call, deadline - loop.time())
             if failure:
                 return (), failure
             hits += found
         return tuple(hits), ""
 
-    async def _answer(self, texts: Sequence[str], timeout_s: float, express: Lane | None) -> tuple[Hits, str]:
+    def _call(self, texts: Sequence[str]) -> _Call:
         loop = asyncio.get_running_loop()
-        call = _Call(self._rail, texts, sum(map(len, texts)), loop.create_future(), loop)
-        fits = len(texts) <= BATCH_TEXTS and call.characters <= BATCH_CHARACTERS
-        own = self._short if fits else self._long
-        moving: asyncio.TimerHandle | None = None
-        if express is not None and express.put(call, PATIENCE_S):
-            moving = loop.call_later(PATIENCE_S, self._move, call, own)
-        elif not own.put(call, self._deadline_s):
-            return (), "busy"
+        return _Call(self._rail, texts, sum(map(len, texts)), loop.create_future(), loop)
+
+    def _own(self, call: _Call) -> Lane:
+        fits = len(call.texts) <= BATCH_TEXTS and call.characters <= BATCH_CHARACTERS
+        return self._short if fits else self._long
+
+    async def _outcome(self, call: _Call, timeout_s: float) -> tuple[Hits, str]:
         try:
-            async with attentive(timeout_s):
+            async with nullcontext() if call.answer.done() else attentive(timeout_s):
                 return await call.answer, ""
         except TimeoutError:
             return (), "timeout"
@@ -218,16 +263,14 @@ class Runner:
             return (), "error"
         finally:
             call.given_up = True
-            if moving is not None:
-                moving.cancel()
 
-    def _move(self, call: _Call, own: Lane) -> None:
+    def _move(self, call: _Call) -> bool:
         """To this rail's own threads, beside the express, unless it has begun there; what it has ended waits for no
-        other rail any longer."""
+        other rail any longer. False when no thread will come to it."""
         call.resolve()
         if call.given_up or call.answer.done():
-            return
+            return True
         if call.begun.locked():
-            call.loop.call_later(PATIENCE_S, self._move, call, own)
-        else:
-            own.put(call, self._deadline_s)
+            call.loop.call_later(PATIENCE_S, self._move, call)
+            return True
+        return self._own(call).put([call], self._deadline_s)

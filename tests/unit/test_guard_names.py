@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from spacy.language import Language
 
 from app.config import GuardConfig
+from app.guard import names as guard_names
 from app.guard.analyzer import load_pipeline
 from app.guard.names import PEOPLE, Names
 
@@ -112,3 +113,13 @@ def test_threads_do_not_disturb_each_other(pipeline: Language, names: Names) -> 
         thread.join()
 
     assert found == [expected] * 4
+
+
+def test_forms_are_kept_up_to_a_bound(pipeline: Language, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard_names, "MOST_FORMS", 20)
+    bounded = Names(pipeline)
+    chance = random.Random(5)
+    for text in (" ".join(chance.choices(WORDS, k=12)) for _ in range(40)):
+        assert bounded.find([text]) == [people(pipeline, text)]
+        assert bounded._network is not None
+        assert 0 < len(bounded._network._forms) <= 40  # those of one text, at the most, beside the bound

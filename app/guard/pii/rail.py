@@ -1,6 +1,7 @@
 """The rail for personal data: what all recognizers find, without overlaps."""
 
 import hashlib
+import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -21,6 +22,10 @@ LEAST_SCORE = 0.3  # hits of less are nobody's business
 
 SURE = 0.5
 HOLDS_NAMES = ("STREET_ADDRESS", "EMAIL_ADDRESS", "IBAN_CODE", "PASSPORT", "DRIVER_LICENSE")
+
+# None of these is written without a digit, of any script.
+HAS_DIGITS = "PHONE_NUMBER CREDIT_CARD IBAN_CODE US_SSN STREET_ADDRESS DATE_OF_BIRTH PASSPORT DRIVER_LICENSE".split()
+_DIGIT = re.compile(r"\d")
 
 Finder = Callable[[str], Iterator[Hit]]
 
@@ -49,9 +54,9 @@ class PiiRail:
         """
         self._allowed = {text.casefold() for text in settings.allow}
         own = {recognizer.entity for recognizer in settings.recognizers}
-        self._finders = [
-            FINDERS.get(entity) or _presidio(entity) for entity in settings.entities if entity not in {*own, "PERSON"}
-        ]
+        known = [entity for entity in settings.entities if entity not in {*own, "PERSON"}]
+        self._of_digits = [FINDERS[entity] for entity in known if entity in HAS_DIGITS]
+        self._finders = [FINDERS.get(entity) or _presidio(entity) for entity in known if entity not in HAS_DIGITS]
         self._finders += [_custom(recognizer) for recognizer in settings.recognizers]
         self._people: People | None = None
         if "PERSON" in settings.entities:
@@ -71,6 +76,8 @@ class PiiRail:
     def _apart(self, text: str, people: Sequence[Hit]) -> list[Hit]:
         hits: list[Hit] = []
         for find in self._finders:
+            hits += find(text)
+        for find in self._of_digits if _DIGIT.search(text) else ():
             hits += find(text)
         # Streets and mailboxes are called after people.
         held = apart(hit for hit in hits if hit.score >= SURE and hit.rule in HOLDS_NAMES)

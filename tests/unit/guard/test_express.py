@@ -9,6 +9,7 @@ import pytest
 
 from app.config import Policy
 from app.config.policy import AnyRail, InjectionSettings, PiiSettings, SecretsSettings
+from app.guard import runner
 from app.guard.engine import EXPRESS_CHARACTERS, Engine, Job
 from app.guard.types import Examined, Hit
 
@@ -130,3 +131,29 @@ async def test_a_text_is_examined_once_though_it_waited_in_two_places() -> None:
     await held
     await desk.ask("another")  # what is left in the express would be examined before it
     assert second.threads == ["guard-secrets", "guard-express"]
+
+
+async def test_what_is_known_of_a_text_is_not_asked_again() -> None:
+    desk = Desk(Rail(), Rail(), Rail())
+    first = await desk.ask("one")
+    again = await desk.ask("one")
+    assert [each.hits for each in again] == [each.hits for each in first]
+    assert len(desk.threads) == 3
+
+
+async def test_who_leaves_has_nothing_examined_for_them() -> None:
+    first, second = Rail("held"), Rail()
+    desk = Desk(first, second, Rail())
+    leaving = asyncio.create_task(desk.ask("held"))
+    assert await asyncio.to_thread(first.begun.wait, 10)
+    leaving.cancel()
+    await asyncio.wait([leaving])
+    first.release.set()
+    await desk.ask("another")
+    assert second.threads == ["guard-express"]  # for the other one alone
+
+
+async def test_a_rail_for_which_no_thread_is_left_is_busy_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "MOST_WAITING", 0)
+    desk = Desk(Rail(), Rail(), Rail())
+    assert [each.failure for each in await desk.ask("one")] == ["busy"] * 3

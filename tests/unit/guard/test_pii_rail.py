@@ -2,14 +2,16 @@
 
 # ruff: noqa: E501 - one case a line, with signs of all scripts
 
+import re
 import threading
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.config.files import PROJECT
 from app.config.policy import PatternConfig, PiiSettings
-from app.guard.pii.rail import PiiRail
+from app.guard.pii.rail import FINDERS, HAS_DIGITS, PiiRail
 from app.guard.rail import RailMissing
 from app.guard.spans import apart
 from app.guard.types import Hit
@@ -168,3 +170,15 @@ def test_of_overlapping_hits_the_surest_stays_whole_and_the_rest_of_the_other_is
     hits = [Hit("A", 0.5, 0, 10), Hit("B", 0.9, 3, 6), Hit("C", 0.9, 4, 5)]
 
     assert apart(hits) == [Hit("A", 0.5, 0, 3), Hit("B", 0.9, 3, 6), Hit("A", 0.5, 6, 10)]
+
+
+def test_what_is_only_looked_for_beside_a_digit_is_never_written_without() -> None:
+    marked = [line for path in sorted((PROJECT / "evals" / "guard" / "pii").glob("*.jsonl")) for line in path.open()]
+    values = [value for line in marked for value in re.findall(rf"\[\[(?:{'|'.join(HAS_DIGITS)})\|(.*?)\]\]", line)]
+    assert len(values) > 500
+    assert [value for value in values if not re.search(r"\d", value)] == []
+
+    # Nor does a finder say so of the words alone.
+    for line in marked:
+        text = re.sub(r"\d", "x", line)
+        assert [hit for entity in HAS_DIGITS for hit in FINDERS[entity](text)] == [], text
