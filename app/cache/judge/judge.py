@@ -83,11 +83,11 @@ class PairJudge:
 
     def look(self, text: str) -> Seen:
         """Analyse a question, or recall it."""
-        seen = self._recent.get(text)
+        core = core_of(text)
+        seen = self._recent.get(core)
         if seen is None:
-            core = core_of(text)
             seen = see(core, self._embedder.token_vectors(core))
-            self._recent.put(text, seen)
+            self._recent.put(core, seen)
         return seen
 
 
