@@ -66,7 +66,12 @@ class Leases:
 
     def _release(self, key: str, after: Callable[[], Awaitable[None]] | None = None) -> None:
         releasing = self._releasing[key] = asyncio.create_task(self._end(key, after))
-        releasing.add_done_callback(lambda _: self._releasing.pop(key, None))
+
+        def ended(task: asyncio.Task[None]) -> None:
+            if self._releasing.get(key) is task:
+                del self._releasing[key]
+
+        releasing.add_done_callback(ended)
 
     async def _end(self, key: str, after: Callable[[], Awaitable[None]] | None) -> None:
         if after is not None:

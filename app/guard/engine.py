@@ -106,13 +106,14 @@ class Engine:
         return await runner.run(texts)
 
     async def _by_express(self, wanted: Sequence[tuple[AnyRail, Sequence[str]]]) -> list[Examined]:
-        """All of them one after the other in one thread, which is told once and tells once. After PATIENCE_S each waits
-        for its own."""
+        """All of them one after the other in one thread, which is told once and tells once. After PATIENCE_S, or the
+        shortest deadline, each waits for its own."""
         asked = [self._begin(settings, texts) for settings, texts in wanted]
         calls = [one.call for one in asked if isinstance(one, Asked) and one.call]
         try:
             if calls and self.express.put(calls, PATIENCE_S):
-                await asyncio.wait([call.answer for call in calls], timeout=PATIENCE_S)
+                patience_s = min([PATIENCE_S, *(one.runner.deadline_s for one in asked if isinstance(one, Asked))])
+                await asyncio.wait([call.answer for call in calls], timeout=patience_s)
             ending = [one.runner.end(one) for one in asked if isinstance(one, Asked)]
             # A task each would cost more than there is left to do.
             is_over = all(call.answer.done() for call in calls)

@@ -182,7 +182,7 @@ class Runner:
         self._version = rail.version
         self._failures = failures
         self._name = name
-        self._deadline_s = deadline_s
+        self.deadline_s = deadline_s
         self._key = secrets.token_bytes(16)
         self._recent: Recent[tuple[Hit, ...]] = Recent(REMEMBERED, weigh=len, most=REMEMBERED_HITS)
         self._rail = rail
@@ -205,7 +205,7 @@ class Runner:
         found: Hits = ()
         call, failure = asked.call, ""
         if call is not None:
-            left_s = self._deadline_s - (time.perf_counter() - asked.started)
+            left_s = self.deadline_s - (time.perf_counter() - asked.started)
             found, failure = await self._outcome(call, left_s) if self._move(call) else ((), "busy")
         return self._examined(asked, found, failure)
 
@@ -233,10 +233,10 @@ class Runner:
     async def _in_slices(self, texts: Sequence[str]) -> tuple[Hits, str]:
         """All answers, under one deadline. Many texts go in slices, between which others get their turn."""
         loop = asyncio.get_running_loop()
-        deadline, hits = loop.time() + self._deadline_s, list[tuple[Hit, ...]]()
+        deadline, hits = loop.time() + self.deadline_s, list[tuple[Hit, ...]]()
         for start in range(0, len(texts), BATCH_TEXTS):
             call = self._call(texts[start : start + BATCH_TEXTS])
-            if not self._own(call).put([call], self._deadline_s):
+            if not self._own(call).put([call], self.deadline_s):
                 return (), "busy"
             found, failure = await self._outcome(call, deadline - loop.time())
             if failure:
@@ -273,4 +273,4 @@ class Runner:
         if call.begun.locked():
             call.loop.call_later(PATIENCE_S, self._move, call)
             return True
-        return self._own(call).put([call], self._deadline_s)
+        return self._own(call).put([call], self.deadline_s)

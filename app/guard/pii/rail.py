@@ -54,10 +54,13 @@ class PiiRail:
         """
         self._allowed = {text.casefold() for text in settings.allow}
         own = {recognizer.entity for recognizer in settings.recognizers}
-        known = [entity for entity in settings.entities if entity not in {*own, "PERSON"}]
-        self._of_digits = [FINDERS[entity] for entity in known if entity in HAS_DIGITS]
-        self._finders = [FINDERS.get(entity) or _presidio(entity) for entity in known if entity not in HAS_DIGITS]
-        self._finders += [_custom(recognizer) for recognizer in settings.recognizers]
+        # And whether it is in vain where there is no digit.
+        self._finders = [
+            (FINDERS.get(entity) or _presidio(entity), entity in HAS_DIGITS)
+            for entity in settings.entities
+            if entity not in {*own, "PERSON"}
+        ]
+        self._finders += [(_custom(recognizer), False) for recognizer in settings.recognizers]
         self._people: People | None = None
         if "PERSON" in settings.entities:
             try:
@@ -75,10 +78,10 @@ class PiiRail:
 
     def _apart(self, text: str, people: Sequence[Hit]) -> list[Hit]:
         hits: list[Hit] = []
-        for find in self._finders:
-            hits += find(text)
-        for find in self._of_digits if _DIGIT.search(text) else ():
-            hits += find(text)
+        has_digits = _DIGIT.search(text) is not None
+        for find, needs_digits in self._finders:
+            if has_digits or not needs_digits:
+                hits += find(text)
         # Streets and mailboxes are called after people.
         held = apart(hit for hit in hits if hit.score >= SURE and hit.rule in HOLDS_NAMES)
         hits += [hit for hit in people if not _lies_in(hit, held)]

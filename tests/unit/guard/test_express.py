@@ -9,7 +9,7 @@ import pytest
 
 from app.config import Policy
 from app.config.policy import AnyRail, InjectionSettings, PiiSettings, SecretsSettings
-from app.guard import runner
+from app.guard import engine, runner
 from app.guard.engine import EXPRESS_CHARACTERS, Engine, Job
 from app.guard.types import Examined, Hit
 
@@ -141,7 +141,8 @@ async def test_what_is_known_of_a_text_is_not_asked_again() -> None:
     assert len(desk.threads) == 3
 
 
-async def test_who_leaves_has_nothing_examined_for_them() -> None:
+async def test_who_leaves_has_nothing_examined_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "PATIENCE_S", 60)
     first, second = Rail("held"), Rail()
     desk = Desk(first, second, Rail())
     leaving = asyncio.create_task(desk.ask("held"))
@@ -157,3 +158,12 @@ async def test_a_rail_for_which_no_thread_is_left_is_busy_at_once(monkeypatch: p
     monkeypatch.setattr(runner, "MOST_WAITING", 0)
     desk = Desk(Rail(), Rail(), Rail())
     assert [each.failure for each in await desk.ask("one")] == ["busy"] * 3
+
+
+async def test_a_deadline_shorter_than_the_patience_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "PATIENCE_S", 60)
+    first = Rail("held")
+    desk = Desk(first, Rail(), Rail(), deadline_ms=50)
+    async with asyncio.timeout(30):
+        assert (await desk.ask_at_once("held"))[0].failure == "timeout"
+    first.release.set()
