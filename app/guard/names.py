@@ -121,6 +121,7 @@ class _Network:
         output = layers[-1]  # to the width of the transition system's features
         self._output, self._output_bias = _weights(output, "W").T.copy(), _weights(output, "b")
         self._moves = _Moves(model.get_ref("lower"), model.get_ref("upper"), moves)
+        # A plain dict, forgotten as a whole: `Recent` would take a lock and a move for each token.
         self._forms: dict[bytes, Floats] = {}
 
     @classmethod

@@ -8,6 +8,7 @@ from typing import Any
 
 from app.config.money import PriceConfig
 from app.config.routing import RoutingConfig
+from app.errors import UpstreamFailed, UpstreamRateLimited
 from app.pipeline.draft import Draft
 from app.pipeline.ports import Task
 from app.routing.board import TargetBoard
@@ -17,6 +18,12 @@ from app.routing.shadow import Shadow
 from app.routing.target import Target
 from app.routing.types import Plan, Trip
 from tests.unit.routing.virtual_time import now
+
+DOWN = UpstreamFailed("down")
+
+
+def limited(retry_after_s: float | None = None) -> UpstreamRateLimited:
+    return UpstreamRateLimited("slow down", retry_after_s=retry_after_s)
 
 
 def target(name: str, window: int | None = None, **price: float) -> Target:
