@@ -15,7 +15,6 @@ from ray.util.metrics import Gauge
 from app.cache.desk import Place
 from app.cache.embedded import socket_path
 from app.cache.judge import load_judge
-from app.cache.judge.literal.canon import core_of
 from app.cache.semantic.agreement import Agreement, Ask
 from app.cache.semantic.edge_index import EdgeIndex
 from app.cache.semantic.server_index import ServerIndex
@@ -27,14 +26,12 @@ from app.config import SemanticConfig, StackConfig
 from app.pipeline.output import content_of
 from app.pipeline.ports import ModelPort
 from app.providers.build import build_providers
-from app.recent import Recent
-from app.retrieval.embedder import Embedder, TokenVectors
+from app.retrieval.embedder import Embedder
 from app.retrieval.types import Vector
 from app.routing.catalogue import Catalogue
 from deployments.handles import ModelHandle
 
 TENANT = ("tenant",)
-RECENT_QUESTIONS = 64
 # Embedded and judged within 4 ms: a lone one is not worth two changes of threads.
 SHORT_CHARACTERS = 200
 
@@ -44,9 +41,9 @@ class Semantics:
 
     def __init__(self, config: StackConfig, embedder: Embedder, judging_model: DeploymentHandle | None) -> None:
         settings = config.cache.semantic
-        self._embedder = OneRun(embedder)
+        self._embedder = embedder
         self._is_judged = settings.second_check
-        self._judge = load_judge(self._embedder, config.cache_judge)
+        self._judge = load_judge(embedder, config.cache_judge)
         self._tier = SemanticTier(
             settings,
             open_index(config, embedder.dimensions),
@@ -70,19 +67,19 @@ class Semantics:
     ) -> tuple[Vector, Proposal | None]:
         here = is_alone and len(place.question) <= SHORT_CHARACTERS
         if vector is None:
-            core = core_of(place.question)
-            vector = self._embedder.embed_one(core) if here else await asyncio.to_thread(self._embedder.embed_one, core)
+            asked = place.question, place.tenant
+            vector = self._judge.vector(*asked) if here else await asyncio.to_thread(self._judge.vector, *asked)
         if not place.is_read:
             return vector, None  # for `remember` alone
         return vector, await self._tier.find(place.tenant, place.scope, place.question, vector, here=here)
 
     async def remember(self, place: Place, vector: Vector | None, ttl_s: float) -> None:
         if vector is None:
-            vector = await asyncio.to_thread(self._embedder.embed_one, core_of(place.question))
+            vector = await asyncio.to_thread(self._judge.vector, place.question, place.tenant)
         await self._tier.remember(place.tenant, place.scope, place.question, vector, place.key, ttl_s)
         if self._is_judged:
             # Nobody waits here. Else the first question that means the same would wait for another run of the model.
-            await asyncio.to_thread(self._judge.look, place.question)
+            await asyncio.to_thread(self._judge.look, place.question, place.tenant)
 
     async def compare(self, place: Place, proposal: Proposal, old: str, new: str) -> bool | None:
         same = await self._agreement.same(place.question, old, new)
@@ -105,7 +102,7 @@ class Semantics:
         await self._tier.close()
 
     async def _embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        return await asyncio.to_thread(self._embedder.model.embed, texts)
+        return await asyncio.to_thread(self._embedder.embed, texts)
 
     def _export(self, rate: ErrorRate) -> None:
         tags = {"tenant": rate.tenant}
@@ -113,25 +110,6 @@ class Semantics:
         self._low.set(rate.low, tags)
         self._high.set(rate.high, tags)
         self._judged.set(rate.judged, tags)
-
-
-class OneRun:
-    """An embedder that remembers the last texts' token vectors: a question is embedded, and then read by the judge,
-    from one run of the model."""
-
-    def __init__(self, model: Embedder) -> None:
-        self.model = model
-        self._recent: Recent[TokenVectors] = Recent(RECENT_QUESTIONS)
-
-    def embed_one(self, text: str) -> Vector:
-        return self.token_vectors(text).pooled
-
-    def token_vectors(self, text: str) -> TokenVectors:
-        found = self._recent.get(text)
-        if found is None:
-            found = self.model.token_vectors(text)
-            self._recent.put(text, found)
-        return found
 
 
 def open_index(config: StackConfig, dimensions: int) -> SemanticIndex:

@@ -13,7 +13,7 @@ from benchmarks.gateway.processes import cpu_share, machine_cpu_seconds, settle
 from benchmarks.gateway.targets import Target
 from benchmarks.load_generator import LoadGenerator
 
-_WARM_UP = 20  # requests before each measurement
+WARM_UP = 20  # requests before each measurement
 _LOOK_AT_IDLE_S = 1.0
 _SETTLE_S = 10.0
 _LEAST_SHARE = 0.2  # of the answers must be what a row is about, else the row says nothing
@@ -30,6 +30,7 @@ class Way:
     tier_header: str = "x-sextant-cache"
     stream: bool = False
     extra: Mapping[str, Any] = field(default_factory=dict)
+    one_client: bool = False  # only: there are too few texts for more
 
     def take(self, count: int) -> list[str]:
         """The next texts. Raises BenchmarkFailed when there are no more."""
@@ -82,13 +83,16 @@ class Bench:
             turn = number % len(self._ways)
             for clients, count in requests.items():
                 for way in self._ways[turn:] + self._ways[:turn]:
+                    if way.one_client and clients > 1:
+                        done(f"round {number + 1}: {way.name} is for one client")
+                        continue
                     samples.append(self._sample(number, way, clients, count))
                     done(f"round {number + 1}, {clients} at a time: {way.name}")
         return samples
 
     def _sample(self, number: int, way: Way, clients: int, count: int) -> Sample:
         busy_before = machine_cpu_seconds()
-        warm_up = max(_WARM_UP, clients * 2)
+        warm_up = max(WARM_UP, clients * 2)
         target = way.target
         result = self._load.run(
             Job(

@@ -10,10 +10,12 @@ from typing import Literal
 
 from app.evals.cache_judge import groups as labelled_groups
 from app.evals.cache_judge.groups import load_groups
+from app.retrieval.embedder import Embedder
 from benchmarks.gateway.prompts import WORDS
 
 Kind = Literal["question", "near repeat", "paraphrase", "trap"]
 _ANSWER_WORDS = 9
+_NEAR = 0.75  # cosine of two groups' questions
 # Put around a paraphrase they leave its meaning alone: so a benchmark never asks in the same words twice.
 _OPENINGS = ("", "Hi, ", "Hello! ", "Please: ", "Hey there, ", "Good morning. ", "Hi there: ", "Please tell me: ")
 _CLOSINGS = ("", " Thanks!", " Thank you.", " Please.", " Thanks a lot!", " Cheers.", "  ", " Thank you very much.")
@@ -68,6 +70,17 @@ def _group(labelled: labelled_groups.Group) -> Group:
         same(labelled.near_repeats, "near repeat") + same(labelled.paraphrases, "paraphrase"),
         tuple(Ask(trap.text, "trap", name, f"{name}#{i}", trap.kind) for i, trap in enumerate(labelled.traps)),
     )
+
+
+def apart(groups: Sequence[Group], embedder: Embedder) -> list[Group]:
+    """Those whose question lies near no earlier one's. Several people wrote the groups, and some of them wrote of the
+    same: labels would call an answer wrong that is right."""
+    vectors = embedder.embed([group.question.text for group in groups])
+    chosen: list[int] = []
+    for at, vector in enumerate(vectors):
+        if not chosen or float((vectors[chosen] @ vector).max()) < _NEAR:
+            chosen.append(at)
+    return [groups[at] for at in chosen]
 
 
 def answer_to(intent: str) -> str:

@@ -18,6 +18,7 @@ _SEED = 4
 _LEAST_POOL = 20  # paraphrases; with fewer the row would be about a handful of texts
 _LESSON, _MOST_LESSONS, _LEARNED = 100, 20, 0.7  # requests, how often, share of hits
 SEMANTIC, OPEN = "sextant semantic hit", "sextant semantic hit, no guard"
+NEW = "sextant semantic hit, new words, no guard"
 _OPEN_MODEL = "bench-open"  # an alias of stack.yaml
 MISS, OFF = "sextant miss, streamed", "sextant cache off, streamed"
 OVER = {MISS: OFF, OFF: NOOP}
@@ -34,9 +35,15 @@ class Peer:
 
 
 def build_ways(
-    groups: Sequence[Group], provider_url: str, peers: Sequence[Peer], sextant: Target | None, noop: Target | None
+    groups: Sequence[Group],
+    unasked: Sequence[Group],
+    provider_url: str,
+    peers: Sequence[Peer],
+    sextant: Target | None,
+    noop: Target | None,
 ) -> list[Way]:
-    """The rows. Fills the caches with the groups' questions first. Raises BenchmarkFailed."""
+    """The rows. Fills the caches with the groups' questions first. `unasked`: whose paraphrases are asked once each, so
+    that nothing of them is known. Raises BenchmarkFailed."""
     questions = [group.question for group in groups]
     repeats = [ask for group in groups for ask in group.repeats if ask.kind == "paraphrase"]
     own = Peer(sextant, "x-sextant-cache", True) if sextant else None
@@ -47,7 +54,9 @@ def build_ways(
         accepted = _accepted(own, provider_url, repeats)
         _teach(own, provider_url, accepted)
         pool = [ask.text for ask in accepted]
-        run_stream(replace(own.target, model=_OPEN_MODEL), own.tier_header, provider_url, questions)
+        open_target = replace(own.target, model=_OPEN_MODEL)
+        everything = [*questions, *(group.question for group in unasked)]
+        run_stream(open_target, own.tier_header, provider_url, everything)
     texts = [ask.text for ask in questions]
     ways = []
     if noop:
@@ -57,6 +66,13 @@ def build_ways(
             Way("sextant exact hit", sextant, itertools.cycle(texts), lambda tier: tier == "exact"),
             Way(SEMANTIC, sextant, variants(pool, _SEED), lambda tier: tier == "semantic"),
             Way(OPEN, replace(sextant, model=_OPEN_MODEL), variants(pool, _SEED + 2), lambda tier: tier == "semantic"),
+            Way(
+                NEW,
+                replace(sextant, model=_OPEN_MODEL),
+                iter(_paraphrases(unasked)),
+                lambda tier: tier == "semantic",
+                one_client=True,
+            ),
             Way(MISS, sextant, _unseen(), lambda tier: tier == "miss", stream=True),
             Way(
                 OFF,
@@ -92,6 +108,12 @@ def _teach(own: Peer, provider_url: str, pool: Sequence[Ask]) -> None:
         outcomes = run_stream(own.target, own.tier_header, provider_url, lesson)
         if sum(outcome.tier == "semantic" for outcome in outcomes) >= _LEARNED * len(lesson):
             return
+
+
+def _paraphrases(groups: Sequence[Group]) -> list[str]:
+    asks = [ask.text for group in groups for ask in group.repeats if ask.kind == "paraphrase"]
+    Random(_SEED).shuffle(asks)  # noqa: S311 (an order, not a secret)
+    return asks
 
 
 def _unseen() -> Iterator[str]:

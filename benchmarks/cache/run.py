@@ -13,11 +13,12 @@ from pathlib import Path
 from rich.console import Console
 
 from app.evals.errors import DatasetError
+from app.retrieval.embedder import Embedder
 from benchmarks.cache.load import load_generator
-from benchmarks.cache.measure import Bench, Sample
-from benchmarks.cache.peers import Home, start_gptcache, start_litellm, start_litellm_stores
+from benchmarks.cache.measure import WARM_UP, Bench, Sample
+from benchmarks.cache.peers import MODEL, Home, start_gptcache, start_litellm, start_litellm_stores
 from benchmarks.cache.quality import Quality, assess, run_stream
-from benchmarks.cache.questions import Group, answer_to, read_groups, stream, variants
+from benchmarks.cache.questions import Group, answer_to, apart, read_groups, stream, variants
 from benchmarks.cache.report import Report
 from benchmarks.cache.rows import OVER, Peer, build_ways
 from benchmarks.cache.stack import Stack, start_stack
@@ -58,7 +59,9 @@ def run(plan: Plan, console: Console) -> Report:
         raise BenchmarkFailed(str(error)) from error
     choice = random.Random(_SEED)  # noqa: S311 (a choice, no secret)
     tested = choice.sample(tested, min(plan.streamed_groups, len(tested)))
-    kept = choice.sample(kept, min(_KEPT_GROUPS, len(kept)))
+    kept = apart(choice.sample(kept, len(kept)), Embedder(plan.models / MODEL))
+    asked, unasked = kept[:_KEPT_GROUPS], kept[_KEPT_GROUPS:]
+    unasked = unasked[: _unasked_groups(plan, unasked)]
     in_memory = _MEMORY if _MEMORY.is_dir() else None
     with (
         tempfile.TemporaryDirectory(prefix="sextant-bench-", dir=in_memory) as memory,
@@ -67,7 +70,7 @@ def run(plan: Plan, console: Console) -> Report:
         fallen_named(supervisor),
     ):
         with console.status("Starting the provider, the stack and the peers"):
-            provider_url = _start_provider(supervisor, [*tested, *kept])
+            provider_url = _start_provider(supervisor, [*tested, *asked, *unasked])
             home = Home(supervisor, plan.peer_environment, Path(memory), plan.models, provider_url)
             stack = None
             if plan.has_sextant:
@@ -79,7 +82,7 @@ def run(plan: Plan, console: Console) -> Report:
         for peer in peers:
             if not peer.is_timed:
                 supervisor.named(peer.target.name).process.terminate()
-        samples = _measure(plan, kept, provider_url, timed, stack, console)
+        samples = _measure(plan, asked, unasked, provider_url, timed, stack, console)
     targets = [peer.target for peer in peers]
     if stack:
         targets = [stack.noop(), stack.shown(), *targets]
@@ -101,6 +104,16 @@ def _start_provider(supervisor: Supervisor, groups: Sequence[Group]) -> str:
     url = f"http://127.0.0.1:{port}"
     wait_for(f"{url}/count", supervisor.start("provider", command, os.environ, essential=True))
     return url
+
+
+def _unasked_groups(plan: Plan, groups: Sequence[Group]) -> int:
+    """So many that there is a paraphrase for each request of one client, and those that warm up."""
+    needed = plan.rounds * (plan.requests[1] + WARM_UP)
+    for count, group in enumerate(groups):
+        if needed <= 0:
+            return count
+        needed -= sum(ask.kind == "paraphrase" for ask in group.repeats)
+    raise BenchmarkFailed("too few labelled groups for so many requests and rounds")
 
 
 def _start_peers(home: Home) -> list[Peer]:
@@ -139,10 +152,16 @@ def _stream(
 
 
 def _measure(
-    plan: Plan, groups: Sequence[Group], provider_url: str, peers: Sequence[Peer], stack: Stack | None, console: Console
+    plan: Plan,
+    groups: Sequence[Group],
+    unasked: Sequence[Group],
+    provider_url: str,
+    peers: Sequence[Peer],
+    stack: Stack | None,
+    console: Console,
 ) -> list[Sample]:
     sextant, noop = (stack.target("speed"), stack.noop()) if stack else (None, None)
-    ways = build_ways(groups, provider_url, peers, sextant, noop)
+    ways = build_ways(groups, unasked, provider_url, peers, sextant, noop)
     with load_generator() as load, progress_bar(console) as progress:
         task = progress.add_task("rounds", total=len(ways) * len(plan.requests) * plan.rounds)
         bench = Bench(ways, load)

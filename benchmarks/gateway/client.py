@@ -82,7 +82,7 @@ class Client(asyncio.Protocol):
         except ValueError as error:
             self._fail(f"not chunked transfer coding: {error}")
             return
-        if not self._first_word_at and FIRST_WORD in self._body:
+        if not self._first_word_at and self._has_begun():
             self._first_word_at = time.perf_counter()
         if complete:
             self._finish()
@@ -115,12 +115,18 @@ class Client(asyncio.Protocol):
             self.close()
         # The checks are short, so that the load generator is not what is measured: a whole answer ends with
         # these words, and a stream that broke off does not have its end.
-        if self._head[9:12] != b"200" or not self._first_word_at or LAST_WORD not in self._body:
+        if self._head[9:12] != b"200" or not self._first_word_at or not self._has_ended():
             self._fail("not the answer")
         elif b'"stop"' not in self._body:
             self._fail("the answer does not say why it ended")
         elif self._answered is not None and not self._answered.done():
             self._answered.set_result(Timing(self._first_word_at - self._sent_at, now - self._sent_at))
+
+    def _has_begun(self) -> bool:
+        return FIRST_WORD in self._body
+
+    def _has_ended(self) -> bool:
+        return LAST_WORD in self._body
 
     def _fail(self, why: str) -> None:
         if self._answered is not None and not self._answered.done():

@@ -63,7 +63,7 @@ class CosineJudge:
 
     min_score = 0.0
 
-    def judge(self, a: str, b: str, cosine: float | None = None) -> Verdict:
+    def judge(self, a: str, b: str, cosine: float | None = None, tenant: str = "") -> Verdict:
         return _Likeness(min(max(cosine or 0.0, 0.0), 1.0))
 
 
@@ -177,7 +177,7 @@ class SemanticTier:
         loop = asyncio.get_running_loop()
         ratings: list[Rating] = []
         for entry, cosine in near:
-            pair = entry.question, question, cosine
+            pair = entry.question, question, cosine, entry.tenant
             if here:
                 verdict = self._judge.judge(*pair)
             else:

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from app.cache.judge.aligned import TokenPair
 from app.cache.judge.features import compare
-from app.cache.judge.judge import TokenEmbedder
 from app.cache.judge.literal.canon import core_of
+from app.cache.judge.recalled import TokenEmbedder
 from app.cache.judge.seen import Seen, see
 from app.evals.cache_judge.groups import Pair
 

@@ -128,7 +128,7 @@ class RememberingJudge:
         self._known: dict[tuple[str, str], Verdict] = {}
         self.min_score = judge.min_score
 
-    def judge(self, a: str, b: str, cosine: float | None = None) -> Verdict:
+    def judge(self, a: str, b: str, cosine: float | None = None, tenant: str = "") -> Verdict:
         verdict = self._known.get((a, b))
         if verdict is None:
             verdict = self._known[a, b] = self._judge.judge(a, b, cosine)

@@ -8,20 +8,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import httpx
+import numpy as np
 import openai
 import pytest
 from rich.console import Console
 
 from app.evals.cache_judge.groups import load_groups
 from app.evals.errors import DatasetError
+from app.retrieval.embedder import Embedder
 from benchmarks.cache import load
 from benchmarks.cache.load import Job, load_generator
 from benchmarks.cache.measure import Bench, Sample, Way
-from benchmarks.cache.provider import FIXED
 from benchmarks.cache.quality import Outcome, assess, is_hit, run_stream
-from benchmarks.cache.questions import Ask, answer_to, read_groups, stream, variants
+from benchmarks.cache.questions import Ask, Group, answer_to, apart, read_groups, stream, variants
 from benchmarks.cache.report import Report
 from benchmarks.cache.run import Plan, run
 from benchmarks.cache.summary import NOOP, summarize
@@ -79,12 +81,25 @@ def test_provider_gives_each_question_its_own_answer_and_an_unknown_one_the_next
             answer = client.chat.completions.create(model="bench", messages=[{"role": "user", "content": text}])
             return answer.choices[0].message.content
 
-        assert [said("a"), said("b")] == ["The first answer", FIXED]
+        assert [said("a"), said("b")] == ["The first answer", answer_to("b")]
         httpx.post(f"{base(target)}/next", json={"answer": "The told answer"})
-        assert [said("a"), said("b")] == ["The first answer", "The told answer"]
+        assert said("b") == "The told answer"
+        assert [said("a"), said("b")] == ["The first answer", answer_to("b")]
         pieces = client.chat.completions.create(model="bench", messages=[{"role": "user", "content": "a"}], stream=True)
         assert "".join(piece.choices[0].delta.content or "" for piece in pieces) == "The first answer"
-        assert httpx.get(f"{base(target)}/count").json() == {"chat_requests": 5}
+        assert httpx.get(f"{base(target)}/count").json() == {"chat_requests": 6}
+
+
+def test_provider_knows_a_question_of_which_a_guard_has_masked_parts(tmp_path: Path) -> None:
+    with the_provider(tmp_path, {"How tall is K2?": "k", "Did Ada (in 1840) write to Charles?": "a"}) as target:
+        url, body = target.url, {"model": "bench", "messages": [{"role": "user", "content": ""}]}
+        for asked, answer in {
+            "Did <PERSON_1> (in 1840) write to <PERSON_2>?": "a",
+            "How tall is <PERSON_1>?": "k",
+            "How old is <PERSON_1>?": answer_to("How old is <PERSON_1>?"),
+        }.items():
+            body["messages"] = [{"role": "user", "content": asked}]
+            assert httpx.post(url, json=body).json()["choices"][0]["message"]["content"] == answer
 
 
 def test_every_text_is_sent_once_and_the_warm_up_is_not_measured(tmp_path: Path) -> None:
@@ -120,6 +135,32 @@ def test_a_row_is_about_the_answers_that_are_meant_and_none_without_enough_of_th
             measure("text/plain")
         with pytest.raises(BenchmarkFailed, match="too few questions"):
             Way("row", target, iter(texts), lambda _: True).take(201)
+
+
+def test_a_row_for_one_client_is_left_out_where_there_are_more(tmp_path: Path) -> None:
+    with the_provider(tmp_path, {}) as target, load_generator() as generator:
+        ways = [
+            Way(name, target, iter([f"{name} {i}" for i in range(100)]), lambda _: True, one_client=name == "alone")
+            for name in ("alone", "any")
+        ]
+        told: list[str] = []
+        samples = Bench(ways, generator).measure({1: 5, 2: 5}, 1, told.append)
+        assert [(sample.way, sample.clients) for sample in samples] == [("alone", 1), ("any", 1), ("any", 2)]
+        assert len(told) == 4
+        rows = {row.way: row for row in summarize(samples, {}, 2)}
+        assert rows["alone"].requests_per_s is None
+        assert rows["any"].requests_per_s is not None
+
+
+def test_groups_that_ask_about_the_same_are_left_out() -> None:
+    class Near:
+        def embed(self, texts: list[str]) -> np.ndarray:
+            vectors = {"a": (1, 0, 0), "b": (0, 1, 0), "like a": (0.8, 0, 0.6), "like that": (0.28, 0, 0.96)}
+            return np.array([vectors[text] for text in texts], dtype=np.float32)
+
+    groups = [Group(name, replace(QUESTION, text=name), (), ()) for name in ("a", "b", "like a", "like that")]
+    left = apart(groups, cast("Embedder", Near()))
+    assert [group.name for group in left] == ["a", "b", "like that"]
 
 
 def test_groups_are_read_with_their_right_answers(tmp_path: Path) -> None:

@@ -98,14 +98,3 @@ def test_a_question_is_embedded_once() -> None:
     for other in ("How high is Everest?", "Everest: height?", "How old is Everest?"):
         judge.judge("How tall is Everest?", other)
     assert embedder.runs == 4
-
-
-def test_questions_are_forgotten_in_turn() -> None:
-    embedder = WordEmbedder()
-    shipped = load_judge(embedder)
-    judge = PairJudge(embedder, shipped._model, recent_questions=2)
-    embedder.runs = 0
-    judge.judge("one river", "two rivers")
-    judge.judge("three rivers", "four rivers")
-    judge.judge("one river", "four rivers")
-    assert embedder.runs == 5

@@ -20,7 +20,7 @@ class Words:
         one, other = set(a.split()), set(b.split())
         return len(one & other) / len(one | other)
 
-    def judge(self, a: str, b: str, cosine: float | None = None) -> Verdict:
+    def judge(self, a: str, b: str, cosine: float | None = None, tenant: str = "") -> Verdict:
         return Verdict(self.similarity(a, b), "entity")
 
 

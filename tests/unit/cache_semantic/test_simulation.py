@@ -150,7 +150,7 @@ async def test_a_whole_simulation_reports_every_cache_for_every_bound() -> None:
     class Certain:
         min_score = 0.9
 
-        def judge(self, a: str, b: str, cosine: float | None = None) -> "Certain.Said":
+        def judge(self, a: str, b: str, cosine: float | None = None, tenant: str = "") -> "Certain.Said":
             return Certain.Said()
 
         class Said:

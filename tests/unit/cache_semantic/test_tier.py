@@ -36,7 +36,7 @@ class WordJudge:
 
     min_score = 0.8
 
-    def judge(self, a: str, b: str, cosine: float | None = None) -> Said:
+    def judge(self, a: str, b: str, cosine: float | None = None, tenant: str = "") -> Said:
         if ("not" in a.split()) != ("not" in b.split()):
             return Said(0.01, "negation")
         return Said(0.999)

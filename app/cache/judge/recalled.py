@@ -1,0 +1,87 @@
+"""What is known of the questions that were read lately, so that a question that comes again costs no run of the model.
+
+Each tenant's own: how soon an answer comes must tell nobody what another tenant asked.
+"""
+
+import hashlib
+import secrets
+from typing import Protocol
+
+from app.cache.judge.literal.canon import core_of
+from app.cache.judge.seen import Seen, see
+from app.cache.judge.verdict import Verdict
+from app.recent import Recent
+from app.retrieval.embedder import TokenVectors
+from app.retrieval.types import Vector
+
+RECENT_QUESTIONS = 1024  # analysed, about 100 kB each
+RECENT_RUNS = 64  # the model's, until their question is analysed as well
+RECENT_VECTORS = 8192  # about 2 kB each
+RECENT_VERDICTS = 16_384
+
+
+class TokenEmbedder(Protocol):
+    """What the judge needs of an embedder."""
+
+    def token_vectors(self, text: str) -> TokenVectors:
+        """The vector of each token and that of the text."""
+        ...
+
+
+class Recalled:
+    """Questions by their cores: greetings and thanks around one make no other of it. For several threads.
+
+    A question's vector, its analysis and what was said of a pair depend on nothing but the texts, so nothing here is
+    ever out of date. Texts are known by a keyed digest.
+    """
+
+    def __init__(self, embedder: TokenEmbedder, questions: int = RECENT_QUESTIONS) -> None:
+        self._embedder = embedder
+        self._key = secrets.token_bytes(16)
+        self._runs: Recent[TokenVectors] = Recent(RECENT_RUNS)
+        self._vectors: Recent[Vector] = Recent(RECENT_VECTORS)
+        self._seen: Recent[Seen] = Recent(questions)
+        self._verdicts: Recent[Verdict] = Recent(RECENT_VERDICTS)
+
+    def vector(self, tenant: str, text: str) -> Vector:
+        """The question's, of unit length."""
+        core = core_of(text)
+        key = self._digest(tenant, core)
+        vector = self._vectors.get(key)
+        if vector is None:
+            vector = self._run(key, core).pooled
+        return vector
+
+    def seen(self, tenant: str, text: str) -> Seen:
+        """The question, analysed."""
+        core = core_of(text)
+        key = self._digest(tenant, core)
+        seen = self._seen.get(key)
+        if seen is None:
+            seen = see(core, self._runs.get(key) or self._run(key, core))
+            self._seen.put(key, seen)
+        return seen
+
+    def verdict(self, tenant: str, a: str, b: str, cosine: float | None) -> Verdict | None:
+        """What was said of both questions at that similarity."""
+        return self._verdicts.get(self._pair(tenant, a, b, cosine))
+
+    def note(self, tenant: str, a: str, b: str, cosine: float | None, verdict: Verdict) -> None:
+        """What `verdict` gives from now on."""
+        self._verdicts.put(self._pair(tenant, a, b, cosine), verdict)
+
+    def _run(self, key: str, core: str) -> TokenVectors:
+        found = self._embedder.token_vectors(core)
+        self._runs.put(key, found)
+        self._vectors.put(key, found.pooled)
+        return found
+
+    def _pair(self, tenant: str, a: str, b: str, cosine: float | None) -> str:
+        return self._digest(tenant, core_of(a), core_of(b), "" if cosine is None else f"{cosine:.4f}")
+
+    def _digest(self, *parts: str) -> str:
+        digest = hashlib.blake2b(digest_size=16, key=self._key)
+        for part in parts:
+            data = part.encode(errors="surrogatepass")
+            digest.update(len(data).to_bytes(4, "big") + data)
+        return digest.hexdigest()
