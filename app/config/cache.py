@@ -44,7 +44,7 @@ class SemanticConfig(Settings):
         None, description="File of the second check's model, as `make cache-judge` writes it; absent, the shipped one."
     )
     min_similarity: Share = Field(0.5, description="Cosine similarity under which an entry is no candidate.")
-    candidates: int = Field(4, ge=1, le=32, description="Nearest entries that are looked at.")
+    candidates: int = Field(3, ge=1, le=32, description="Nearest entries that are looked at.")
     max_question_characters: Count = Field(2000, description="Longer questions are answered by the exact tier alone.")
     max_entries: Count = Field(
         100_000, description="Questions in the index, about 7 KB of memory each; the least recently used go first."

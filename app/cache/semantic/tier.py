@@ -25,6 +25,9 @@ from app.clock import now_ms
 from app.config.cache import SemanticConfig
 from app.retrieval.types import Vector
 
+# How far behind the nearest an entry may lie and still be judged, which takes 1 to 2 ms. Of 687 hits among 700 labelled
+# groups (the judge that is trained on the other half) this one loses none; 0.05 loses one.
+MOST_BEHIND = 0.15
 SILENT_MS = 1000  # how long a store that could not be read is left alone
 FALLEN_BACK = "the tenant's error rate is past its bound"
 EXPLORED = "explored by chance"
@@ -102,7 +105,8 @@ class SemanticTier:
         """The best candidate, and whether it is served; None when nothing is near. `here`: judged on the loop, which
         saves a thread's start where nobody else waits for it."""
         near = await self._index.search(tenant, scope, vector, self._config.candidates, self._clock())
-        near = [(entry, cosine) for entry, cosine in near if cosine >= self._config.min_similarity]
+        least = max(self._config.min_similarity, near[0][1] - MOST_BEHIND) if near else 0.0
+        near = [(entry, cosine) for entry, cosine in near if cosine >= least]
         if not near:
             self._alone += 1
             return None

@@ -15,7 +15,7 @@ from app.cache.embedded import EmbeddedValkey, socket_path
 from app.cache.semantic.edge_index import EdgeIndex
 from app.cache.semantic.labels import Label, LabelLog
 from app.cache.semantic.tally import Tally
-from app.cache.semantic.tier import FALLEN_BACK, NOT_RECALLED, SILENT_MS, UNSURE, SemanticTier
+from app.cache.semantic.tier import FALLEN_BACK, MOST_BEHIND, NOT_RECALLED, SILENT_MS, UNSURE, SemanticTier
 from app.cache.semantic.types import Proposal
 from app.clock import now_ms
 from app.config.cache import SemanticConfig
@@ -116,6 +116,22 @@ async def test_what_the_judge_refuses_is_explored_and_says_why(index: EdgeIndex)
     proposal = await ask(tier, "does it not work", cosine=0.99)
     assert proposal is not None
     assert (proposal.decision, proposal.reason) == ("explore", "negation")
+
+
+async def test_what_lies_far_behind_the_nearest_is_not_judged(index: EdgeIndex) -> None:
+    asked: list[str] = []
+
+    class Noting(WordJudge):
+        def judge(self, a: str, b: str, cosine: float | None = None, tenant: str = "") -> Said:
+            asked.append(a)
+            return Said(0.01, "wording")
+
+    tier = build(index)
+    tier._judge = Noting()
+    for question, cosine in (("behind", 0.9 - MOST_BEHIND + 0.02), ("nearest", 0.9), ("far", 0.9 - MOST_BEHIND - 0.02)):
+        await tier.remember("acme", "s", question, near(cosine), f"key of {question}", 3600)
+    assert await ask(tier, "which", cosine=1) is not None
+    assert asked == ["nearest", "behind"]
 
 
 async def test_without_the_second_check_the_cosine_decides(index: EdgeIndex) -> None:
