@@ -106,10 +106,11 @@ class Engine:
         return await runner.run(texts)
 
     async def _by_express(self, wanted: Sequence[tuple[AnyRail, Sequence[str]]]) -> list[Examined]:
-        """All of them one after the other in one thread, which is told once and tells once. After PATIENCE_S, or the
-        shortest deadline, each waits for its own."""
+        """All of them one after the other in one thread, which is told once and tells once; but what a network is
+        needed for goes on beside them. After PATIENCE_S, or the shortest deadline, each waits for its own."""
         asked = [self._begin(settings, texts) for settings, texts in wanted]
         calls = [one.call for one in asked if isinstance(one, Asked) and one.call]
+        calls.sort(key=lambda call: call.own is None)  # what goes on elsewhere begins first
         try:
             if calls and self.express.put(calls, PATIENCE_S):
                 patience_s = min([PATIENCE_S, *(one.runner.deadline_s for one in asked if isinstance(one, Asked))])

@@ -1,7 +1,7 @@
 """What a rail is."""
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Protocol, runtime_checkable
 
 from app.guard.types import Context, Hit
 
@@ -16,6 +16,20 @@ class TextRail(Protocol):
 
     def examine(self, texts: Sequence[str]) -> list[list[Hit]]:
         """The hits of each text, whatever their score. CPU-bound; called in several threads at once. May raise."""
+        ...
+
+
+# The hits of each text, or what finds them.
+Examination = list[list[Hit]] | Callable[[], list[list[Hit]]]
+
+
+@runtime_checkable
+class HeavyRail(TextRail, Protocol):
+    """A text rail that leaves the interpreter to others for most of its time, where it takes its time at all."""
+
+    def begin(self, texts: Sequence[str]) -> Examination:
+        """As `examine`, but what takes long and needs no interpreter is left to be called in another thread. May
+        raise, and so may what it returns."""
         ...
 
 

@@ -9,7 +9,8 @@ the next calls fail at once. They are daemons, so that they do not keep the proc
 
 Who comes alone with a short text has all rails examine it one after the other in a thread of its own, the express:
 side by side they would only take the interpreter and the cores from each other. On two cores, personal data, secrets
-and injections take 3.7 ms of 150 characters there (p50), and 5.8 in three threads.
+and injections take 3.7 ms of 150 characters there (p50), and 5.8 in three threads. A rail that needs a network for it
+begins there, before the others, and goes on in its own thread: the network holds no interpreter.
 """
 
 import asyncio
@@ -18,13 +19,14 @@ import secrets
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
+from typing import cast
 
 from app.attentive import attentive
 from app.failures import Failures
-from app.guard.rail import TextRail
+from app.guard.rail import HeavyRail, TextRail
 from app.guard.types import Examined, Hit, clean
 from app.recent import Recent
 
@@ -47,9 +49,22 @@ class _Call:
     characters: int
     answer: "asyncio.Future[Hits]"
     loop: asyncio.AbstractEventLoop
+    own: "Lane | None" = None  # where its rail goes on with what it has begun elsewhere; None for most rails
     given_up: bool = False  # nobody would read its answer
     begun: threading.Lock = field(default_factory=threading.Lock)  # taken by the thread that examines it
     outcome: "Hits | Exception | None" = None
+
+    def examine(self) -> list[list[Hit]] | None:
+        """What the rail finds. None: it has begun, and goes on in its own lane."""
+        own, self.own = self.own, None
+        if own is None:
+            return self.rail.examine(self.texts)
+        found = cast("HeavyRail", self.rail).begin(self.texts)
+        if not callable(found):
+            return found
+        self.rail, self.begun = _Rest(found), threading.Lock()
+        is_there = own.put([self], PATIENCE_S) or not self.begun.acquire(blocking=False)
+        return None if is_there else found()
 
     def resolve(self) -> None:
         """Called on the loop; in vain as long as there is no outcome."""
@@ -59,6 +74,17 @@ class _Call:
             self.answer.set_exception(self.outcome)
         else:
             self.answer.set_result(self.outcome)
+
+
+@dataclass(slots=True)
+class _Rest:
+    """The end of what a rail has begun."""
+
+    rest: Callable[[], list[list[Hit]]]
+    version: str = ""
+
+    def examine(self, texts: Sequence[str]) -> list[list[Hit]]:
+        return self.rest()
 
 
 def _tell(calls: Sequence[_Call]) -> None:
@@ -122,8 +148,9 @@ class Lane:
                 batch = self._take()
                 self.started_s[me] = time.monotonic()
             for call, outcome in zip(batch, self._examined(batch), strict=True):
-                call.outcome = outcome
-                done.append(call)
+                if outcome is not None:
+                    call.outcome = outcome
+                    done.append(call)
             del batch
             if not (self.tells_late and self.waiting):
                 _tell(done)
@@ -136,7 +163,7 @@ class Lane:
             call = self.waiting[0]
             if not call.given_up and not call.begun.locked():
                 texts, characters = texts + len(call.texts), characters + call.characters
-                is_other = bool(batch) and call.rail is not batch[0].rail
+                is_other = bool(batch) and (call.rail is not batch[0].rail or call.own is not None)
                 if is_other or (batch and (texts > BATCH_TEXTS or characters > BATCH_CHARACTERS)):
                     break
                 if call.begun.acquire(blocking=False):  # it may wait in two lanes
@@ -144,13 +171,15 @@ class Lane:
             self.waiting.popleft()
         return batch
 
-    def _examined(self, calls: Sequence[_Call]) -> "list[Hits | Exception]":
-        """The calls' outcomes. One that fails takes no other with it."""
+    def _examined(self, calls: Sequence[_Call]) -> "list[Hits | Exception | None]":
+        """The calls' outcomes; None where it is found elsewhere. One that fails takes no other with it."""
         if not calls:
             return []
         texts = [text for call in calls for text in call.texts]
         try:
-            found = calls[0].rail.examine(texts)
+            found = calls[0].rail.examine(texts) if len(calls) > 1 else calls[0].examine()
+            if found is None:
+                return [None]
             if len(found) != len(texts):
                 raise ValueError(f"{len(found)} answers to {len(texts)} texts")
             cleaned = iter([tuple(map(clean, hits)) for hits in found])
@@ -186,6 +215,7 @@ class Runner:
         self._key = secrets.token_bytes(16)
         self._recent: Recent[tuple[Hit, ...]] = Recent(REMEMBERED, weigh=len, most=REMEMBERED_HITS)
         self._rail = rail
+        self._is_heavy = isinstance(rail, HeavyRail)
         self._short, self._long = Lane(name), Lane(name)
 
     async def run(self, texts: Sequence[str]) -> Examined:
@@ -196,7 +226,9 @@ class Runner:
     def begin(self, texts: Sequence[str]) -> Asked:
         """The call for an express: of at most BATCH_TEXTS texts."""
         asked = self._asked(texts)
-        asked.call = self._call(asked.new) if asked.new else None
+        if asked.new:
+            asked.call = self._call(asked.new)
+            asked.call.own = self._own(asked.call) if self._is_heavy else None
         return asked
 
     async def end(self, asked: Asked) -> Examined:

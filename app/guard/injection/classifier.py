@@ -1,9 +1,9 @@
 """How likely a text is an injection: what is seen, decoded or hidden in it, window by window."""
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Generator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -36,10 +36,26 @@ _LEET_SHARE = 16
 _RULE = 3.0
 
 
+T = TypeVar("T")
+# What is found, step by step: a reading yields each text that the encoder must see, and is sent what that says of it.
+# So it may be left where the encoder begins, and another thread goes on with it.
+Reading = Generator[str, Tokens, T]
+
+
 class Encodes(Protocol):
     """What is needed of the encoder."""
 
     def tokens(self, text: str) -> Tokens: ...
+
+
+def read_on(reading: Reading[T], asked: str, encoder: Encodes) -> T:
+    """To its end, from a text that it has asked for."""
+    try:
+        while True:
+            asked = reading.send(encoder.tokens(asked))
+    except StopIteration as ended:
+        found: T = ended.value
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,56 +104,58 @@ def views_of(cleaned: Cleaned) -> list[View]:
 class Classifier:
     """Scores texts. Thread-safe; linear in their length up to `MOST_WINDOWS` windows, and cheap beyond."""
 
-    def __init__(self, model: InjectionModel, encoder: Encodes) -> None:
+    def __init__(self, model: InjectionModel) -> None:
         self._model = model
-        self._encoder = encoder
 
-    def score(self, views: Sequence[View], suspects: Collection[int] = ()) -> list[Scored]:
+    def score(self, views: Sequence[View], suspects: Collection[int] = ()) -> Reading[list[Scored]]:
         """Each view that is read, the worst first. `suspects`: numbers of those that the encoder reads in any case."""
         plain = sum(view.kind == "plain" for view in views)
         chosen = self._chosen(views)
-        scored = [self._scored(number, views[number], plain, number in suspects) for number in chosen]
+        scored = []
+        for number in chosen:
+            scored.append((yield from self._scored(number, views[number], plain, number in suspects)))
         return sorted(scored, key=lambda one: -one.logit)
 
     def with_rule(self, logit: float) -> float:
         """A window's logit when a rule matches in it, too."""
         return min(logit + self._model.slope * _RULE, _SURE)
 
-    def raw(self, text: str, is_suspect: bool = True) -> tuple[float, Span]:
+    def raw(self, text: str, is_suspect: bool = True) -> Reading[tuple[float, Span]]:
         """A window's uncalibrated score, and the sentence that adds most to it. `is_suspect`: the encoder reads it,
         whatever the linear judge says."""
         text = without_ids(text)
-        worst, where = self._read(text, is_suspect)
+        worst, where = yield from self._read(text, is_suspect)
         legible = fold_leet(text)
         if legible != text:
             replaced = sum(one != other for one, other in zip(text, legible, strict=True))
             is_leet = replaced * _LEET_SHARE >= len(text)
-            score = self._read(legible, is_suspect or is_leet)[0] + (_LEET if is_leet else 0.0)
+            score, _ = yield from self._read(legible, is_suspect or is_leet)
+            score += _LEET if is_leet else 0.0
             if score > worst:
                 return score, (0, len(text))
         return worst, where
 
-    def _scored(self, number: int, view: View, windows: int, is_suspect: bool) -> Scored:
+    def _scored(self, number: int, view: View, windows: int, is_suspect: bool) -> Reading[Scored]:
         # What somebody hid, encoded or spelled apart has nothing plain about it.
         is_suspect = is_suspect or not view.is_literal or view.evasion > 0
-        raw, (start, end) = self.raw(view.text, is_suspect)
+        raw, (start, end) = yield from self.raw(view.text, is_suspect)
         logit = min(max(self._model.logit(raw + view.evasion, windows), -_SURE), _SURE)
         if view.is_literal:
             return Scored(number, logit, view.kind, view.start + start, view.start + end)
         return Scored(number, logit, view.kind, view.start, view.end)
 
-    def _read(self, text: str, is_suspect: bool) -> tuple[float, Span]:
+    def _read(self, text: str, is_suspect: bool) -> Reading[tuple[float, Span]]:
         linear = self._model.linear(ngrams(text), cues_of(text))
         if not is_suspect and len(text) <= SHORT and linear < self._model.harmless:
             return self._model.raw_unread(linear), (0, len(text))
-        tokens = self._encoder.tokens(text)
+        tokens = yield text
         if len(tokens.starts) <= 2:  # nothing that the encoder has a token for
             return -_SURE, (0, len(text))
         if tokens.is_cut and len(text) > 64:
             # Denser than windows are meant to be: what the model did not see is a window of its own.
             half = len(text) // 2
-            first, (a, b) = self._read(text[: half + 32], is_suspect=True)
-            second, (c, d) = self._read(text[half - 32 :], is_suspect=True)
+            first, (a, b) = yield from self._read(text[: half + 32], is_suspect=True)
+            second, (c, d) = yield from self._read(text[half - 32 :], is_suspect=True)
             return (first, (a, b)) if first >= second else (second, (c + half - 32, d + half - 32))
         parts = self._model.parts(tokens.vectors)
         return self._model.raw(parts, linear), _worst_sentence(text, tokens, parts)

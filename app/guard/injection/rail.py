@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,11 @@ from numpy.typing import NDArray
 
 from app.config.policy import InjectionSettings
 from app.guard.injection.characters import clean, smuggled
-from app.guard.injection.classifier import Classifier, probability, views_of
+from app.guard.injection.classifier import Classifier, Reading, probability, read_on, views_of
 from app.guard.injection.encoder import Encoder, Unfit
 from app.guard.injection.model import MODEL_FILE, PROBE, InjectionModel
 from app.guard.injection.rules import SCORE, Rules
-from app.guard.rail import RailMissing, TextRail
+from app.guard.rail import Examination, RailMissing, TextRail
 from app.guard.types import Hit
 from app.retrieval.embedder import Embedder
 
@@ -31,20 +32,31 @@ class InjectionRail:
         if not model.is_file():
             raise RailMissing(f"no injection classifier in {model}; train it with `python -m jobs.train_guard`")
         weights = InjectionModel.load(model)
-        self._classifier = Classifier(weights, open_encoder(embedder.directory, weights))
+        self._encoder = open_encoder(embedder.directory, weights)
+        self._classifier = Classifier(weights)
         self._rules = Rules()
         self.version = _revision(model)
 
     def examine(self, texts: Sequence[str]) -> list[list[Hit]]:
         """For each text its hits, the surest first: at least one, whatever its score, where the text is not empty."""
-        return [self._found(text) for text in texts]
+        found = self.begin(texts)
+        return found() if callable(found) else found
 
-    def _found(self, text: str) -> list[Hit]:
+    def begin(self, texts: Sequence[str]) -> Examination:
+        """As far as goes without the encoder, which holds no interpreter: the rest is for another thread."""
+        begun = [_begin(self._reading(text)) for text in texts]
+        if all(one.asked is None for one in begun):
+            return [one.hits for one in begun]
+        return lambda: [
+            one.hits if one.asked is None else read_on(one.reading, one.asked, self._encoder) for one in begun
+        ]
+
+    def _reading(self, text: str) -> Reading[list[Hit]]:
         cleaned = clean(text)
         views = views_of(cleaned)
         hits = [Hit("hidden_characters", SCORE, 0, len(text))] if smuggled(text) else []
         matches = {number: found for number, view in enumerate(views) if (found := self._rules.find(view.text))}
-        scored = self._classifier.score(views, matches)
+        scored = yield from self._classifier.score(views, matches)
         logits = {one.view: one.logit for one in scored}
         for number, found in matches.items():
             view = views[number]
@@ -58,6 +70,22 @@ class InjectionRail:
         for one in scored[:MOST_HITS]:
             hits.append(Hit(_RULES[one.kind], round(probability(one.logit), 4), *cleaned.span(one.start, one.end)))
         return sorted(hits, key=lambda hit: -hit.score)[:MOST_HITS]
+
+
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """A reading that is at its end, or has `asked` for what the encoder says of a text."""
+
+    reading: Reading[list[Hit]]
+    asked: str | None = None
+    hits: list[Hit] = field(default_factory=list)
+
+
+def _begin(reading: Reading[list[Hit]]) -> _Begun:
+    try:
+        return _Begun(reading, asked=next(reading))
+    except StopIteration as ended:
+        return _Begun(reading, hits=ended.value)
 
 
 def open_encoder(directory: Path, model: InjectionModel) -> Encoder:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from app.guard.injection.characters import clean
-from app.guard.injection.classifier import SHORT, Classifier, Scored, View, views_of
+from app.guard.injection.classifier import SHORT, Classifier, Scored, View, read_on, views_of
 from app.guard.injection.cues import CUES
 from app.guard.injection.encoder import Tokens
 from app.guard.injection.lexical import BUCKETS, ngrams
@@ -37,7 +37,12 @@ def judged(text: str, suspects: Sequence[int] = (), views: Sequence[View] | None
         {}, pool, 4 * pool, 0.0, words, np.zeros(len(CUES), np.float32), 0.0, harmless=-1, unread=UNREAD
     )
     reader = Reader()
-    return reader, Classifier(model, reader).score(views_of(clean(text)) if views is None else views, suspects)
+    reading = Classifier(model).score(views_of(clean(text)) if views is None else views, suspects)
+    try:
+        asked = next(reading)
+    except StopIteration as ended:
+        return reader, ended.value
+    return reader, read_on(reading, asked, reader)
 
 
 def test_what_is_plainly_harmless_is_not_read() -> None:
