@@ -1,9 +1,9 @@
 """How likely a text is an injection: what is seen, decoded or hidden in it, window by window."""
 
 import math
-from collections.abc import Collection, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
@@ -37,25 +37,40 @@ _RULE = 3.0
 
 
 T = TypeVar("T")
-# What is found, step by step: a reading yields each text that the encoder must see, and is sent what that says of it.
+# What is found, step by step: a reading yields texts that the encoder must see, and is sent what that says of each.
 # So it may be left where the encoder begins, and another thread goes on with it.
-Reading = Generator[str, Tokens, T]
+Reading = Generator[Sequence[str], Sequence[Tokens], T]
+Encode = Callable[[Sequence[str]], Sequence[Tokens]]
 
 
-class Encodes(Protocol):
-    """What is needed of the encoder."""
-
-    def tokens(self, text: str) -> Tokens: ...
-
-
-def read_on(reading: Reading[T], asked: str, encoder: Encodes) -> T:
-    """To its end, from a text that it has asked for."""
+def read_on(reading: Reading[T], asked: Sequence[str], encode: Encode) -> T:
+    """To its end, from texts that it has asked for."""
     try:
         while True:
-            asked = reading.send(encoder.tokens(asked))
+            asked = reading.send(encode(asked))
     except StopIteration as ended:
         found: T = ended.value
         return found
+
+
+def together(readings: Sequence[Reading[T]]) -> Reading[list[T]]:
+    """Several as one, which asks for all that they ask for at a time."""
+    found: dict[int, T] = {}
+    asked: dict[int, Sequence[str]] = {}
+    for number, reading in enumerate(readings):
+        try:
+            asked[number] = next(reading)
+        except StopIteration as ended:
+            found[number] = ended.value
+    while asked:
+        tokens = iter((yield [text for texts in asked.values() for text in texts]))
+        for number, texts in list(asked.items()):
+            try:
+                asked[number] = readings[number].send([next(tokens) for _ in texts])
+            except StopIteration as ended:
+                del asked[number]
+                found[number] = ended.value
+    return [found[number] for number in range(len(readings))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +126,9 @@ class Classifier:
         """Each view that is read, the worst first. `suspects`: numbers of those that the encoder reads in any case."""
         plain = sum(view.kind == "plain" for view in views)
         chosen = self._chosen(views)
-        scored = []
-        for number in chosen:
-            scored.append((yield from self._scored(number, views[number], plain, number in suspects)))
+        scored = yield from together(
+            [self._scored(number, views[number], plain, number in suspects) for number in chosen]
+        )
         return sorted(scored, key=lambda one: -one.logit)
 
     def with_rule(self, logit: float) -> float:
@@ -148,7 +163,7 @@ class Classifier:
         linear = self._model.linear(ngrams(text), cues_of(text))
         if not is_suspect and len(text) <= SHORT and linear < self._model.harmless:
             return self._model.raw_unread(linear), (0, len(text))
-        tokens = yield text
+        (tokens,) = yield [text]
         if len(tokens.starts) <= 2:  # nothing that the encoder has a token for
             return -_SURE, (0, len(text))
         if tokens.is_cut and len(text) > 64:

@@ -5,7 +5,9 @@ the layers below are the embedding model's own. Roles of the weights are told by
 the modules of `transformers` and stay the same from one exporter to the next; numbers inside of names do not.
 """
 
+import os
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,7 @@ NORMS = ("attention/output/LayerNorm", "output/LayerNorm")
 MAX_TOKENS = 256  # what the embedding model was trained with
 # Weights have seven bits, as in jobs/export_embedder.py: processors without VNNI add two products in 16 bits.
 LARGEST = 63
+MOST_CORES = 4  # for the windows of one text: whoever sent it waits for them
 
 Floats = NDArray[np.float32]
 Arrays = dict[str, NDArray[Any]]
@@ -52,7 +55,7 @@ class Tokens:
 
 
 class Encoder:
-    """Texts to token vectors, on one thread. Thread-safe."""
+    """Texts to token vectors, one on one core, several on up to `MOST_CORES`. Thread-safe."""
 
     def __init__(self, directory: Path, tuned: Mapping[str, NDArray[Any]], threads: int = 1) -> None:
         """`directory`: the embedding model's; `tuned`: what `quantised` gives.
@@ -63,6 +66,14 @@ class Encoder:
         replace_layers(graph, tuned)
         self._session = open_session(graph.SerializeToString(), threads)
         self._tokenizer = open_tokenizer(directory)
+        cores = min(MOST_CORES, os.cpu_count() or 1)
+        self._threads = ThreadPoolExecutor(cores, "guard-encoder") if cores > 1 else None
+
+    def tokens_of(self, texts: Sequence[str]) -> list[Tokens]:
+        """`tokens` of each."""
+        if len(texts) == 1 or self._threads is None:
+            return [self.tokens(text) for text in texts]
+        return list(self._threads.map(self.tokens, texts))
 
     def tokens(self, text: str) -> Tokens:
         """At least the two special tokens."""

@@ -1,8 +1,8 @@
 """The rail for prompt injection and jailbreaks: rules, then a classifier, over what a text says once it is legible."""
 
+import functools
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from app.config.policy import InjectionSettings
 from app.guard.injection.characters import clean, smuggled
-from app.guard.injection.classifier import Classifier, Reading, probability, read_on, views_of
+from app.guard.injection.classifier import Classifier, Reading, probability, read_on, together, views_of
 from app.guard.injection.encoder import Encoder, Unfit
 from app.guard.injection.model import MODEL_FILE, PROBE, InjectionModel
 from app.guard.injection.rules import SCORE, Rules
@@ -44,12 +44,13 @@ class InjectionRail:
 
     def begin(self, texts: Sequence[str]) -> Examination:
         """As far as goes without the encoder, which holds no interpreter: the rest is for another thread."""
-        begun = [_begin(self._reading(text)) for text in texts]
-        if all(one.asked is None for one in begun):
-            return [one.hits for one in begun]
-        return lambda: [
-            one.hits if one.asked is None else read_on(one.reading, one.asked, self._encoder) for one in begun
-        ]
+        reading = together([self._reading(text) for text in texts])
+        try:
+            asked = next(reading)
+        except StopIteration as ended:
+            found: list[list[Hit]] = ended.value
+            return found
+        return functools.partial(read_on, reading, asked, self._encoder.tokens_of)
 
     def _reading(self, text: str) -> Reading[list[Hit]]:
         cleaned = clean(text)
@@ -70,22 +71,6 @@ class InjectionRail:
         for one in scored[:MOST_HITS]:
             hits.append(Hit(_RULES[one.kind], round(probability(one.logit), 4), *cleaned.span(one.start, one.end)))
         return sorted(hits, key=lambda hit: -hit.score)[:MOST_HITS]
-
-
-@dataclass(frozen=True, slots=True)
-class _Begun:
-    """A reading that is at its end, or has `asked` for what the encoder says of a text."""
-
-    reading: Reading[list[Hit]]
-    asked: str | None = None
-    hits: list[Hit] = field(default_factory=list)
-
-
-def _begin(reading: Reading[list[Hit]]) -> _Begun:
-    try:
-        return _Begun(reading, asked=next(reading))
-    except StopIteration as ended:
-        return _Begun(reading, hits=ended.value)
 
 
 def open_encoder(directory: Path, model: InjectionModel) -> Encoder:

@@ -73,10 +73,12 @@ def test_pieces_are_benign_texts_that_train_nothing_and_texts_with_values_withou
 
 @pytest.mark.parametrize("length", [150, 8000])
 def test_texts_have_their_length_and_no_two_are_the_same(length: int) -> None:
+    personal = ["Ann is here.", "Call Bo."]
     plain = [f"The number {number} is a number, and so is the next one." for number in range(30)]
-    texts = Texts(plain, ["Ann is here.", "Call Bo."], seed=1)
+    texts = Texts(plain, personal, seed=1)
     taken = [*texts.take(length, 50), *texts.take(length, 50), *itertools.islice(texts.stream(length), 50)]
-    assert {len(text) for text in taken} == {length}
+    assert all(0.95 * length <= len(text) <= 1.05 * length for text in taken)
+    assert {*"\n".join(taken).splitlines()} <= {*plain, *personal}  # whole messages
     assert len(set(taken)) == 150
     assert any("Ann" in text for text in taken)
 
@@ -123,7 +125,7 @@ def test_what_is_added_is_the_difference_within_a_round() -> None:
 
 def test_no_way_gets_a_text_that_another_had() -> None:
     target = Target("x", "http://x", "m", {}, (), "")
-    texts = Texts(["one text", "another text", "a third"], ["Ann is here."], seed=1)
+    texts = Texts([f"message {number}" for number in range(99)], ["Ann is here."], seed=1)
     _, off, on = whole.build_ways(target, target, 150, texts)
     assert (off.target.model, on.target.model) == ("fast-off", "fast-on")
     assert len({*off.take(20), *on.take(20)}) == 40

@@ -11,6 +11,7 @@ from app.config import Policy
 from app.config.policy import AnyRail, InjectionSettings, PiiSettings, SecretsSettings
 from app.guard import engine, runner
 from app.guard.engine import EXPRESS_CHARACTERS, Engine, Job
+from app.guard.rail import Examination
 from app.guard.types import Examined, Hit
 
 DEADLINE_MS = 20_000  # never reached, where nothing hangs
@@ -33,6 +34,28 @@ class Rail:
             self.begun.set()
             assert self.release.wait(60)
         return [[Hit("found", 1.0, 0, len(text))] for text in texts]
+
+
+class Heavy(Rail):
+    """Needs a network for texts that begin with "net"; `held` waits in the network."""
+
+    def __init__(self, held: str = "", *, error: str = "") -> None:
+        super().__init__(held)
+        self.begun_in: list[str] = []
+        self._error = error
+
+    def begin(self, texts: Sequence[str]) -> Examination:
+        self.begun_in.append(threading.current_thread().name)
+        if self._error == "begin":
+            raise ValueError("no")
+        if not any(text.startswith("net") for text in texts):
+            return [[Hit("light", 1.0, 0, 1)] for _ in texts]
+        return lambda: self._rest(texts)
+
+    def _rest(self, texts: Sequence[str]) -> list[list[Hit]]:
+        if self._error == "rest":
+            raise ValueError("no")
+        return self.examine(texts)
 
 
 class Desk:
@@ -131,6 +154,55 @@ async def test_a_text_is_examined_once_though_it_waited_in_two_places() -> None:
     await held
     await desk.ask("another")  # what is left in the express would be examined before it
     assert second.threads == ["guard-secrets", "guard-express"]
+
+
+async def test_what_a_network_is_needed_for_goes_on_beside_the_others() -> None:
+    first, heavy = Rail("net 1"), Heavy("net 1")
+    desk = Desk(first, Rail(), heavy)
+    held = asyncio.create_task(desk.ask("net 1"))
+    assert await asyncio.to_thread(first.begun.wait, 10)
+    assert await asyncio.to_thread(heavy.begun.wait, 10)  # though the express is with the first one
+    assert heavy.begun_in == ["guard-express"]
+    assert heavy.threads == ["guard-injection"]
+    first.release.set()
+    heavy.release.set()
+    assert [each.failure for each in await held] == ["", "", ""]
+
+
+async def test_what_needs_no_network_after_all_ends_where_it_began() -> None:
+    heavy = Heavy()
+    desk = Desk(Rail(), Rail(), heavy)
+    assert [hit.rule for each in await desk.ask("plain") for hits in each.hits for hit in hits] == [
+        "found",
+        "found",
+        "light",
+    ]
+    assert (heavy.begun_in, heavy.threads) == (["guard-express"], [])
+
+
+@pytest.mark.parametrize("where", ["begin", "rest"])
+async def test_a_rail_that_fails_at_either_end_takes_no_other_with_it(where: str) -> None:
+    desk = Desk(Rail(), Rail(), Heavy(error=where))
+    assert [each.failure for each in await desk.ask("net 1")] == ["", "", "error"]
+    assert [each.failure for each in await desk.ask("net 2")] == ["", "", "error"]
+
+
+async def test_a_network_that_hangs_costs_no_other_its_answer() -> None:
+    heavy = Heavy("net 1")
+    desk = Desk(Rail(), Rail(), heavy, deadline_ms=1_000)
+    examined = await desk.ask("net 1")
+    assert [each.failure for each in examined] == ["", "", "timeout"]
+    assert max(each.latency_ms for each in examined[:2]) < 900
+    heavy.release.set()
+
+
+async def test_where_no_thread_takes_it_on_it_is_ended_in_the_express(monkeypatch: pytest.MonkeyPatch) -> None:
+    heavy = Heavy()
+    desk = Desk(Rail(), Rail(), heavy)
+    put = runner.Lane.put
+    monkeypatch.setattr(runner.Lane, "put", lambda lane, *given: lane.name != "injection" and put(lane, *given))
+    assert [len(each.hits) for each in await desk.ask("net 1")] == [1, 1, 1]
+    assert heavy.threads == ["guard-express"]
 
 
 async def test_what_is_known_of_a_text_is_not_asked_again() -> None:

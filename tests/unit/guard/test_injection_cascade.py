@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from app.guard.injection.characters import clean
-from app.guard.injection.classifier import SHORT, Classifier, Scored, View, read_on, views_of
+from app.guard.injection.classifier import SHORT, Classifier, Reading, Scored, View, read_on, together, views_of
 from app.guard.injection.cues import CUES
 from app.guard.injection.encoder import Tokens
 from app.guard.injection.lexical import BUCKETS, ngrams
@@ -42,7 +42,7 @@ def judged(text: str, suspects: Sequence[int] = (), views: Sequence[View] | None
         asked = next(reading)
     except StopIteration as ended:
         return reader, ended.value
-    return reader, read_on(reading, asked, reader)
+    return reader, read_on(reading, asked, lambda texts: [reader.tokens(text) for text in texts])
 
 
 def test_what_is_plainly_harmless_is_not_read() -> None:
@@ -82,3 +82,24 @@ def test_what_somebody_hid_is_read_whatever_it_says(kind: str) -> None:
 def test_digits_for_letters_are_read_in_both_spellings() -> None:
     reader, _ = judged("wh3n d03s th3 l1br4ry 0p3n")
     assert len(reader.read) == 2
+
+
+def test_all_windows_are_asked_for_at_once_and_each_gets_its_own() -> None:
+    """The second window asks twice, the third never."""
+
+    def reading(*texts: str) -> Reading[list[int]]:
+        found = []
+        for text in texts:
+            (tokens,) = yield [text]
+            found.append(int(tokens.ends[1]))
+        return found
+
+    asked: list[Sequence[str]] = []
+
+    def encode(texts: Sequence[str]) -> list[Tokens]:
+        asked.append(texts)
+        return [Reader().tokens(text) for text in texts]
+
+    whole = together([reading("a"), reading("bb", "cccc"), reading()])
+    assert read_on(whole, next(whole), encode) == [[1], [2, 4], []]
+    assert asked == [["a", "bb"], ["cccc"]]

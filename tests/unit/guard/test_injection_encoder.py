@@ -152,3 +152,11 @@ def test_parts_add_up_to_the_score() -> None:
     )
     vectors = np.array([[2, 0, 1], [4, 5, 6]], dtype=np.float32)
     assert np.allclose(model.parts(vectors), [1, 2])  # a pool that looks at all tokens alike takes their mean
+
+
+@needs_model
+def test_several_texts_get_what_each_gets_alone() -> None:
+    encoder = Encoder(MODEL, InjectionModel.load().layers)
+    texts = [f"{PROBE} {number}" for number in range(9)]
+    for text, found in zip(texts, encoder.tokens_of(texts), strict=True):
+        assert np.array_equal(found.vectors, encoder.tokens(text).vectors)
