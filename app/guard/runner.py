@@ -49,6 +49,7 @@ class _Call:
     characters: int
     answer: "asyncio.Future[Hits]"
     loop: asyncio.AbstractEventLoop
+    deadline_s: float
     own: "Lane | None" = None  # where its rail goes on with what it has begun elsewhere; None for most rails
     given_up: bool = False  # nobody would read its answer
     begun: threading.Lock = field(default_factory=threading.Lock)  # taken by the thread that examines it
@@ -63,7 +64,7 @@ class _Call:
         if not callable(found):
             return found
         self.rail, self.begun = _Rest(found), threading.Lock()
-        is_there = own.put([self], PATIENCE_S) or not self.begun.acquire(blocking=False)
+        is_there = own.put([self], self.deadline_s) or not self.begun.acquire(blocking=False)
         return None if is_there else found()
 
     def resolve(self) -> None:
@@ -278,7 +279,7 @@ class Runner:
 
     def _call(self, texts: Sequence[str]) -> _Call:
         loop = asyncio.get_running_loop()
-        return _Call(self._rail, texts, sum(map(len, texts)), loop.create_future(), loop)
+        return _Call(self._rail, texts, sum(map(len, texts)), loop.create_future(), loop, self.deadline_s)
 
     def _own(self, call: _Call) -> Lane:
         fits = len(call.texts) <= BATCH_TEXTS and call.characters <= BATCH_CHARACTERS
@@ -305,4 +306,5 @@ class Runner:
         if call.begun.locked():
             call.loop.call_later(PATIENCE_S, self._move, call)
             return True
+        call.own = None  # it has come there
         return self._own(call).put([call], self.deadline_s)

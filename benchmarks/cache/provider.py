@@ -28,7 +28,8 @@ class KnowingProvider(Provider):
 
     def __init__(self, answers: Mapping[str, str]) -> None:
         super().__init__()
-        self._answers = dict(answers)
+        self._answers = answers
+        self._masked: dict[str, set[str]] = {}  # the answers to which a masked question may lead
         self._next: str | None = None
 
     def answer(self, request_line: bytes, body: bytes) -> tuple[bytes, ...]:
@@ -51,12 +52,15 @@ class KnowingProvider(Provider):
 
     def _known(self, question: str) -> str | None:
         known = self._answers.get(question)
-        if known is None and _MASKED.search(question):
+        if known is not None or not _MASKED.search(question):
+            return known
+        if question not in self._masked:
             pattern = re.compile(".+".join(map(re.escape, _MASKED.split(question))))
-            known = next((text for other, text in self._answers.items() if pattern.fullmatch(other)), None)
-            if known is not None:
-                self._answers[question] = known
-        return known
+            self._masked[question] = {text for other, text in self._answers.items() if pattern.fullmatch(other)}
+        answers = self._masked[question]
+        if self._next in answers:
+            return self._next
+        return next(iter(answers)) if len(answers) == 1 else None
 
 
 def body_of(text: str) -> bytes:

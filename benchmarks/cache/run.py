@@ -61,7 +61,7 @@ def run(plan: Plan, console: Console) -> Report:
     tested = choice.sample(tested, min(plan.streamed_groups, len(tested)))
     kept = apart(choice.sample(kept, len(kept)), Embedder(plan.models / MODEL))
     asked, unasked = kept[:_KEPT_GROUPS], kept[_KEPT_GROUPS:]
-    unasked = unasked[: _unasked_groups(plan, unasked)]
+    unasked = unasked[: _unasked_groups(plan, unasked)] if plan.has_sextant else []
     in_memory = _MEMORY if _MEMORY.is_dir() else None
     with (
         tempfile.TemporaryDirectory(prefix="sextant-bench-", dir=in_memory) as memory,
@@ -109,10 +109,10 @@ def _start_provider(supervisor: Supervisor, groups: Sequence[Group]) -> str:
 def _unasked_groups(plan: Plan, groups: Sequence[Group]) -> int:
     """So many that there is a paraphrase for each request of one client, and those that warm up."""
     needed = plan.rounds * (plan.requests[1] + WARM_UP)
-    for count, group in enumerate(groups):
+    for count, group in enumerate(groups, 1):
+        needed -= sum(ask.kind == "paraphrase" for ask in group.repeats)
         if needed <= 0:
             return count
-        needed -= sum(ask.kind == "paraphrase" for ask in group.repeats)
     raise BenchmarkFailed("too few labelled groups for so many requests and rounds")
 
 

@@ -3,6 +3,7 @@
 import json
 import random
 import re
+import statistics
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -45,6 +46,7 @@ class Texts:
     def __init__(self, plain: Sequence[str], personal: Sequence[str], seed: int) -> None:
         self._plain, self._personal = tuple(plain), tuple(personal)
         self._chance = random.Random(seed)  # noqa: S311 (texts, not secrets)
+        self._half = statistics.mean(map(len, (*plain, *personal))) / 2  # what the last message is over on average
         self._known: set[str] = set()
 
     def take(self, length: int, count: int) -> list[str]:
@@ -65,7 +67,7 @@ class Texts:
     def _made(self, length: int) -> str:
         parts: list[str] = []
         held = -1
-        while held < length * (1 - _OFF):
+        while held < max(length * (1 - _OFF), length - self._half):
             pool = self._personal if self._chance.random() < _VALUE_SHARE else self._plain
             parts.append(self._chance.choice(pool))
             held += len(parts[-1]) + 1

@@ -15,7 +15,7 @@ from app.retrieval.embedder import TokenVectors
 from app.retrieval.types import Vector
 
 RECENT_QUESTIONS = 1024  # analysed, about 100 kB each
-RECENT_RUNS = 64  # the model's, until their question is analysed as well
+RECENT_RUNS = 64  # the model's last, up to 400 kB each: a question is embedded first, and then analysed
 RECENT_VECTORS = 8192  # about 2 kB each
 RECENT_VERDICTS = 16_384
 
@@ -31,8 +31,8 @@ class TokenEmbedder(Protocol):
 class Recalled:
     """Questions by their cores: greetings and thanks around one make no other of it. For several threads.
 
-    A question's vector, its analysis and what was said of a pair depend on nothing but the texts, so nothing here is
-    ever out of date. Texts are known by a keyed digest.
+    A question's vector and its analysis depend on nothing but its text, and what is said of a pair on both texts and
+    their similarity, so nothing here is ever out of date. Texts are known by a keyed digest.
     """
 
     def __init__(self, embedder: TokenEmbedder, questions: int = RECENT_QUESTIONS) -> None:

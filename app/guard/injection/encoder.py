@@ -6,8 +6,8 @@ the modules of `transformers` and stay the same from one exporter to the next; n
 """
 
 import os
+import threading
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,14 +66,30 @@ class Encoder:
         replace_layers(graph, tuned)
         self._session = open_session(graph.SerializeToString(), threads)
         self._tokenizer = open_tokenizer(directory)
-        cores = min(MOST_CORES, os.cpu_count() or 1)
-        self._threads = ThreadPoolExecutor(cores, "guard-encoder") if cores > 1 else None
 
     def tokens_of(self, texts: Sequence[str]) -> list[Tokens]:
-        """`tokens` of each."""
-        if len(texts) == 1 or self._threads is None:
-            return [self.tokens(text) for text in texts]
-        return list(self._threads.map(self.tokens, texts))
+        """`tokens` of each.
+
+        Helpers are started for the call, which costs little beside a window. They wait for nobody else's texts, hang
+        with no other call, and as daemons keep no process alive."""
+        found: list[Tokens | Exception | None] = [None] * len(texts)
+        left = iter(range(len(texts)))
+
+        def work() -> None:
+            for number in left:
+                try:
+                    found[number] = self.tokens(texts[number])
+                except Exception as error:
+                    found[number] = error
+
+        count = min(MOST_CORES, os.cpu_count() or 1, len(texts)) - 1
+        helpers = [threading.Thread(target=work, name="guard-encoder", daemon=True) for _ in range(count)]
+        for helper in helpers:
+            helper.start()
+        work()
+        for helper in helpers:
+            helper.join()
+        return [_told(each) for each in found]
 
     def tokens(self, text: str) -> Tokens:
         """At least the two special tokens."""
@@ -84,6 +100,12 @@ class Encoder:
         vectors: Floats = self._session.run(None, inputs)[0][0]
         starts, ends = np.array(encoding.offsets, dtype=np.int64).reshape(-1, 2).T
         return Tokens(vectors, starts, ends, bool(encoding.overflowing))
+
+
+def _told(found: Tokens | Exception | None) -> Tokens:
+    if isinstance(found, Tokens):
+        return found
+    raise found or RuntimeError("the encoder's thread has ended")
 
 
 def open_tokenizer(directory: Path) -> Tokenizer:

@@ -102,6 +102,20 @@ def test_provider_knows_a_question_of_which_a_guard_has_masked_parts(tmp_path: P
             assert httpx.post(url, json=body).json()["choices"][0]["message"]["content"] == answer
 
 
+def test_provider_does_not_guess_where_a_masked_question_may_be_either(tmp_path: Path) -> None:
+    known = {"Which pip version is it?": "a", "Which Python version is it?": "b"}
+    masked = "Which <PERSON_1> version is it?"
+    with the_provider(tmp_path, known) as target:
+        body = {"model": "bench", "messages": [{"role": "user", "content": masked}]}
+
+        def said() -> str:
+            return str(httpx.post(target.url, json=body).json()["choices"][0]["message"]["content"])
+
+        assert said() == answer_to(masked)
+        httpx.post(f"{base(target)}/next", json={"answer": "b"})
+        assert said() == "b"
+
+
 def test_every_text_is_sent_once_and_the_warm_up_is_not_measured(tmp_path: Path) -> None:
     with the_provider(tmp_path, {}) as target, load_generator() as generator:
         result = generator.run(job(target, [f"text {i}" for i in range(21)], clients=4))

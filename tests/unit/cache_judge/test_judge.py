@@ -98,3 +98,10 @@ def test_a_question_is_embedded_once() -> None:
     for other in ("How high is Everest?", "Everest: height?", "How old is Everest?"):
         judge.judge("How tall is Everest?", other)
     assert embedder.runs == 4
+
+
+@pytest.mark.parametrize(
+    "pair", [(".5 kg in pounds?", ".7 kg in pounds?"), ("Hi, .5 kg in pounds?", "Hi, .7 kg in pounds?")]
+)
+def test_numbers_that_begin_with_their_point_are_numbers(judge: PairJudge, pair: tuple[str, str]) -> None:
+    assert judge.judge(*pair).score < judge.min_score

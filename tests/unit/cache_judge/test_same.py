@@ -233,6 +233,8 @@ Please tell me: what is the rate? | tell me: what is the rate?
 How do I do that, please | How do I do that
 Hello! Who sang Hello? | Who sang Hello?
 Hello Kitty price | Hello Kitty price
+Hi, .5 kg in pounds? Thanks. | .5 kg in pounds?
+Hi, **args in Python? | **args in Python?
 Thanks | Thanks
  What is DNS ?  | What is DNS ?
 """

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,17 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from app.guard.injection.encoder import LARGEST, MATRICES, NORMS, Encoder, Unfit, quantised, read_layers, replace_layers
+from app.guard.injection.encoder import (
+    LARGEST,
+    MATRICES,
+    NORMS,
+    Encoder,
+    Tokens,
+    Unfit,
+    quantised,
+    read_layers,
+    replace_layers,
+)
 from app.guard.injection.model import PROBE, InjectionModel
 from app.guard.injection.rail import InjectionRail, open_encoder
 from app.guard.rail import RailMissing
@@ -160,3 +171,19 @@ def test_several_texts_get_what_each_gets_alone() -> None:
     texts = [f"{PROBE} {number}" for number in range(9)]
     for text, found in zip(texts, encoder.tokens_of(texts), strict=True):
         assert np.array_equal(found.vectors, encoder.tokens(text).vectors)
+
+
+@needs_model
+def test_one_text_that_fails_fails_the_call_and_no_helper_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = Encoder(MODEL, InjectionModel.load().layers)
+    tokens = encoder.tokens
+
+    def broken(text: str) -> Tokens:
+        if text.endswith("3"):
+            raise ValueError("no")
+        return tokens(text)
+
+    monkeypatch.setattr(encoder, "tokens", broken)
+    with pytest.raises(ValueError, match="no"):
+        encoder.tokens_of([f"text {number}" for number in range(6)])
+    assert "guard-encoder" not in {thread.name for thread in threading.enumerate()}

@@ -16,7 +16,7 @@ TOKEN = re.compile(
 )
 SILENT = frozenset("'`™®©-\u200d")
 ATTACHED = frozenset("_~°*()[]")  # silent beside a word, and spoken of alone
-OPENED = frozenset("([{<\"'“«„¿¡`$€£#@-+~")  # signs that belong to the word behind them
+OPENED = frozenset("([{<\"'“«„¿¡`$€£#@-+~*_°")  # signs that belong to the word behind them
 PAUSES = frozenset('.,;:!?…¿¡"“”«»\n')
 MATHS = re.compile(r"\d ?[-+*/^=\u00d7\u00f7<>] ?[\da-z(]|[a-z] ?[=^] ?\S|\\|\w\(", re.IGNORECASE)  # its signs count
 UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue"})
@@ -104,7 +104,7 @@ def _split(plain: str, is_in_german: bool, is_foreign: bool) -> tuple[list[str],
     is_broken = is_first = True
     for match in TOKEN.finditer(plain):
         token = match.group()
-        if token[0] in '.,;:!?…¿¡"“”«»\n':
+        if token[0] in PAUSES and not token[-1].isdigit():  # .5 is a number
             is_broken = True
             is_first = is_first or token[0] in ".:!?…¿¡\n"
             continue
