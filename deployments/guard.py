@@ -26,7 +26,7 @@ class Guard:
 
 def open_engine(config: StackConfig) -> Engine:
     """An engine for a process. Raises ValueError for a configuration that cannot be."""
-    # While a long text is examined beside them, short ones get the interpreter after 0.5 ms instead of 5:
-    # their 95th percentile beside one of 48,000 characters is 6 ms instead of 37.
+    # While a long text is examined beside them, short ones get the interpreter after 0.5 ms instead of 5: beside one of
+    # 48,000 characters those of 150 take 7 ms (p50) and 30 (p95) on two cores.
     share_fairly()
     return build_engine(config.guard, open_embedder(config.path(config.embedder.directory), config.embedder.threads))

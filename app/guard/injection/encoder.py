@@ -5,9 +5,11 @@ the layers below are the embedding model's own. Roles of the weights are told by
 the modules of `transformers` and stay the same from one exporter to the next; numbers inside of names do not.
 """
 
+import functools
 import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,30 +68,43 @@ class Encoder:
         replace_layers(graph, tuned)
         self._session = open_session(graph.SerializeToString(), threads)
         self._tokenizer = open_tokenizer(directory)
+        self._lock, self._calls = threading.Lock(), 0  # of `tokens_of` under way
 
     def tokens_of(self, texts: Sequence[str]) -> list[Tokens]:
         """`tokens` of each.
 
-        Helpers are started for the call, which costs little beside a window. They wait for nobody else's texts, hang
-        with no other call, and as daemons keep no process alive."""
+        Helpers are started for the call, which costs little beside a window, and leave it when another call comes: a
+        long text takes no core from a short one. As daemons they keep no process alive."""
         found: list[Tokens | Exception | None] = [None] * len(texts)
         left = iter(range(len(texts)))
 
-        def work() -> None:
-            for number in left:
+        def work(*, helps: bool) -> None:
+            while not (helps and self._calls > 1) and (number := next(left, None)) is not None:
                 try:
                     found[number] = self.tokens(texts[number])
                 except Exception as error:
                     found[number] = error
 
-        count = min(MOST_CORES, os.cpu_count() or 1, len(texts)) - 1
-        helpers = [threading.Thread(target=work, name="guard-encoder", daemon=True) for _ in range(count)]
-        for helper in helpers:
-            helper.start()
-        work()
-        for helper in helpers:
-            helper.join()
+        with self._counted():
+            count = min(MOST_CORES, os.cpu_count() or 1, len(texts)) - 1 if self._calls == 1 else 0
+            helper = functools.partial(work, helps=True)
+            helpers = [threading.Thread(target=helper, name="guard-encoder", daemon=True) for _ in range(count)]
+            for each in helpers:
+                each.start()
+            work(helps=False)
+            for each in helpers:
+                each.join()
         return [_told(each) for each in found]
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        with self._lock:
+            self._calls += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._calls -= 1
 
     def tokens(self, text: str) -> Tokens:
         """At least the two special tokens."""

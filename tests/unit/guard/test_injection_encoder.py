@@ -3,6 +3,7 @@
 import json
 import shutil
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -187,3 +188,34 @@ def test_one_text_that_fails_fails_the_call_and_no_helper_stays(monkeypatch: pyt
     with pytest.raises(ValueError, match="no"):
         encoder.tokens_of([f"text {number}" for number in range(6)])
     assert "guard-encoder" not in {thread.name for thread in threading.enumerate()}
+
+
+@needs_model
+def test_helpers_leave_a_call_when_another_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
+    encoder = Encoder(MODEL, InjectionModel.load().layers)
+    tokens, readers = encoder.tokens, []
+    inside, open_long, other_inside, open_other = threading.Semaphore(0), *(threading.Event() for _ in range(3))
+
+    def held(text: str) -> Tokens:
+        if text == "other":
+            other_inside.set()
+            assert open_other.wait(60)
+        else:
+            readers.append(threading.current_thread().name)
+            inside.release()
+            assert open_long.wait(60)
+        return tokens(text)
+
+    monkeypatch.setattr(encoder, "tokens", held)
+    with ThreadPoolExecutor(2) as callers:
+        long = callers.submit(encoder.tokens_of, ["long"] * 12)
+        for _ in range(4):
+            assert inside.acquire(timeout=60)
+        other = callers.submit(encoder.tokens_of, ["other"])
+        assert other_inside.wait(60)
+        open_long.set()
+        assert len(long.result(60)) == 12
+        open_other.set()
+        assert len(other.result(60)) == 1
+    assert readers.count("guard-encoder") == 3  # what they were at when the other came
