@@ -39,7 +39,7 @@ class PairJudge:
 
         `cosine` is the similarity of both texts' vectors, computed here when it is not given; `tenant`: who asks. About
         1 ms for questions up to 120 characters, 2.5 ms up to 200, and one run of the embedding model for each that was
-        not seen lately; 0.1 ms where the tenant had the same pair before. Of questions that are longer than what is
+        not seen lately; 0.01 ms where the tenant had the same pair before. Of questions that are longer than what is
         looked at (64 items, 256 tokens) only those match that are the same but for case, spaces and the signs at
         their end.
         """
