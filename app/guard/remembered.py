@@ -1,12 +1,11 @@
 """What rails have said of a text is not asked again: conversations come again with each of their turns, and passages of
 popular documents with each question."""
 
-import hashlib
-import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import replace
 
+from app.digests import KeyedDigests
 from app.guard.engine import Job, TextRails
 from app.guard.types import Examined, Hit
 from app.recent import Recent
@@ -24,7 +23,7 @@ class RememberedRails:
 
     def __init__(self, rails: TextRails) -> None:
         self._rails = rails
-        self._key = secrets.token_bytes(16)
+        self._digests = KeyedDigests()
         self._recent: Recent[Said] = Recent(REMEMBERED, weigh=_hits, most=REMEMBERED_HITS)
 
     async def examine(self, policy: str, jobs: Sequence[Job]) -> list[list[Examined]]:
@@ -68,11 +67,8 @@ class RememberedRails:
         ]
 
     def _digest(self, policy: str, job: Job, text: str) -> str:
-        names = "" if job.names is None else "\0".join(("", *job.names))
-        read = f"{policy}\0{job.place}\0{job.which}{names}\0\0"
-        digest = hashlib.blake2b(read.encode(), digest_size=16, key=self._key)
-        digest.update(text.encode(errors="surrogatepass"))
-        return digest.hexdigest()
+        names = ("all",) if job.names is None else ("named", *job.names)
+        return self._digests.of(policy, job.place, job.which, *names, text)
 
 
 def _hits(said: Said) -> int:

@@ -14,8 +14,6 @@ begins there, before the others, and goes on in its own thread: the network hold
 """
 
 import asyncio
-import hashlib
-import secrets
 import threading
 import time
 from collections import deque
@@ -25,6 +23,7 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from app.attentive import attentive
+from app.digests import KeyedDigests
 from app.failures import Failures
 from app.guard.rail import HeavyRail, TextRail
 from app.guard.types import Examined, Hit, clean
@@ -213,7 +212,7 @@ class Runner:
         self._failures = failures
         self._name = name
         self.deadline_s = deadline_s
-        self._key = secrets.token_bytes(16)
+        self._digests = KeyedDigests()
         self._recent: Recent[tuple[Hit, ...]] = Recent(REMEMBERED, weigh=len, most=REMEMBERED_HITS)
         self._rail = rail
         self._is_heavy = isinstance(rail, HeavyRail)
@@ -243,7 +242,7 @@ class Runner:
         return self._examined(asked, found, failure)
 
     def _asked(self, texts: Sequence[str]) -> Asked:
-        digests = [self._digest(text) for text in texts]
+        digests = [self._digests.of(text) for text in texts]
         known = [self._recent.get(digest) for digest in digests]
         new = list(dict.fromkeys(text for text, hits in zip(texts, known, strict=True) if hits is None))
         return Asked(digests, known, texts, new, self)
@@ -258,10 +257,6 @@ class Runner:
                 self._recent.put(digest, each)
         spent = round((time.perf_counter() - asked.started) * 1000, 3)
         return Examined(self._name, self._version, hits, spent, failure)
-
-    def _digest(self, text: str) -> str:
-        """Stands for a text in memory, so that no text stays there."""
-        return hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=16, key=self._key).hexdigest()
 
     async def _in_slices(self, texts: Sequence[str]) -> tuple[Hits, str]:
         """All answers, under one deadline. Many texts go in slices, between which others get their turn."""

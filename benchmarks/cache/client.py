@@ -3,7 +3,7 @@
 from benchmarks.gateway.client import Client
 from benchmarks.gateway.wire import header
 
-_BEGUN = b'"content":"T'
+_BEGUN, _ENDED = b'"content":"T', b"data: [DONE]"
 
 
 class CacheClient(Client):
@@ -17,12 +17,12 @@ class CacheClient(Client):
         return client
 
     # Every question has an answer of its own, and a guard that reads an answer for the first time may let go of half a
-    # word: the first letter is enough, and the reason why it ended, which is asked for in any case.
+    # word: of a stream its first letter and its end are enough.
     def _has_begun(self) -> bool:
         return super()._has_begun() or _BEGUN in self._body
 
     def _has_ended(self) -> bool:
-        return True
+        return super()._has_ended() or _ENDED in self._body
 
     def said(self, name: str) -> str:
         """A header of the last answer; empty where it has none. `name` in lower case."""

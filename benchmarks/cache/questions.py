@@ -42,6 +42,10 @@ class Group:
     traps: tuple[Ask, ...]
 
     @property
+    def paraphrases(self) -> tuple[Ask, ...]:
+        return tuple(ask for ask in self.repeats if ask.kind == "paraphrase")
+
+    @property
     def all(self) -> tuple[Ask, ...]:
         return (self.question, *self.repeats, *self.traps)
 

@@ -45,7 +45,7 @@ def build_ways(
     """The rows. Fills the caches with the groups' questions first. `unasked`: whose paraphrases are asked once each, so
     that nothing of them is known. Raises BenchmarkFailed."""
     questions = [group.question for group in groups]
-    repeats = [ask for group in groups for ask in group.repeats if ask.kind == "paraphrase"]
+    repeats = [ask for group in groups for ask in group.paraphrases]
     own = Peer(sextant, "x-sextant-cache", True) if sextant else None
     for peer in (*([own] if own else []), *peers):
         run_stream(peer.target, peer.tier_header, provider_url, questions)
@@ -54,25 +54,20 @@ def build_ways(
         accepted = _accepted(own, provider_url, repeats)
         _teach(own, provider_url, accepted)
         pool = [ask.text for ask in accepted]
-        open_target = replace(own.target, model=_OPEN_MODEL)
         everything = [*questions, *(group.question for group in unasked)]
-        run_stream(open_target, own.tier_header, provider_url, everything)
+        run_stream(replace(own.target, model=_OPEN_MODEL), own.tier_header, provider_url, everything)
     texts = [ask.text for ask in questions]
     ways = []
     if noop:
         ways.append(Way(NOOP, noop, itertools.cycle(texts), lambda _: True))
     if sextant:
+        unguarded = replace(sextant, model=_OPEN_MODEL)
+        new = (ask.text for group in unasked for ask in group.paraphrases)
         ways += [
             Way("sextant exact hit", sextant, itertools.cycle(texts), lambda tier: tier == "exact"),
             Way(SEMANTIC, sextant, variants(pool, _SEED), lambda tier: tier == "semantic"),
-            Way(OPEN, replace(sextant, model=_OPEN_MODEL), variants(pool, _SEED + 2), lambda tier: tier == "semantic"),
-            Way(
-                NEW,
-                replace(sextant, model=_OPEN_MODEL),
-                iter(_paraphrases(unasked)),
-                lambda tier: tier == "semantic",
-                one_client=True,
-            ),
+            Way(OPEN, unguarded, variants(pool, _SEED + 2), lambda tier: tier == "semantic"),
+            Way(NEW, unguarded, new, lambda tier: tier == "semantic", one_client=True),
             Way(MISS, sextant, _unseen(), lambda tier: tier == "miss", stream=True),
             Way(
                 OFF,
@@ -108,12 +103,6 @@ def _teach(own: Peer, provider_url: str, pool: Sequence[Ask]) -> None:
         outcomes = run_stream(own.target, own.tier_header, provider_url, lesson)
         if sum(outcome.tier == "semantic" for outcome in outcomes) >= _LEARNED * len(lesson):
             return
-
-
-def _paraphrases(groups: Sequence[Group]) -> list[str]:
-    asks = [ask.text for group in groups for ask in group.repeats if ask.kind == "paraphrase"]
-    Random(_SEED).shuffle(asks)  # noqa: S311 (an order, not a secret)
-    return asks
 
 
 def _unseen() -> Iterator[str]:

@@ -110,7 +110,7 @@ def _unasked_groups(plan: Plan, groups: Sequence[Group]) -> int:
     """So many that there is a paraphrase for each request of one client, and those that warm up."""
     needed = plan.rounds * (plan.requests[1] + WARM_UP)
     for count, group in enumerate(groups, 1):
-        needed -= sum(ask.kind == "paraphrase" for ask in group.repeats)
+        needed -= len(group.paraphrases)
         if needed <= 0:
             return count
     raise BenchmarkFailed("too few labelled groups for so many requests and rounds")

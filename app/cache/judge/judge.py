@@ -47,7 +47,8 @@ class PairJudge:
             return Verdict(1.0)
         if max(len(a), len(b)) > LONGEST_CHARACTERS:
             return Verdict(0.0, "wording")
-        known = self._recalled.verdict(tenant, a, b, cosine)
+        pair = self._recalled.pair(tenant, a, b, cosine)
+        known = self._recalled.verdicts.get(pair)
         if known is not None:
             return known
         if not read(a).words or not read(b).words:
@@ -57,7 +58,7 @@ class PairJudge:
             is_same = _written(a) == _written(b)
             return Verdict(SAME_SCORE) if is_same else Verdict(0.0, "wording", is_refused=True)
         verdict = self._said(one, other, cosine)
-        self._recalled.note(tenant, a, b, cosine, verdict)
+        self._recalled.verdicts.put(pair, verdict)
         return verdict
 
     def vector(self, text: str, tenant: str = "") -> Vector:

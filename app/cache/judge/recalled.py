@@ -3,13 +3,12 @@
 Each tenant's own: how soon an answer comes must tell nobody what another tenant asked.
 """
 
-import hashlib
-import secrets
 from typing import Protocol
 
 from app.cache.judge.literal.canon import core_of
 from app.cache.judge.seen import Seen, see
 from app.cache.judge.verdict import Verdict
+from app.digests import KeyedDigests
 from app.recent import Recent
 from app.retrieval.embedder import TokenVectors
 from app.retrieval.types import Vector
@@ -37,16 +36,16 @@ class Recalled:
 
     def __init__(self, embedder: TokenEmbedder, questions: int = RECENT_QUESTIONS) -> None:
         self._embedder = embedder
-        self._key = secrets.token_bytes(16)
+        self._digests = KeyedDigests()
         self._runs: Recent[TokenVectors] = Recent(RECENT_RUNS)
         self._vectors: Recent[Vector] = Recent(RECENT_VECTORS)
         self._seen: Recent[Seen] = Recent(questions)
-        self._verdicts: Recent[Verdict] = Recent(RECENT_VERDICTS)
+        self.verdicts: Recent[Verdict] = Recent(RECENT_VERDICTS)  # by `pair`
 
     def vector(self, tenant: str, text: str) -> Vector:
         """The question's, of unit length."""
         core = core_of(text)
-        key = self._digest(tenant, core)
+        key = self._digests.of(tenant, core)
         vector = self._vectors.get(key)
         if vector is None:
             vector = self._run(key, core).pooled
@@ -55,33 +54,19 @@ class Recalled:
     def seen(self, tenant: str, text: str) -> Seen:
         """The question, analysed."""
         core = core_of(text)
-        key = self._digest(tenant, core)
+        key = self._digests.of(tenant, core)
         seen = self._seen.get(key)
         if seen is None:
             seen = see(core, self._runs.get(key) or self._run(key, core))
             self._seen.put(key, seen)
         return seen
 
-    def verdict(self, tenant: str, a: str, b: str, cosine: float | None) -> Verdict | None:
-        """What was said of both questions at that similarity."""
-        return self._verdicts.get(self._pair(tenant, a, b, cosine))
-
-    def note(self, tenant: str, a: str, b: str, cosine: float | None, verdict: Verdict) -> None:
-        """What `verdict` gives from now on."""
-        self._verdicts.put(self._pair(tenant, a, b, cosine), verdict)
+    def pair(self, tenant: str, a: str, b: str, cosine: float | None) -> str:
+        """Stands for both questions at that similarity."""
+        return self._digests.of(tenant, core_of(a), core_of(b), "" if cosine is None else f"{cosine:.4f}")
 
     def _run(self, key: str, core: str) -> TokenVectors:
         found = self._embedder.token_vectors(core)
         self._runs.put(key, found)
         self._vectors.put(key, found.pooled)
         return found
-
-    def _pair(self, tenant: str, a: str, b: str, cosine: float | None) -> str:
-        return self._digest(tenant, core_of(a), core_of(b), "" if cosine is None else f"{cosine:.4f}")
-
-    def _digest(self, *parts: str) -> str:
-        digest = hashlib.blake2b(digest_size=16, key=self._key)
-        for part in parts:
-            data = part.encode(errors="surrogatepass")
-            digest.update(len(data).to_bytes(4, "big") + data)
-        return digest.hexdigest()

@@ -23,6 +23,7 @@ MOST_WINDOWS = 64
 # Characters of a window that the encoder need not read where the linear judge finds it plainly harmless. In longer ones
 # an order could hide among harmless words: n-grams count by their share.
 SHORT = 240
+AT_ONCE = 16  # texts that a reading asks for together, more or less
 _SURE = 30.0  # logits beyond are cut off
 # Raw score for hiding: nobody harmless encodes an order. By hand; the classifier was trained on legible text. What a
 # page merely does not show gets none: harmless comments and titles are as frequent.
@@ -54,7 +55,8 @@ def read_on(reading: Reading[T], asked: Sequence[str], encode: Encode) -> T:
 
 
 def together(readings: Sequence[Reading[T]]) -> Reading[list[T]]:
-    """Several as one, which asks for all that they ask for at a time."""
+    """Several as one, which asks at a time for what as many of them ask for as it takes for `AT_ONCE` texts: what the
+    encoder says of a text takes up to 400 kB until it is told on."""
     found: dict[int, T] = {}
     asked: dict[int, Sequence[str]] = {}
     for number, reading in enumerate(readings):
@@ -63,8 +65,13 @@ def together(readings: Sequence[Reading[T]]) -> Reading[list[T]]:
         except StopIteration as ended:
             found[number] = ended.value
     while asked:
-        tokens = iter((yield [text for texts in asked.values() for text in texts]))
-        for number, texts in list(asked.items()):
+        turn: dict[int, Sequence[str]] = {}
+        for number, texts in asked.items():
+            if sum(map(len, turn.values())) >= AT_ONCE:
+                break
+            turn[number] = texts
+        tokens = iter((yield [text for texts in turn.values() for text in texts]))
+        for number, texts in turn.items():
             try:
                 asked[number] = readings[number].send([next(tokens) for _ in texts])
             except StopIteration as ended:

@@ -7,11 +7,11 @@ categories, only once (prefix caching). So nothing is gathered or delayed here.
 
 import asyncio
 import hashlib
-import secrets
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 from app.config.policy import SafetyModelSettings
+from app.digests import KeyedDigests
 from app.errors import ContextTooLong
 from app.guard.safety import quoting
 from app.guard.safety.answers import Judgement
@@ -60,7 +60,7 @@ class SafetyModelRail:
         self._window = window_characters(context_tokens, taken, settings.window_characters)
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._recent: Recent[tuple[Hit, ...]] = Recent(REMEMBERED)
-        self._key = secrets.token_bytes(16)
+        self._digests = KeyedDigests()
         told = settings.model_dump(include={"model", "format", "categories", "ignore", "constrained"})
         self.version = _digest(
             f"{VERSION} {quoting.VERSION} {self._window} {judges_answers} {revision} {sorted(told.items())!r}".encode()
@@ -84,7 +84,7 @@ class SafetyModelRail:
 
     def _digest(self, text: str, question: str) -> str:
         """Stands for both in memory, so that no text stays there."""
-        return _digest(f"{len(question)} {question} {text}".encode(errors="surrogatepass"), self._key)
+        return self._digests.of(question, text)
 
     async def _judge(self, exchange: Exchange) -> tuple[Hit, ...]:
         pieces = [Exchange(piece, exchange.question) for piece in windows(exchange.text, self._window)]
@@ -141,5 +141,5 @@ async def _all(work: Sequence[Coroutine[Any, Any, Answer]]) -> list[Answer]:
     return [task.result() for task in tasks]
 
 
-def _digest(data: bytes, key: bytes = b"") -> str:
-    return hashlib.blake2b(data, digest_size=16, key=key).hexdigest()
+def _digest(data: bytes) -> str:
+    return hashlib.blake2b(data, digest_size=16).hexdigest()

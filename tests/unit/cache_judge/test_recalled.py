@@ -109,8 +109,12 @@ def test_a_vector_outlives_the_analysis(embedder: WordEmbedder) -> None:
 
 def test_parts_do_not_run_into_each_other(embedder: WordEmbedder) -> None:
     recalled = Recalled(embedder)
-    recalled.note("acme", "ab", "c", None, Verdict(0.5))
-    assert recalled.verdict("acme", "ab", "c", None) == Verdict(0.5)
-    assert recalled.verdict("acme", "a", "bc", None) is None
-    assert recalled.verdict("acmea", "b", "c", None) is None
-    assert recalled.verdict("acme", "ab", "c", 0.0) is None
+    recalled.verdicts.put(recalled.pair("acme", "ab", "c", None), Verdict(0.5))
+
+    def verdict(tenant: str, a: str, b: str, cosine: float | None) -> Verdict | None:
+        return recalled.verdicts.get(recalled.pair(tenant, a, b, cosine))
+
+    assert verdict("acme", "ab", "c", None) == Verdict(0.5)
+    assert verdict("acme", "a", "bc", None) is None
+    assert verdict("acmea", "b", "c", None) is None
+    assert verdict("acme", "ab", "c", 0.0) is None

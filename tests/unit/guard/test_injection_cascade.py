@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 
 from app.guard.injection.characters import clean
-from app.guard.injection.classifier import SHORT, Classifier, Reading, Scored, View, read_on, together, views_of
+from app.guard.injection.classifier import (
+    AT_ONCE,
+    SHORT,
+    Classifier,
+    Reading,
+    Scored,
+    View,
+    read_on,
+    together,
+    views_of,
+)
 from app.guard.injection.cues import CUES
 from app.guard.injection.encoder import Tokens
 from app.guard.injection.lexical import BUCKETS, ngrams
@@ -103,3 +113,8 @@ def test_all_windows_are_asked_for_at_once_and_each_gets_its_own() -> None:
     whole = together([reading("a"), reading("bb", "cccc"), reading()])
     assert read_on(whole, next(whole), encode) == [[1], [2, 4], []]
     assert asked == [["a", "bb"], ["cccc"]]
+
+    asked.clear()
+    many = together([together([reading("x" * size)]) for size in range(3 * AT_ONCE)])
+    assert read_on(many, next(many), encode) == [[[size]] for size in range(3 * AT_ONCE)]
+    assert [len(texts) for texts in asked] == [AT_ONCE] * 3  # what is said of all would take too much memory
